@@ -1,0 +1,1 @@
+"""Where pure rules meet loop, clock and disk."""

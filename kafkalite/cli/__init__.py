@@ -1,0 +1,1 @@
+"""The command-line tools, named as Apache Kafka's scripts."""

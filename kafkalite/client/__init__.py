@@ -1,0 +1,1 @@
+"""The small client of the admin tools and the tests."""

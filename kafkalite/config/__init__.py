@@ -1,0 +1,1 @@
+"""The properties of brokers, topics and groups: names, types, defaults, validation."""

@@ -1,0 +1,1 @@
+"""Groups, offsets, transactions: state machines that know no clock, socket or disk."""

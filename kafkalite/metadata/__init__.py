@@ -1,0 +1,1 @@
+"""What the metadata log says: topics, configs, features, brokers, credentials."""

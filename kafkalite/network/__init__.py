@@ -1,0 +1,1 @@
+"""Listeners, connections, the dispatch of requests."""

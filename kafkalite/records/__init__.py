@@ -1,0 +1,1 @@
+"""Record batches: headers, records, compression, older message formats, control records."""

@@ -1,0 +1,1 @@
+"""One module per thing on disk, named as Apache Kafka names it."""
