@@ -1,0 +1,448 @@
+"""Compiles message definitions into encoders and decoders, one pair for each struct and version.
+
+The source of a function is written out field by field, as a person would write it for that version, and compiled once:
+fields of fixed size that follow each other are read and written by one `struct.Struct`, absent fields get their
+defaults, tags are collected at the end. Layouts (KIP-482 calls those with varint lengths and tags "flexible"):
+
+    string, bytes, records   length int16 (string) or int32, flexible: unsigned varint of length + 1; null is -1 or 0
+    array                    count int32, flexible: unsigned varint of count + 1; null is -1 or 0
+    nullable struct          int8, below zero for null, before the struct
+    tagged fields            flexible: unsigned varint count, then tag, size and bytes of each, by rising tag
+
+Nothing is ever allocated on the word of a length: a length beyond what is left of the buffer raises ProtocolError.
+"""
+
+from __future__ import annotations
+
+import struct as _struct
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol import primitives
+from kafkalite.protocol.primitives import Buffer, ProtocolError, UnsupportedVersionError
+from kafkalite.protocol.schema import Field, Message, Struct
+
+M = TypeVar("M", bound=Message)
+Decoder = Callable[[memoryview, int, int], tuple[Any, int]]
+Encoder = Callable[[Any, bytearray], None]
+
+_FIXED: Final = {
+    "bool": "?",
+    "int8": "b",
+    "int16": "h",
+    "uint16": "H",
+    "int32": "i",
+    "uint32": "I",
+    "int64": "q",
+    "float64": "d",
+}
+_UNSET: Final = object()
+
+
+def decode_message(cls: type[M], buffer: Buffer, position: int, version: int) -> tuple[M, int]:
+    """Reads one message; whatever is wrong with the bytes comes out as ProtocolError."""
+    decoder = cls.decoders.get(version)
+    if decoder is None:
+        decoder = compile_decoder(cls, version)
+    view = buffer if type(buffer) is memoryview else memoryview(buffer)
+    try:
+        message, end = decoder(view, position, len(view))
+    except (IndexError, _struct.error) as error:
+        raise ProtocolError(f"{cls.__name__} version {version} ends too early") from error
+    return message, end
+
+
+def compile_init(cls: type[Struct]) -> None:
+    """Gives a struct an `__init__` with a keyword for each field."""
+    source = _Source()
+    names = [field.name for field in cls.fields]
+    source.line(f"def __init__(self{', *' if names else ''}{''.join(f', {name}=_UNSET' for name in names)}):")
+    for field in cls.fields:
+        default = source.default(field)
+        source.line(f"    self.{field.name} = {default} if {field.name} is _UNSET else {field.name}")
+    if not names:
+        source.line("    pass")
+    source.names["_UNSET"] = _UNSET
+    cls.__init__ = source.compile(f"<{cls.__name__}>")["__init__"]  # type: ignore[method-assign]
+
+
+def compile_decoder(cls: type[Struct], version: int, *, is_flexible: bool | None = None) -> Decoder:
+    """The decoder of a struct in a version, made on first use: `(view, position, end) -> (object, position)`."""
+    is_flexible = _flexibility(cls, version, is_flexible)
+    key = _key(cls, version, is_flexible)
+    if key not in cls.decoders:
+        cls.decoders[key] = _compile_decoder(cls, version, is_flexible)
+    decoder: Decoder = cls.decoders[key]
+    return decoder
+
+
+def compile_encoder(cls: type[Struct], version: int, *, is_flexible: bool | None = None) -> Encoder:
+    """The encoder of a struct in a version, made on first use: `(object, out)`."""
+    is_flexible = _flexibility(cls, version, is_flexible)
+    key = _key(cls, version, is_flexible)
+    if key not in cls.encoders:
+        cls.encoders[key] = _compile_encoder(cls, version, is_flexible)
+    encoder: Encoder = cls.encoders[key]
+    return encoder
+
+
+def _flexibility(cls: type[Struct], version: int, is_flexible: bool | None) -> bool:
+    if issubclass(cls, Message):
+        if version not in cls.valid_versions:
+            raise UnsupportedVersionError(f"{cls.__name__} has no version {version} (it has {cls.valid_versions})")
+        return version in cls.flexible_versions
+    return bool(is_flexible)
+
+
+def _key(cls: type[Struct], version: int, is_flexible: bool) -> Any:
+    """A message's version settles whether it is flexible; a struct may stand in messages of both kinds."""
+    return version if issubclass(cls, Message) else (version, is_flexible)
+
+
+class _Source:
+    """The lines of functions being written, and the objects that they name."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {
+            "ProtocolError": ProtocolError,
+            "Uuid": Uuid,
+            "overrun": _overrun,
+            "unrepresentable": _unrepresentable,
+            "null": _null,
+            "uvarint": primitives.read_unsigned_varint,
+            "write_uvarint": primitives.write_unsigned_varint,
+            "write_tags": _write_tags,
+        }
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def name(self, value: Any, hint: str) -> str:
+        """A name for an object in the functions' namespace."""
+        name = f"{hint}_{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def packer(self, kinds: list[str]) -> tuple[str, int]:
+        """A name for the struct.Struct of these fixed-size kinds, and its size."""
+        codes = "".join(_FIXED[kind] for kind in kinds)
+        packer = _struct.Struct(">" + codes)
+        name = f"fixed_{codes}".replace("?", "z")
+        self.names[name + "_unpack"] = packer.unpack_from
+        self.names[name + "_pack"] = packer.pack
+        return name, packer.size
+
+    def default(self, field: Field) -> str:
+        """An expression for a field's default value."""
+        if field.kind == "array" and field.default is not None:
+            return "[]"
+        if field.kind == "struct" and field.default is not None:
+            return self.name(field.element, "new") + "()"
+        if isinstance(field.default, (int, str, bytes, float, type(None))) and not isinstance(field.default, Uuid):
+            return repr(field.default)
+        return self.name(field.default, "default")
+
+    def compile(self, filename: str) -> dict[str, Any]:
+        exec(compile("\n".join(self.lines), filename, "exec"), self.names)
+        return self.names
+
+
+def _overrun(what: str) -> Any:
+    raise ProtocolError(f"Error reading {what}: its size reaches beyond the end of the message")
+
+
+def _null(what: str) -> Any:
+    raise ProtocolError(f"non-nullable field {what} was serialized as null")
+
+
+def _unrepresentable(name: str, version: int) -> Any:
+    raise UnsupportedVersionError(f"Attempted to write a non-default {name} at version {version}")
+
+
+# --- decoding ---------------------------------------------------------------------------------------------------------
+
+
+def _compile_decoder(cls: type[Struct], version: int, is_flexible: bool) -> Decoder:
+    source = _Source()
+    writer = _DecoderWriter(source, version, is_flexible)
+    source.names["cls"] = cls
+    source.names["new"] = cls.__new__
+    source.line("def decode(b, p, end):")
+    source.line("    o = new(cls)")
+    fixed: list[Field] = []
+
+    def flush() -> None:
+        if fixed:
+            name, size = source.packer([field.kind for field in fixed])
+            targets = ", ".join(f"o.{field.name}" for field in fixed)
+            source.line(f"    {targets}{',' if len(fixed) == 1 else ''} = {name}_unpack(b, p)")
+            source.line(f"    p += {size}")
+            fixed.clear()
+
+    tagged: list[Field] = []
+    for field in cls.fields:
+        if version not in field.versions:
+            source.line(f"    o.{field.name} = {source.default(field)}")
+        elif is_flexible and field.tag is not None and version in field.tagged_versions:
+            source.line(f"    o.{field.name} = {source.default(field)}")
+            tagged.append(field)
+        elif field.kind in _FIXED:
+            fixed.append(field)
+        else:
+            flush()
+            writer.value(field, f"o.{field.name}", "    ")
+    flush()
+    if is_flexible:
+        writer.tags(tagged)
+    source.line("    return o, p")
+    decoder: Decoder = source.compile(f"<decode {cls.__name__} version {version}>")["decode"]
+    return decoder
+
+
+class _DecoderWriter:
+    def __init__(self, source: _Source, version: int, is_flexible: bool) -> None:
+        self.source, self.version, self.is_flexible = source, version, is_flexible
+
+    def value(self, field: Field, target: str, indent: str) -> None:
+        """Lines that read one field at `p` into `target` and move `p` behind it."""
+        line = self.source.line
+        kind = field.kind
+        is_nullable = self.version in field.nullable
+        if kind in _FIXED:
+            name, size = self.source.packer([kind])
+            line(f"{indent}{target}, = {name}_unpack(b, p)")
+            line(f"{indent}p += {size}")
+        elif kind == "uuid":
+            line(f"{indent}q = p + 16")
+            line(f"{indent}if q > end: overrun({field.name!r})")
+            line(f"{indent}{target} = Uuid(b[p:q])")
+            line(f"{indent}p = q")
+        elif kind == "struct":
+            decode = self._struct(field.element)
+            if is_nullable:
+                line(f"{indent}p += 1")
+                line(f"{indent}if b[p - 1] > 127:")
+                line(f"{indent}    {target} = None")
+                line(f"{indent}else:")
+                line(f"{indent}    {target}, p = {decode}(b, p, end)")
+            else:
+                line(f"{indent}{target}, p = {decode}(b, p, end)")
+        else:
+            self._length(field, indent)
+            line(f"{indent}if n < 0:")
+            line(f"{indent}    {target} = None" if is_nullable else f"{indent}    {target} = null({field.name!r})")
+            line(f"{indent}else:")
+            if kind == "array":
+                self._array(field, target, indent + "    ")
+            else:
+                self._bytes(field, target, indent + "    ")
+
+    def _length(self, field: Field, indent: str) -> None:
+        line = self.source.line
+        flexible = self.is_flexible if field.flexible is None else self.version in field.flexible
+        if flexible:
+            line(f"{indent}n = b[p]")
+            line(f"{indent}if n < 128: p += 1")
+            line(f"{indent}else: n, p = uvarint(b, p)")
+            line(f"{indent}n -= 1")
+        else:
+            name, size = self.source.packer(["int16" if field.kind == "string" else "int32"])
+            line(f"{indent}n, = {name}_unpack(b, p)")
+            line(f"{indent}p += {size}")
+
+    def _bytes(self, field: Field, target: str, indent: str) -> None:
+        line = self.source.line
+        line(f"{indent}q = p + n")
+        line(f"{indent}if q > end: overrun({field.name!r})")
+        taken = {"string": 'str(b[p:q], "utf-8", "replace")', "bytes": "bytes(b[p:q])", "records": "b[p:q]"}
+        line(f"{indent}{target} = {taken[field.kind]}")
+        line(f"{indent}p = q")
+
+    def _array(self, field: Field, target: str, indent: str) -> None:
+        line = self.source.line
+        element = field.element
+        line(f"{indent}if n > end - p: overrun({field.name!r})")
+        if isinstance(element, Field) and element.kind in _FIXED:
+            code = _FIXED[element.kind]
+            unpack = self.source.name(_struct.unpack_from, "unpack")
+            size = _struct.calcsize(">" + code)
+            line(f"{indent}{target} = list({unpack}(f'>{{n}}{code}', b, p))")
+            line(f"{indent}p += n * {size}")
+            return
+        line(f"{indent}{target} = items = []")
+        line(f"{indent}for _ in range(n):")
+        if isinstance(element, Field):
+            self.value(element, "item", indent + "    ")
+        else:
+            line(f"{indent}    item, p = {self._struct(element)}(b, p, end)")
+        line(f"{indent}    items.append(item)")
+
+    def _struct(self, element: type[Struct]) -> str:
+        decoder = compile_decoder(element, self.version, is_flexible=self.is_flexible)
+        return self.source.name(decoder, element.__name__)
+
+    def tags(self, fields: list[Field]) -> None:
+        line = self.source.line
+        line("    n = b[p]")
+        line("    if n < 128: p += 1")
+        line("    else: n, p = uvarint(b, p)")
+        line("    for _ in range(n):")
+        line("        tag, p = uvarint(b, p)")
+        line("        size, p = uvarint(b, p)")
+        line("        behind = p + size")
+        line("        if behind > end: overrun('tagged fields')")
+        condition = "if"
+        for field in fields:
+            line(f"        {condition} tag == {field.tag}:")
+            self.value(field, f"o.{field.name}", "            ")
+            line(f"            if p != behind: overrun({field.name!r})")
+            condition = "elif"
+        line("        p = behind")
+
+
+# --- encoding ---------------------------------------------------------------------------------------------------------
+
+
+def _compile_encoder(cls: type[Struct], version: int, is_flexible: bool) -> Encoder:
+    source = _Source()
+    writer = _EncoderWriter(source, version, is_flexible)
+    source.line("def encode(o, out):")
+    fixed: list[Field] = []
+
+    def flush() -> None:
+        if fixed:
+            name, _ = source.packer([field.kind for field in fixed])
+            source.line(f"    out += {name}_pack({', '.join(f'o.{field.name}' for field in fixed)})")
+            fixed.clear()
+
+    tagged: list[Field] = []
+    for field in cls.fields:
+        if version not in field.versions:
+            if not field.ignorable:
+                source.line(f"    if {writer.differs(field)}: unrepresentable({field.name!r}, {version})")
+        elif is_flexible and field.tag is not None and version in field.tagged_versions:
+            tagged.append(field)
+        elif field.kind in _FIXED:
+            fixed.append(field)
+        else:
+            flush()
+            source.line(f"    v = o.{field.name}")
+            writer.value(field, "v", "    ", "out")
+    flush()
+    if is_flexible:
+        writer.tags(tagged)
+    source.line("    return")
+    encoder: Encoder = source.compile(f"<encode {cls.__name__} version {version}>")["encode"]
+    return encoder
+
+
+def _write_tags(out: bytearray, tags: list[tuple[int, bytearray]]) -> None:
+    primitives.write_unsigned_varint(out, len(tags))
+    for tag, value in tags:
+        primitives.write_unsigned_varint(out, tag)
+        primitives.write_unsigned_varint(out, len(value))
+        out += value
+
+
+class _EncoderWriter:
+    def __init__(self, source: _Source, version: int, is_flexible: bool) -> None:
+        self.source, self.version, self.is_flexible = source, version, is_flexible
+
+    def differs(self, field: Field) -> str:
+        """An expression that is true where a field's value is not its default."""
+        value = f"o.{field.name}"
+        if field.default is None:
+            return f"{value} is not None"
+        if field.kind == "array":
+            return f"{value} != []"
+        if field.kind == "struct":
+            return f"{value} != {self.source.name(field.element, 'new')}()"
+        return f"{value} != {self.source.default(field)}"
+
+    def value(self, field: Field, value: str, indent: str, out: str) -> None:
+        """Lines that append `value` to `out`; a null where none is allowed raises TypeError, as a bug of the caller."""
+        line = self.source.line
+        kind = field.kind
+        is_nullable = self.version in field.nullable
+        if kind in _FIXED:
+            name, _ = self.source.packer([kind])
+            line(f"{indent}{out} += {name}_pack({value})")
+            return
+        if kind == "uuid":
+            line(f"{indent}{out} += {value}")
+            return
+        if kind == "struct":
+            encode = self._struct(field.element)
+            if is_nullable:
+                line(f"{indent}if {value} is None: {out}.append(255)")
+                line(f"{indent}else:")
+                line(f"{indent}    {out}.append(1)")
+                line(f"{indent}    {encode}({value}, {out})")
+            else:
+                line(f"{indent}{encode}({value}, {out})")
+            return
+        flexible = self.is_flexible if field.flexible is None else self.version in field.flexible
+        if is_nullable:
+            line(f"{indent}if {value} is None:")
+            null = r"b'\0'" if flexible else r"b'\xff\xff'" if kind == "string" else r"b'\xff\xff\xff\xff'"
+            line(f"{indent}    {out} += {null}")
+            line(f"{indent}else:")
+            indent += "    "
+        if kind == "string":
+            line(f"{indent}w = {value}.encode('utf-8', 'replace')")
+            self._length("w", "int16", flexible, indent, out)
+            line(f"{indent}{out} += w")
+        elif kind == "bytes":
+            self._length(value, "int32", flexible, indent, out)
+            line(f"{indent}{out} += {value}")
+        elif kind == "records":
+            self._length(value, "int32", flexible, indent, out)
+            line(f"{indent}if type({value}) in (bytes, memoryview, bytearray): {out} += {value}")
+            line(f"{indent}else: {out}.append_slice({value})")
+        else:
+            self._length(value, "int32", flexible, indent, out)
+            self._elements(field, value, indent, out)
+
+    def _length(self, value: str, plain: str, flexible: bool, indent: str, out: str) -> None:
+        line = self.source.line
+        line(f"{indent}n = len({value})")
+        if flexible:
+            line(f"{indent}if n < 127: {out}.append(n + 1)")
+            line(f"{indent}else: write_uvarint({out}, n + 1)")
+        else:
+            name, _ = self.source.packer([plain])
+            line(f"{indent}{out} += {name}_pack(n)")
+
+    def _elements(self, field: Field, value: str, indent: str, out: str) -> None:
+        line = self.source.line
+        element = field.element
+        if isinstance(element, Field) and element.kind in _FIXED:
+            pack = self.source.name(_struct.pack, "pack")
+            line(f"{indent}{out} += {pack}(f'>{{n}}{_FIXED[element.kind]}', *{value})")
+            return
+        line(f"{indent}for item in {value}:")
+        if isinstance(element, Field):
+            self.value(element, "item", indent + "    ", out)
+        else:
+            line(f"{indent}    {self._struct(element)}(item, {out})")
+
+    def _struct(self, element: type[Struct]) -> str:
+        encoder = compile_encoder(element, self.version, is_flexible=self.is_flexible)
+        return self.source.name(encoder, element.__name__)
+
+    def tags(self, fields: list[Field]) -> None:
+        line = self.source.line
+        if not fields:
+            line("    out.append(0)")
+            return
+        line("    tags = []")
+        for field in sorted(fields, key=lambda field: field.tag or 0):
+            line(f"    if {self.differs(field)}:")
+            line(f"        v = o.{field.name}")
+            line("        t = bytearray()")
+            self.value(field, "v", "        ", "t")
+            line(f"        tags.append(({field.tag}, t))")
+        line("    if tags: write_tags(out, tags)")
+        line("    else: out.append(0)")

@@ -1,0 +1,1 @@
+"""The records of the coordinators' topics, by what they are about."""
