@@ -21,6 +21,12 @@ class ErrorCode(IntEnum):
         error.message = message
         return error
 
+    @classmethod
+    def for_code(cls, code: int) -> ErrorCode:
+        """The error of a number in a response; UNKNOWN_SERVER_ERROR where the number is not known here."""
+        known = cls._value2member_map_.get(code)
+        return known if isinstance(known, cls) else cls.UNKNOWN_SERVER_ERROR
+
     UNKNOWN_SERVER_ERROR = (-1, False, "The server experienced an unexpected error when processing the request.")
     NONE = (0, False, "")
     OFFSET_OUT_OF_RANGE = (
