@@ -1,0 +1,73 @@
+"""Which APIs are served, and by whom: each module in `apis` registers its handler, and what is registered is advertised."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from kafkalite.protocol.codec import compile_decoder, compile_encoder
+from kafkalite.protocol.schema import Request, Response, VersionRange
+
+if TYPE_CHECKING:
+    from kafkalite.broker.request_context import RequestContext
+
+Answer: TypeAlias = "Response | None | Awaitable[Response | None]"
+Handler: TypeAlias = "Callable[[RequestContext, Any], Answer]"
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+class Api:
+    """An API that is served: its versions, its handler, and per version the compiled codecs."""
+
+    __slots__ = ("api_key", "codecs", "handler", "request_class", "versions")
+
+    def __init__(self, request_class: type[Request], handler: Handler) -> None:
+        lowest, highest = request_class.valid_versions
+        if request_class.latest_version_unstable:
+            highest -= 1
+        self.request_class = request_class
+        self.api_key = request_class.api_key
+        self.handler = handler
+        self.versions = VersionRange(lowest, highest)
+        self.codecs: dict[int, tuple[bool, Any, Any]] = {}
+
+    def codec(self, version: int) -> tuple[bool, Any, Any]:
+        """(is flexible, request decoder, response encoder) of a version; compiled on first use."""
+        codec = self.codecs.get(version)
+        if codec is None:
+            request, response = self.request_class, self.request_class.response_type
+            codec = self.codecs[version] = (
+                version in request.flexible_versions,
+                compile_decoder(request, version),
+                compile_encoder(response, version),
+            )
+        return codec
+
+
+_APIS: dict[int, Api] = {}
+
+
+def serves(request_class: type[Request]) -> Callable[[H], H]:
+    """Registers a function as the handler of an API, in all its stable versions.
+
+    A handler gets the request's context and the request, and returns its response, None where the client wants none,
+    or an awaitable of either when it has to wait. It is called on the event loop's thread.
+    """
+
+    def register(handler: H) -> H:
+        if request_class.api_key in _APIS:
+            raise ValueError(f"{request_class.__name__} is served twice")
+        _APIS[request_class.api_key] = Api(request_class, handler)
+        return handler
+
+    return register
+
+
+def served_apis() -> dict[int, Api]:
+    """All served APIs by number; imports every module of `kafkalite.apis` when first called."""
+    apis = import_module("kafkalite.apis")
+    for module in pkgutil.iter_modules(apis.__path__):
+        import_module(f"kafkalite.apis.{module.name}")
+    return dict(sorted(_APIS.items()))

@@ -1,0 +1,92 @@
+"""Requests that wait until something happens to a partition, or until their time is over.
+
+Appending to a partition wakes whoever watches it. The waking itself is put off to the loop's next round, so that an
+append is never held up by its readers, and a burst of appends wakes a reader once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kafkalite.broker.clock import Clock, Timer
+from kafkalite.identifiers import TopicPartition
+
+
+class DelayedOperation:
+    """An answer that is due when `try_complete` gives one, or at the latest when its time is over.
+
+    `try_complete(is_expired)` returns the answer or None; it must give one when `is_expired` is true.
+    """
+
+    __slots__ = ("future", "is_scheduled", "partitions", "timer", "try_complete")
+
+    def __init__(self, partitions: list[TopicPartition], try_complete: Callable[[bool], Any]) -> None:
+        self.partitions = partitions
+        self.try_complete = try_complete
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.timer: Timer | None = None
+        self.is_scheduled = False
+
+
+class Purgatory:
+    """The waiting operations by the partitions that they watch. Used on the event loop's thread alone."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._watchers: dict[TopicPartition, dict[DelayedOperation, None]] = {}
+
+    def wait(
+        self, partitions: Iterable[TopicPartition], timeout_ms: int, try_complete: Callable[[bool], Any]
+    ) -> asyncio.Future[Any]:
+        """Puts an operation here; its future is done when it completes. Cancelling the future takes it away."""
+        operation = DelayedOperation(list(partitions), try_complete)
+        for partition in operation.partitions:
+            self._watchers.setdefault(partition, {})[operation] = None
+        operation.timer = self._clock.call_later(timeout_ms, self._expire, operation)
+        operation.future.add_done_callback(lambda _: self._forget(operation))
+        return operation.future
+
+    def notify(self, partition: TopicPartition) -> None:
+        """Something has happened to a partition: whoever watches it looks again in the loop's next round."""
+        watchers = self._watchers.get(partition)
+        if watchers:
+            loop = asyncio.get_running_loop()
+            for operation in watchers:
+                if not operation.is_scheduled:
+                    operation.is_scheduled = True
+                    loop.call_soon(self._look, operation)
+
+    @property
+    def size(self) -> int:
+        """How many operations wait."""
+        return len({operation for watchers in self._watchers.values() for operation in watchers})
+
+    def _look(self, operation: DelayedOperation) -> None:
+        operation.is_scheduled = False
+        if not operation.future.done():
+            self._complete(operation, is_expired=False)
+
+    def _expire(self, operation: DelayedOperation) -> None:
+        if not operation.future.done():
+            self._complete(operation, is_expired=True)
+
+    def _complete(self, operation: DelayedOperation, *, is_expired: bool) -> None:
+        try:
+            answer = operation.try_complete(is_expired)
+        except Exception as error:
+            operation.future.set_exception(error)
+            return
+        if answer is not None:
+            operation.future.set_result(answer)
+
+    def _forget(self, operation: DelayedOperation) -> None:
+        if operation.timer is not None:
+            operation.timer.cancel()
+        for partition in operation.partitions:
+            watchers = self._watchers.get(partition)
+            if watchers is not None:
+                watchers.pop(operation, None)
+                if not watchers:
+                    del self._watchers[partition]

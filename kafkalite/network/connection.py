@@ -1,0 +1,388 @@
+"""One client's connection: bytes in, frames to the dispatcher, answers out, in order and in bounded memory.
+
+Reading. All connections of a loop read into one shared buffer, because each read is dealt with before the next one
+begins: an idle connection owns no buffer. Only a frame that does not fit the bytes at hand gets a buffer of its own,
+into which the rest is received directly.
+
+Writing. The answers to all frames of a read leave in one `write`; records leave their file by `sendfile`. What the
+socket does not take at once waits here, and meanwhile no further request of this connection is read or handled: a client
+that does not read costs one batch of answers, whatever it asks for. (TLS goes through the transport instead.)
+
+Order. As in Apache Kafka, a request is handled when the one before it has been answered. While a handler waits, what
+arrives is kept as bytes, and reading pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from kafkalite.network.response_buffer import ResponseBuffer
+from kafkalite.protocol.primitives import ProtocolError
+
+if TYPE_CHECKING:
+    from kafkalite.broker.request_context import RequestContext
+    from kafkalite.network.request_dispatcher import PendingAnswer, RequestDispatcher
+    from kafkalite.storage.log_slice import LogSlice
+
+logger = logging.getLogger("kafkalite.network")
+
+_SIZE: Final = struct.Struct(">i")
+READ_SIZE: Final = 256 * 1024
+"""Bytes of the shared buffer: what one read of small frames takes at most."""
+READ_SIZE_BEHIND_LARGE_FRAME: Final = 16 * 1024
+"""Where large frames follow each other, few bytes of the next one are read (and copied) before it has its buffer."""
+LARGE_FRAME: Final = 64 * 1024
+OUTPUT_LIMIT: Final = 1024 * 1024
+"""Encoded answers that may gather before they are sent, while a client has many requests in flight."""
+SENDFILE_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes that one connection may send in a row before others get their turn."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A client's connection on a listener; created by it, ended by the client, by an error or by the server's stop."""
+
+    __slots__ = (
+        "_backlog",
+        "_context",
+        "_dispatcher",
+        "_fd",
+        "_frame",
+        "_frame_filled",
+        "_is_paused",
+        "_listener",
+        "_loop",
+        "_pending",
+        "_read_size",
+        "_transport",
+        "_unsent",
+        "_writer_fd",
+        "last_active_round",
+    )
+
+    def __init__(self, listener: Any, dispatcher: RequestDispatcher, loop: asyncio.AbstractEventLoop) -> None:
+        self._listener = listener
+        self._dispatcher = dispatcher
+        self._loop = loop
+        self._transport: Any = None
+        self._context: RequestContext
+        self._fd = -1  # -1: bytes go through the transport
+        self._writer_fd = -1  # a duplicate of the socket, watched for room while something is unsent
+        self._frame: memoryview | None = None
+        self._frame_filled = 0
+        self._backlog: bytes | bytearray = b""
+        self._read_size = READ_SIZE
+        self._pending: asyncio.Future[Any] | None = None
+        self._unsent: deque[memoryview | LogSlice] = deque()
+        self._is_paused = False
+        self.last_active_round = listener.round
+
+    # --- the transport's side -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        context = self._listener.accept(self, transport)
+        if context is None:
+            self._transport.abort()
+            return
+        self._context = context
+        if transport.get_extra_info("ssl_object") is None:
+            self._fd = transport.get_extra_info("socket").fileno()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fd = -1
+        self._unwatch()
+        self._unsent.clear()
+        self._backlog = b""
+        self._frame = None
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+        self._listener.forget(self)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._frame is not None:
+            return self._frame[self._frame_filled :]
+        shared: memoryview = self._listener.read_buffer
+        return shared if self._read_size == READ_SIZE else shared[: self._read_size]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.last_active_round = self._listener.round
+        frame = self._frame
+        if frame is not None:
+            self._frame_filled += nbytes
+            if self._frame_filled < len(frame):
+                return
+            self._frame = None
+            self._handle_frames(frame)
+            return
+        view: memoryview = self._listener.read_buffer[:nbytes]
+        if self._pending is not None or self._unsent:
+            self._backlog = bytearray(self._backlog)
+            self._backlog += view
+            self._pause()
+        elif self._backlog:
+            joined = bytearray(self._backlog)
+            joined += view
+            self._backlog = b""
+            self._handle_frames(memoryview(joined))
+        else:
+            self._handle_frames(view)
+
+    def pause_writing(self) -> None:
+        self._pause()
+
+    def resume_writing(self) -> None:
+        self._resume()
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    def _handle_frames(self, view: memoryview) -> None:
+        """Handles the whole frames of `view`, until one has to wait, and keeps the rest."""
+        dispatch = self._dispatcher.dispatch
+        context = self._context
+        position, end = 0, len(view)
+        out = ResponseBuffer()
+        try:
+            while end - position >= 4:
+                (size,) = _SIZE.unpack_from(view, position)
+                if not 0 <= size <= self._listener.max_request_size:
+                    raise ProtocolError(
+                        f"Invalid receive (size = {size} larger than {self._listener.max_request_size})"
+                        if size > 0
+                        else f"Invalid receive (size = {size})"
+                    )
+                behind = position + 4 + size
+                if behind > end:
+                    break
+                pending = dispatch(context, view, position + 4, behind, out)
+                position = behind
+                if pending is not None:
+                    self._backlog = bytes(view[position:])
+                    self._send(out)
+                    self._wait(pending)
+                    return
+                if len(out) > OUTPUT_LIMIT:
+                    self._send(out)
+                    if self._unsent:
+                        self._backlog = bytes(view[position:])
+                        self._pause()
+                        return
+                    out = ResponseBuffer()
+        except ProtocolError as error:
+            self._send(out)
+            self._close(f"closed the connection: {error}")
+            return
+        except Exception:
+            logger.exception("%s: a request (API key %d) failed", self, context.api_key)
+            self._send(out)
+            self._close(None)
+            return
+        if position < end:
+            self._keep_rest(view, position, end)
+        elif end > LARGE_FRAME:
+            self._read_size = READ_SIZE_BEHIND_LARGE_FRAME
+        elif self._read_size != READ_SIZE and end == self._read_size:
+            self._read_size = READ_SIZE
+        if out:
+            self._send(out)
+
+    def _keep_rest(self, view: memoryview, position: int, end: int) -> None:
+        if end - position < 4:
+            self._backlog = bytes(view[position:end])
+            return
+        (size,) = _SIZE.unpack_from(view, position)
+        frame = self._listener.frame_buffer(size + 4)
+        filled = end - position
+        frame[:filled] = view[position:end]
+        self._frame, self._frame_filled = frame, filled
+
+    def _wait(self, pending: PendingAnswer) -> None:
+        future = asyncio.ensure_future(pending.awaitable)
+        self._pending = future
+        future.add_done_callback(lambda done: self._answered(pending, done))
+
+    def _answered(self, pending: PendingAnswer, done: asyncio.Future[Any]) -> None:
+        if self._pending is not done:
+            return  # the connection has gone
+        self._pending = None
+        try:
+            response = done.result()
+            if response is not None:
+                out = ResponseBuffer()
+                self._dispatcher.encode(pending.api, pending.version, pending.correlation_id, response, out)
+                self._send(out)
+        except Exception:
+            logger.exception("%s: a request (API key %d) failed", self, pending.api.api_key)
+            self._close(None)
+            return
+        if not self._unsent:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Nothing is awaited and nothing unsent: takes up what arrived meanwhile, then reads on."""
+        if self._backlog:
+            backlog, self._backlog = self._backlog, b""
+            self._handle_frames(memoryview(backlog))
+        if self._pending is None and not self._unsent:
+            self._resume()
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def _send(self, out: ResponseBuffer) -> None:
+        if not out:
+            return
+        if out.slices is None and not self._unsent and self._fd >= 0:
+            try:
+                written = os.write(self._fd, out)
+            except BlockingIOError:
+                written = 0
+            except OSError:
+                self._close(None)
+                return
+            if written < len(out):
+                self._unsent.append(memoryview(out)[written:])
+                self._watch()
+            return
+        self._enqueue(out)
+        if self._fd >= 0:
+            self._send_unsent()
+        else:
+            self._send_through_transport()
+
+    def _enqueue(self, out: ResponseBuffer) -> None:
+        view = memoryview(out)
+        position = 0
+        for at, piece in out.slices or ():
+            if at > position:
+                self._unsent.append(view[position:at])
+            self._unsent.append(piece)
+            position = at
+        if position < len(out):
+            self._unsent.append(view[position:])
+
+    def _send_unsent(self) -> None:
+        """Sends what waits as far as the socket takes it; called again when the socket has room."""
+        unsent = self._unsent
+        budget = SENDFILE_LIMIT
+        try:
+            while unsent:
+                piece = unsent[0]
+                if isinstance(piece, memoryview):
+                    written = os.write(self._fd, piece)
+                    if written < len(piece):
+                        unsent[0] = piece[written:]
+                        break
+                else:
+                    file = piece.file.fileno()
+                    if file is None:
+                        unsent[0] = memoryview(piece.read())
+                        continue
+                    written = os.sendfile(self._fd, file, piece.position, min(len(piece), budget))
+                    if written == 0:
+                        self._close("a log was cut while it was being sent")
+                        return
+                    budget -= written
+                    if written < len(piece):
+                        unsent[0] = piece.behind(written)
+                        if budget <= 0:
+                            break
+                        continue
+                unsent.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._close(None)
+            return
+        if unsent:
+            self._watch()
+        else:
+            self._unwatch()
+
+    def _send_through_transport(self) -> None:
+        while self._unsent:
+            piece = self._unsent.popleft()
+            self._transport.write(piece if isinstance(piece, memoryview) else piece.read())
+
+    def _watch(self) -> None:
+        if self._writer_fd < 0 and self._fd >= 0:
+            self._writer_fd = os.dup(self._fd)
+            self._loop.add_writer(self._writer_fd, self._has_room)
+
+    def _unwatch(self) -> None:
+        if self._writer_fd >= 0:
+            self._loop.remove_writer(self._writer_fd)
+            os.close(self._writer_fd)
+            self._writer_fd = -1
+
+    def _has_room(self) -> None:
+        self._send_unsent()
+        if not self._unsent and self._fd >= 0 and self._pending is None:
+            self._go_on()
+
+    # --- flow and end -------------------------------------------------------------------------------------------------
+
+    def _pause(self) -> None:
+        if not self._is_paused and not self._transport.is_closing():
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._is_paused and not self._transport.is_closing():
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    @property
+    def client_host(self) -> str:
+        """Where the client is."""
+        return self._context.client_host
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer is awaited or not yet sent."""
+        return self._pending is not None or bool(self._unsent)
+
+    def close(self) -> None:
+        """Ends the connection; answers already handed to the socket still arrive."""
+        self._unsent.clear()
+        self._transport.close()
+
+    def _close(self, reason: str | None) -> None:
+        if reason is not None:
+            logger.warning("%s: %s", self, reason)
+        self._unsent.clear()
+        self._unwatch()
+        self._fd = -1
+        self._transport.close()
+
+    def __str__(self) -> str:
+        context = self._context
+        return f"{context.client_host}:{context.client_port} on {context.listener_name}"
+
+
+def listening_socket(family: int, address: Any, *, backlog: int, send_buffer: int, receive_buffer: int) -> socket.socket:
+    """A bound, listening socket; the connections that it accepts inherit its buffer sizes (-1: the system's)."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if send_buffer > 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        if receive_buffer > 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.bind(address)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

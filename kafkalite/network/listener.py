@@ -1,0 +1,129 @@
+"""A listener: its sockets, the connections they accept, and what these share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import socket
+from typing import Any
+
+from kafkalite.broker.broker import Broker
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.network.connection import READ_SIZE, Connection, listening_socket
+from kafkalite.network.request_dispatcher import RequestDispatcher
+
+logger = logging.getLogger("kafkalite.network")
+
+class Listener:
+    """Accepts the connections of one entry of `listeners`."""
+
+    def __init__(self, broker: Broker, name: str, dispatcher: RequestDispatcher, loop: asyncio.AbstractEventLoop) -> None:
+        self.broker = broker
+        self.name = name
+        self.round = 0
+        """Grows by one each time idle connections are looked for."""
+        self.read_buffer = memoryview(bytearray(READ_SIZE))
+        self.max_request_size: int = broker.config.socket_request_max_bytes
+        self._dispatcher = dispatcher
+        self._loop = loop
+        self._servers: list[asyncio.AbstractServer] = []
+        self._connections: set[Connection] = set()
+        self._connections_by_host: dict[str, int] = {}
+        self.addresses: list[tuple[str, int]] = []
+
+    async def start(self, host: str, port: int) -> int:
+        """Binds all addresses of a host (an empty host: every interface) and accepts; returns the port."""
+        config = self.broker.config
+        found = await self._loop.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if not host else 0
+        )
+        for family, _, _, _, address in dict.fromkeys(found):
+            if family not in (socket.AF_INET, socket.AF_INET6):
+                continue
+            bound = (address[0], port, *address[2:])
+            try:
+                sock = listening_socket(
+                    family,
+                    bound,
+                    backlog=config.socket_listen_backlog_size,
+                    send_buffer=config.socket_send_buffer_bytes,
+                    receive_buffer=config.socket_receive_buffer_bytes,
+                )
+            except OSError as error:
+                if self._servers and family == socket.AF_INET6:
+                    continue  # a machine may name an IPv6 address that it does not have
+                raise OSError(error.errno, f"{host or '*'}:{port}: {error.strerror}") from None
+            port = sock.getsockname()[1]
+            self.addresses.append(sock.getsockname()[:2])
+            self._servers.append(await self._loop.create_server(self._new_connection, sock=sock))
+        return port
+
+    def _new_connection(self) -> Connection:
+        return Connection(self, self._dispatcher, self._loop)
+
+    # --- what connections ask of their listener -----------------------------------------------------------------------
+
+    def accept(self, connection: Connection, transport: asyncio.BaseTransport) -> RequestContext | None:
+        """The context of a new connection's requests, or None where there are too many connections."""
+        peer: Any = transport.get_extra_info("peername") or ("unknown", 0)
+        local: Any = transport.get_extra_info("sockname") or ("localhost", 0)
+        host = peer[0]
+        by_host = self._connections_by_host
+        config = self.broker.config
+        if len(self._connections) >= config.max_connections:
+            logger.warning("%s:%d: refused, there are %d connections (max.connections)", *peer[:2], len(self._connections))
+            return None
+        if by_host.get(host, 0) >= config.max_connections_per_ip:
+            logger.warning("%s:%d: refused, too many connections from there (max.connections.per.ip)", *peer[:2])
+            return None
+        by_host[host] = by_host.get(host, 0) + 1
+        self._connections.add(connection)
+        return RequestContext(
+            self.broker,
+            listener_name=self.name,
+            client_host=host,
+            client_port=peer[1],
+            local_host=local[0],
+            local_port=local[1],
+        )
+
+    def forget(self, connection: Connection) -> None:
+        """A connection has ended."""
+        if connection in self._connections:
+            self._connections.discard(connection)
+            host = connection.client_host
+            left = self._connections_by_host.get(host, 1) - 1
+            if left:
+                self._connections_by_host[host] = left
+            else:
+                self._connections_by_host.pop(host, None)
+
+    def frame_buffer(self, size: int) -> memoryview:
+        """A buffer for a frame that is still arriving; its pages are the operating system's until bytes are in them."""
+        return memoryview(mmap.mmap(-1, size))[:size]
+
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections)
+
+    # --- the server's side --------------------------------------------------------------------------------------------
+
+    def close_idle_connections(self, rounds: int) -> None:
+        """Ends the connections that sent nothing in the last `rounds` calls of this function."""
+        self.round += 1
+        for connection in [c for c in self._connections if c.last_active_round < self.round - rounds and not c.is_busy]:
+            logger.info("%s: closed, idle for longer than connections.max.idle.ms", connection)
+            connection.close()
+
+    def stop_accepting(self) -> None:
+        """No new connections; those that are there go on."""
+        for server in self._servers:
+            server.close()
+
+    def close_connections(self, *, only_idle: bool) -> int:
+        """Ends connections, all or those with nothing under way; returns how many are left."""
+        for connection in list(self._connections):
+            if not (only_idle and connection.is_busy):
+                connection.close()
+        return sum(1 for connection in self._connections if connection.is_busy)

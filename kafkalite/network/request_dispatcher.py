@@ -1,0 +1,126 @@
+"""From a frame to its answer: header, version, decoding, the API's handler, encoding.
+
+    request frame    size int32 | api key int16, api version int16, correlation id int32, client id string,
+                     flexible versions: tagged fields | body
+    response frame   size int32 | correlation id int32, flexible versions: tagged fields (never in ApiVersions) | body
+
+A frame that Apache Kafka would answer by closing the connection raises ProtocolError.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Final
+
+from kafkalite.broker.api_registry import Api, served_apis
+from kafkalite.errors import ErrorCode
+from kafkalite.protocol.api_keys import ApiKey
+from kafkalite.protocol.messages.api_versions import ApiVersion, ApiVersionsResponse
+from kafkalite.protocol.primitives import ProtocolError, read_unsigned_varint
+from kafkalite.protocol.schema import Response
+
+if TYPE_CHECKING:
+    from kafkalite.broker.request_context import RequestContext
+    from kafkalite.network.response_buffer import ResponseBuffer
+
+_REQUEST_HEADER: Final = struct.Struct(">hhih")
+_RESPONSE_HEADER: Final = struct.Struct(">ii")
+_SIZE: Final = struct.Struct(">i")
+
+
+class PendingAnswer:
+    """An answer that its handler still waits for, and how it is to be encoded."""
+
+    __slots__ = ("api", "awaitable", "correlation_id", "version")
+
+    def __init__(self, api: Api, version: int, correlation_id: int, awaitable: Awaitable[Response | None]) -> None:
+        self.api = api
+        self.version = version
+        self.correlation_id = correlation_id
+        self.awaitable = awaitable
+
+
+class RequestDispatcher:
+    """Knows the served APIs; holds no state of its own, so all connections share one."""
+
+    def __init__(self) -> None:
+        self._apis = served_apis()
+
+    def dispatch(
+        self, context: RequestContext, view: memoryview, position: int, end: int, out: ResponseBuffer
+    ) -> PendingAnswer | None:
+        """Answers the request in `view[position:end]`: into `out`, or later where the handler has to wait."""
+        try:
+            api_key, version, correlation_id, client_id_size = _REQUEST_HEADER.unpack_from(view, position)
+            api = self._apis.get(api_key)
+            if api is None:
+                raise ProtocolError(f"API key {api_key} is not served here")
+            context.api_key = api_key
+            context.api_version = version
+            context.correlation_id = correlation_id
+            lowest, highest = api.versions
+            if not lowest <= version <= highest:
+                return self._refuse_version(api, version, correlation_id, out)
+            codec = api.codecs.get(version)
+            is_flexible, decode, _ = codec if codec is not None else api.codec(version)
+            position += 10
+            if client_id_size >= 0:
+                body = position + client_id_size
+                context.client_id = str(view[position:body], "utf-8", "replace")
+            elif client_id_size == -1:
+                body = position
+                context.client_id = None
+            else:
+                raise ProtocolError(f"client id of length {client_id_size}")
+            if is_flexible:
+                body = body + 1 if view[body] == 0 else _skip_tags(view, body)
+            request, body = decode(view, body, end)
+        except (struct.error, IndexError) as error:
+            raise ProtocolError(f"the request ends too early: {describe_frame(view, position, end)}") from error
+        if body > end:
+            raise ProtocolError(f"the request ends too early: {describe_frame(view, position, end)}")
+        answer = api.handler(context, request)
+        if isinstance(answer, Response):
+            self.encode(api, version, correlation_id, answer, out)
+        elif answer is not None:
+            return PendingAnswer(api, version, correlation_id, answer)
+        return None
+
+    def encode(self, api: Api, version: int, correlation_id: int, response: Response, out: ResponseBuffer) -> None:
+        """Appends a response frame."""
+        is_flexible, _, encode = api.codec(version)
+        start = len(out)
+        slices_before = out.slices_size
+        out += _RESPONSE_HEADER.pack(0, correlation_id)
+        if is_flexible and api.api_key != ApiKey.API_VERSIONS:
+            out.append(0)
+        encode(response, out)
+        _SIZE.pack_into(out, start, len(out) - start - 4 + out.slices_size - slices_before)
+
+    def _refuse_version(self, api: Api, version: int, correlation_id: int, out: ResponseBuffer) -> None:
+        """Only ApiVersions has an answer for a version that is unknown: its own range, in the oldest form (KIP-511)."""
+        if api.api_key != ApiKey.API_VERSIONS:
+            raise ProtocolError(f"version {version} of {ApiKey(api.api_key).name} is not served (only {api.versions})")
+        lowest, highest = api.versions
+        response = ApiVersionsResponse(
+            error_code=ErrorCode.UNSUPPORTED_VERSION,
+            api_keys=[ApiVersion(api_key=api.api_key, min_version=lowest, max_version=highest)],
+        )
+        self.encode(api, 0, correlation_id, response, out)
+
+
+def describe_frame(view: memoryview, position: int, end: int) -> str:
+    """A frame for a log line: its size and first bytes."""
+    return f"{end - position} bytes, beginning {bytes(view[position : min(end, position + 16)]).hex(' ')}"
+
+
+def _skip_tags(view: memoryview, position: int) -> int:
+    count, position = read_unsigned_varint(view, position)
+    for _ in range(count):
+        _, position = read_unsigned_varint(view, position)
+        size, position = read_unsigned_varint(view, position)
+        position += size
+        if position > len(view):
+            raise ProtocolError("tagged fields of the header reach beyond the request")
+    return position
