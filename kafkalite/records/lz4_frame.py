@@ -32,12 +32,11 @@ def compress(data: Buffer, *, level: int = FAST_LEVEL, magic: int = 2) -> bytes:
     parts: list[bytes] = [MAGIC, _DESCRIPTOR, _header_checksum(MAGIC + _DESCRIPTOR if magic == 0 else _DESCRIPTOR)]
     for start in range(0, len(view), BLOCK_SIZE):
         block = view[start : start + BLOCK_SIZE]
-        if level == FAST_LEVEL:
-            compressed = bytes(cramjam.lz4.compress_block(block, store_size=False))
-        else:
-            compressed = bytes(
-                cramjam.lz4.compress_block(block, mode="high_compression", compression=level, store_size=False)
-            )
+        compressed = (
+            bytes(cramjam.lz4.compress_block(block, store_size=False))
+            if level == FAST_LEVEL
+            else _compress_block_at(block, level)
+        )
         if len(compressed) < len(block):
             parts.append(len(compressed).to_bytes(4, "little"))
             parts.append(compressed)
@@ -46,6 +45,13 @@ def compress(data: Buffer, *, level: int = FAST_LEVEL, magic: int = 2) -> bytes:
             parts.append(bytes(block))
     parts.append(b"\x00\x00\x00\x00")
     return b"".join(parts)
+
+
+def _compress_block_at(block: memoryview, level: int) -> bytes:
+    # The library takes a level for frames only: a frame of its own around so little data has just one block.
+    frame = bytes(cramjam.lz4.compress(block, level=level))
+    size = int.from_bytes(frame[7:11], "little")
+    return bytes(block) if size & INCOMPRESSIBLE else frame[11 : 11 + size]
 
 
 def decompress(data: Buffer, max_size: int, *, has_legacy_checksum: bool = False) -> bytes:

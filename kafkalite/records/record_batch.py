@@ -330,12 +330,10 @@ def decode_batch(
         return decode_entry(buffer, position, header, max_decompressed_size=max_decompressed_size)
     if header.records_count == 0:
         return []
-    return decode_records_of(
-        records_body(buffer, position, header, max_decompressed_size=max_decompressed_size), header
-    )
+    return parse_body(records_body(buffer, position, header, max_decompressed_size=max_decompressed_size), header)
 
 
-def decode_records_of(body: bytes, header: BatchHeader) -> list[Record]:
+def parse_body(body: bytes, header: BatchHeader) -> list[Record]:
     """The records in a decompressed body of the batch with this header."""
     log_append_time = header.max_timestamp if header.attributes & TIMESTAMP_TYPE_MASK else None
     return parse_records(body, header.records_count, header.base_offset, header.base_timestamp, log_append_time)
