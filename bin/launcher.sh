@@ -26,7 +26,7 @@ find_python() {
     new_enough=
     for python; do
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1 || continue
-        "$python" -c 'import ensurepip, venv' > /dev/null 2>&1 && return
+        "$python" -c 'import ensurepip, venv; ensurepip.version()' > /dev/null 2>&1 && return
         new_enough=${new_enough:-$python}
     done
     if [ -z "$new_enough" ]; then
