@@ -1,0 +1,29 @@
+"""Style, types and layers are tests like the others: ruff, mypy --strict, import-linter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+CHECKS = {
+    "ruff-check": [BIN / "ruff", "check", "kafkalite", "tests"],
+    "ruff-format": [BIN / "ruff", "format", "--check", "--diff", "kafkalite", "tests"],
+    "mypy-package": [BIN / "mypy", "--strict", "-p", "kafkalite"],
+    "mypy-fixtures": [BIN / "mypy", "--strict", "--explicit-package-bases", "tests/fixtures", "tests/clients"],
+    "layers": [BIN / "lint-imports", "--no-cache"],
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_source_passes(check: str) -> None:
+    command = [str(part) for part in CHECKS[check]]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    finished = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    assert finished.returncode == 0, f"{' '.join(command)}\n\n{finished.stdout}\n{finished.stderr}"
