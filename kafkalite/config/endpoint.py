@@ -109,6 +109,8 @@ def _check_ports(endpoints: Sequence[Endpoint], listeners: Sequence[str]) -> Non
             by_port.setdefault(endpoint.port, []).append(endpoint)
     text = java_string(listeners)
     for port, sharing in by_port.items():
+        if len(sharing) == 1:
+            continue
         versions = [version for endpoint in sharing if (version := _ip_version(endpoint.host))]
         names_count = len(sharing) - len(versions)
         if names_count > 1:

@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from kafkalite.config.config_value import ConfigException, ConfigValue
 
 
-class Validator(Protocol):
+class Validator:
     """Refuses values of the right type that make no sense; `str()` of it says what is allowed, as Apache Kafka does."""
 
-    def ensure_valid(self, name: str, value: ConfigValue) -> None: ...
+    __slots__ = ()
+
+    def ensure_valid(self, name: str, value: ConfigValue) -> None:
+        """Raises ConfigException unless `value` may be the value of the property `name`."""
+        raise NotImplementedError
 
 
-class Range:
+class Range(Validator):
     """A number between two inclusive bounds, either of which may be open."""
 
     __slots__ = ("maximum", "minimum")
@@ -40,7 +44,7 @@ class Range:
         return f"[{self.minimum},...,{self.maximum}]"
 
 
-class ValidString:
+class ValidString(Validator):
     """One of some words."""
 
     __slots__ = ("words",)
@@ -70,7 +74,7 @@ class CaseInsensitiveValidString(ValidString):
         return "(case insensitive) " + super().__str__()
 
 
-class ValidList:
+class ValidList(Validator):
     """A list of non-empty strings, of some words if any are named. Parsing drops duplicates before it is asked."""
 
     __slots__ = ("is_empty_allowed", "is_null_allowed", "words")
@@ -100,7 +104,7 @@ class ValidList:
         return "[" + ", ".join(self.words) + "]" if self.words else ""
 
 
-class NonNull:
+class NonNull(Validator):
     """A value must be there, even an empty one."""
 
     __slots__ = ()
@@ -113,7 +117,7 @@ class NonNull:
         return "non-null string"
 
 
-class NonEmptyString:
+class NonEmptyString(Validator):
     """Null or at least one character."""
 
     __slots__ = ()
@@ -126,7 +130,7 @@ class NonEmptyString:
         return "non-empty string"
 
 
-class Check:
+class Check(Validator):
     """A rule of one property's own: a function that raises ConfigException, and the words for it."""
 
     __slots__ = ("_description", "_ensure_valid")
