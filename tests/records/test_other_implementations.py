@@ -130,8 +130,9 @@ def test_another_library_reads_our_message_set(
         entry = LEGACY_READERS[library](bytearray(message_set[position : position + header.size_in_bytes]), magic)
         assert entry.validate_crc()
         found += [(record.offset, record.timestamp, record.key, record.value) for record in entry]
-    expected_timestamp = {0: lambda record: None, 1: lambda record: record.timestamp}[magic]
-    assert found == [(record.offset, expected_timestamp(record), record.key, record.value) for record in records]
+    assert found == [
+        (record.offset, record.timestamp if magic else None, record.key, record.value) for record in records
+    ]
 
 
 @libraries
