@@ -1,0 +1,44 @@
+"""Apache Kafka's own Java clients: the newest version of every API; a program of ours (java/) drives them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from apache_kafka import java_command
+from client_scenarios import ALL_CODECS, check_admin_report, check_codecs_report, check_group_report, run_program
+from toolchains import build_folder
+
+pytestmark = [pytest.mark.oracle, pytest.mark.toolchain("javac")]
+Program = list[str]
+
+
+@pytest.fixture(scope="module")
+def java_clients(java_client_classpath: str) -> Program:
+    """The program, compiled once."""
+    sources = Path(__file__).parent / "java"
+
+    def build(folder: Path) -> None:
+        command = ["javac", "-nowarn", "-d", str(folder), "-cp", java_client_classpath]
+        subprocess.run([*command, str(sources / "KafkaClients.java")], check=True)
+
+    return java_command("KafkaClients", extra_class_path=str(build_folder(sources, build)))
+
+
+def test_reads_back_what_it_produced_with_every_codec(
+    bootstrap_servers: str, java_clients: Program, topic: str
+) -> None:
+    check_codecs_report(run_program(java_clients, bootstrap_servers, "codecs", topic, codecs=ALL_CODECS), ALL_CODECS)
+
+
+@pytest.mark.parametrize("assignor", ["RangeAssignor", "CooperativeStickyAssignor"])
+def test_shares_a_topic_in_a_group_of_two_and_resumes(
+    bootstrap_servers: str, java_clients: Program, topic: str, group: str, assignor: str
+) -> None:
+    check_group_report(run_program(java_clients, bootstrap_servers, "group", topic, group, assignor))
+
+
+def test_administers_topics_and_groups(bootstrap_servers: str, java_clients: Program, topic: str, group: str) -> None:
+    check_admin_report(run_program(java_clients, bootstrap_servers, "admin", topic, group), bootstrap_servers)
