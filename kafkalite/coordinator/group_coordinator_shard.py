@@ -1,0 +1,144 @@
+"""The group coordinator of one `__consumer_offsets` partition: its groups, their offsets, replay of its records.
+
+Its state is what replaying the records gives, and beside it what a restart may forget: who is waiting for an answer,
+who was heard of when, which rebalance is under way. Apache Kafka's GroupCoordinatorShard.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
+from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
+from kafkalite.coordinator.group_metadata_manager import GroupMetadataManager
+from kafkalite.coordinator.group_offsets import OffsetMetadataManager
+from kafkalite.coordinator.opaque_group import GROUP_TYPES
+from kafkalite.errors import KafkaError
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_key, read_prefix, read_value
+from kafkalite.protocol.coordinator_records import consumer_group, share_group, streams_group
+from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKey, GroupMetadataValue
+from kafkalite.protocol.coordinator_records.offsets import (
+    LegacyOffsetCommitKey,
+    LegacyOffsetCommitValue,
+    OffsetCommitKey,
+    OffsetCommitValue,
+)
+from kafkalite.protocol.messages.delete_groups import DeletableGroupResult
+
+logger = logging.getLogger(__name__)
+
+EXPIRATION_KEY: Final = "expire-group-metadata"
+
+
+def _value_type(key_type: type[CoordinatorKey]) -> type[CoordinatorValue]:
+    module = {"C": consumer_group, "S": share_group}[key_type.__name__[0]]
+    if key_type.__name__.startswith("Streams"):
+        module = streams_group
+    found: type[CoordinatorValue] = getattr(module, key_type.__name__.removesuffix("Key") + "Value")
+    return found
+
+
+RECORD_TYPES: Final[dict[int, tuple[type[CoordinatorKey], type[CoordinatorValue]]]] = {
+    LegacyOffsetCommitKey.record_type: (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
+    OffsetCommitKey.record_type: (OffsetCommitKey, OffsetCommitValue),
+    GroupMetadataKey.record_type: (GroupMetadataKey, GroupMetadataValue),
+    **{key_type.record_type: (key_type, _value_type(key_type)) for key_type in GROUP_TYPES},
+}
+"""The key and value of every type of record in `__consumer_offsets`."""
+
+
+class GroupCoordinatorShard:
+    """The groups of one partition and their offsets."""
+
+    __slots__ = ("_config", "groups", "offsets", "timers")
+
+    def __init__(
+        self, timers: CoordinatorTimers, config: GroupCoordinatorConfig, random_uuid: Callable[[], str]
+    ) -> None:
+        self._config = config
+        self.timers = timers
+        self.groups = GroupMetadataManager(timers, config, random_uuid)
+        self.offsets = OffsetMetadataManager(self.groups, config)
+
+    def on_loaded(self, now_ms: int) -> None:
+        """All records have been replayed: sessions and expiry begin to run."""
+        self.groups.on_loaded(now_ms)
+        self._schedule_expiration()
+
+    # Groups and their offsets
+
+    def delete_group(self, group_id: str) -> CoordinatorResult[DeletableGroupResult]:
+        """DeleteGroups of one group: it and its offsets go, if it has no members."""
+        try:
+            group = self.groups.group(group_id)
+            group.validate_delete()
+        except KafkaError as error:
+            return CoordinatorResult(reply=DeletableGroupResult(group_id=group_id, error_code=error.error))
+        records = [*self.offsets.delete_all(group_id), *group.tombstones()]
+        return CoordinatorResult(records, DeletableGroupResult(group_id=group_id))
+
+    def delete_topics(self, topics: dict[str, Uuid]) -> CoordinatorResult[None]:
+        """Topics have been deleted, given by name and id: their offsets go."""
+        return CoordinatorResult(self.offsets.delete_topics(topics), is_atomic=False)
+
+    def expire(self, now_ms: int) -> CoordinatorResult[None]:
+        """Removes offsets that are too old, and empty groups that are left without any."""
+        records: list[CoordinatorRecord] = []
+        for group_id, group in self.groups.groups.items():
+            if not group.can_expire:
+                continue
+            expired, is_all_expired = self.offsets.expire(group_id, now_ms)
+            records += expired
+            if is_all_expired and group.is_empty:
+                records += group.tombstones()
+        if records:
+            logger.info("Generated %d tombstone records while cleaning up group metadata", len(records))
+        self._schedule_expiration()
+        return CoordinatorResult(records, is_atomic=False)
+
+    def _schedule_expiration(self) -> None:
+        self.timers.schedule(EXPIRATION_KEY, self._config.offsets_retention_check_interval_ms, self.expire)
+
+    # Replay
+
+    def replay(
+        self, record_offset: int, producer_id: int, key: CoordinatorKey, value: CoordinatorValue | None, now_ms: int
+    ) -> None:
+        """Brings one record of the partition into the state."""
+        if isinstance(key, OffsetCommitKey):
+            assert value is None or isinstance(value, OffsetCommitValue)
+            self.offsets.replay(record_offset, producer_id, key, value, now_ms)
+        elif isinstance(key, GroupMetadataKey):
+            assert value is None or isinstance(value, GroupMetadataValue)
+            self.groups.replay_group_metadata(key, value)
+        elif isinstance(key, LegacyOffsetCommitKey):
+            assert value is None or isinstance(value, LegacyOffsetCommitValue)
+            self.offsets.replay(
+                record_offset,
+                producer_id,
+                OffsetCommitKey(group=key.group, topic=key.topic, partition=key.partition),
+                None
+                if value is None
+                else OffsetCommitValue(
+                    offset=value.offset, metadata=value.metadata, commit_timestamp=value.commit_timestamp
+                ),
+                now_ms,
+            )
+        else:
+            self.groups.replay_opaque(key, value)
+
+    def replay_end_transaction_marker(self, producer_id: int, *, is_commit: bool) -> None:
+        """A transaction's control record in the partition."""
+        self.offsets.replay_end_transaction_marker(producer_id, is_commit=is_commit)
+
+    def decode(self, key: bytes, value: bytes | None) -> tuple[CoordinatorKey, CoordinatorValue | None] | None:
+        """A record's key and value; None for a type that is not known, which a later release may have written."""
+        types = RECORD_TYPES.get(read_prefix(key))
+        if types is None:
+            return None
+        key_type, value_type = types
+        return read_key(key_type, key), None if value is None else read_value(value_type, value)

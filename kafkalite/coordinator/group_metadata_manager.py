@@ -1,0 +1,194 @@
+"""The groups of one `__consumer_offsets` partition, by id: who answers which request, what replay makes of records.
+
+Apache Kafka's GroupMetadataManager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from kafkalite.coordinator.classic_group import GROUP_METADATA_VALUE_VERSION, ClassicGroup
+from kafkalite.coordinator.classic_group_rebalance import ClassicGroupRebalance
+from kafkalite.coordinator.classic_group_requests import ClassicGroupRequests, Sender, join_error
+from kafkalite.coordinator.classic_group_state import DEAD, STABLE
+from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult, Deferred
+from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.group import Group, GroupType, group_id_not_found
+from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
+from kafkalite.coordinator.opaque_group import GROUP_TYPES, OpaqueGroup
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKey, GroupMetadataValue
+from kafkalite.protocol.messages.describe_groups import DescribedGroup
+from kafkalite.protocol.messages.heartbeat import HeartbeatRequest
+from kafkalite.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
+from kafkalite.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
+from kafkalite.protocol.messages.list_groups import ListedGroup
+from kafkalite.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+
+GROUP_ID_NOT_FOUND_MIN_VERSION = 6
+"""From this version on DescribeGroups tells a group that does not exist from one that is dead."""
+
+
+class GroupMetadataManager:
+    """Groups by id."""
+
+    __slots__ = ("groups", "rebalance", "requests")
+
+    def __init__(
+        self, timers: CoordinatorTimers, config: GroupCoordinatorConfig, random_uuid: Callable[[], str]
+    ) -> None:
+        self.groups: dict[str, Group] = {}
+        self.rebalance = ClassicGroupRebalance(timers, config, self._find_classic_group)
+        self.requests = ClassicGroupRequests(self.rebalance, random_uuid)
+
+    def group(self, group_id: str) -> Group:
+        """The group; raises GROUP_ID_NOT_FOUND."""
+        group = self.groups.get(group_id)
+        if group is None:
+            raise group_id_not_found(group_id)
+        return group
+
+    def _find_classic_group(self, group_id: str) -> ClassicGroup | None:
+        group = self.groups.get(group_id)
+        return group if isinstance(group, ClassicGroup) else None
+
+    # Members of classic groups
+
+    def join_classic_group(self, sender: Sender, request: JoinGroupRequest) -> CoordinatorResult[JoinGroupResponse]:
+        """JoinGroup: a group that does not exist is created for a member that does not know its id."""
+        group_id = request.group_id
+        reply: Deferred[JoinGroupResponse] = Deferred()
+        existing = self.groups.get(group_id)
+        if isinstance(existing, ClassicGroup):
+            return self.requests.join(sender, request, existing, reply).with_reply(reply)
+        records: list[CoordinatorRecord] = []
+        if existing is not None:
+            if not existing.is_empty or existing.type not in (GroupType.CONSUMER, GroupType.STREAMS):
+                reply.complete(join_error(ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
+                return CoordinatorResult(reply=reply)
+            records = existing.tombstones()
+            del self.groups[group_id]
+        if request.member_id:
+            reply.complete(join_error(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
+            return CoordinatorResult(records, reply)
+        group = ClassicGroup(group_id, current_state_timestamp_ms=sender.now_ms)
+        self.groups[group_id] = group
+        self.requests.join(sender, request, group, reply)
+
+        def on_appended(error: KafkaError | None) -> None:
+            if error is not None:
+                self._remove(group_id)
+
+        records.append(
+            CoordinatorRecord(
+                GroupMetadataKey(group=group_id),
+                GroupMetadataValue(
+                    protocol=None, leader=None, current_state_timestamp=group.current_state_timestamp_ms or 0
+                ),
+                GROUP_METADATA_VALUE_VERSION,
+            )
+        )
+        return CoordinatorResult(records, reply, on_appended=on_appended, is_replayed=False)
+
+    def sync_classic_group(self, sender: Sender, request: SyncGroupRequest) -> CoordinatorResult[SyncGroupResponse]:
+        """SyncGroup."""
+        reply: Deferred[SyncGroupResponse] = Deferred()
+        group = self._find_classic_group(request.group_id)
+        if group is None or group.is_empty:
+            reply.complete(SyncGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID))
+            return CoordinatorResult(reply=reply)
+        return self.requests.sync(sender, request, group, reply).with_reply(reply)
+
+    def heartbeat_classic_group(self, request: HeartbeatRequest) -> ErrorCode:
+        """Heartbeat; raises KafkaError."""
+        group = self._find_classic_group(request.group_id)
+        if group is None:
+            raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID, f"Group {request.group_id} not found.")
+        return self.requests.heartbeat(request, group)
+
+    def leave_classic_group(self, sender: Sender, request: LeaveGroupRequest) -> CoordinatorResult[LeaveGroupResponse]:
+        """LeaveGroup; raises UNKNOWN_MEMBER_ID where there is no such group."""
+        group = self._find_classic_group(request.group_id)
+        if group is None:
+            raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID, f"Group {request.group_id} not found.")
+        return self.requests.leave(sender, request, group)
+
+    # Administration
+
+    def list_groups(self, states_filter: Iterable[str], types_filter: Iterable[str]) -> list[ListedGroup]:
+        """The groups in one of the states and of one of the types; names in any case, no names for all."""
+        states = {state.lower().strip() for state in states_filter}
+        types = {GroupType.parse(name) for name in types_filter}
+        return [
+            ListedGroup(
+                group_id=group.group_id,
+                protocol_type=group.listed_protocol_type,
+                group_state=group.state_name,
+                group_type=group.type.value,
+            )
+            for group in self.groups.values()
+            if (not states or group.state_name.lower() in states) and (not types or group.type in types)
+        ]
+
+    def describe_classic_group(self, group_id: str, api_version: int) -> DescribedGroup:
+        """A classic group, or what is said of one that there is not."""
+        group = self.groups.get(group_id)
+        if not isinstance(group, ClassicGroup):
+            described = DescribedGroup(group_id=group_id, group_state=DEAD.value)
+            if api_version >= GROUP_ID_NOT_FOUND_MIN_VERSION:
+                described.error_code = ErrorCode.GROUP_ID_NOT_FOUND
+                described.error_message = (
+                    f"Group {group_id} not found." if group is None else f"Group {group_id} is not a classic group."
+                )
+            return described
+        protocol = group.protocol_name if group.state is STABLE else None
+        return DescribedGroup(
+            group_id=group_id,
+            group_state=group.state_name,
+            protocol_type=group.listed_protocol_type,
+            protocol_data=protocol or "",
+            members=[member.describe(protocol) for member in group.members.values()],
+        )
+
+    # Replay
+
+    def replay_group_metadata(self, key: GroupMetadataKey, value: GroupMetadataValue | None) -> None:
+        """A classic group's record."""
+        self._remove(key.group)
+        if value is not None:
+            self.groups[key.group] = ClassicGroup.from_record(key.group, value)
+
+    def replay_opaque(self, key: CoordinatorKey, value: CoordinatorValue | None) -> None:
+        """A record of a group of another kind."""
+        group_id: str = key.group_id  # type: ignore[attr-defined]
+        group = self.groups.get(group_id)
+        group_type = GROUP_TYPES[type(key)]
+        if not isinstance(group, OpaqueGroup) or group.type is not group_type:
+            if value is None:
+                return
+            self._remove(group_id)
+            group = self.groups[group_id] = OpaqueGroup(group_id, group_type)
+        if not group.replay(key, value):
+            del self.groups[group_id]
+
+    def replay_simple_group(self, group_id: str, now_ms: int) -> None:
+        """Offsets of a group without a record of its own: it exists as an empty group without a protocol."""
+        if group_id not in self.groups:
+            self.groups[group_id] = ClassicGroup(group_id, current_state_timestamp_ms=now_ms)
+
+    def on_loaded(self, now_ms: int) -> None:
+        """Replay has ended: members of classic groups have their session timeout to be heard of again."""
+        for group in self.groups.values():
+            if not isinstance(group, ClassicGroup):
+                continue
+            for member in group.members.values():
+                self.rebalance.reschedule_session(group, member)
+            if len(group.members) > self.rebalance.config.max_size:
+                # A smaller group.max.size: a rebalance lets members commit before some have to go.
+                self.rebalance.prepare_rebalance(group, "the group is larger than group.max.size", now_ms)
+
+    def _remove(self, group_id: str) -> None:
+        group = self.groups.pop(group_id, None)
+        if isinstance(group, ClassicGroup):
+            self.rebalance.cancel_timers(group)

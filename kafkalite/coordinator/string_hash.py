@@ -1,0 +1,39 @@
+"""Java's String.hashCode, by which Apache Kafka places groups, transactions and share partitions, and breaks ties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def string_hash_code(text: str) -> int:
+    """The signed 32-bit hash that Java gives the same text, over its UTF-16 units."""
+    code = 0
+    if text.isascii():
+        for unit in text.encode("ascii"):
+            code = (31 * code + unit) & 0xFFFFFFFF
+    else:
+        units = text.encode("utf-16-be", "surrogatepass")
+        for position in range(0, len(units), 2):
+            code = (31 * code + (units[position] << 8 | units[position + 1])) & 0xFFFFFFFF
+    return code - 0x100000000 if code & 0x80000000 else code
+
+
+def partition_for(key: str, partition_count: int) -> int:
+    """The partition of a coordinator's topic that is responsible for `key`."""
+    code = string_hash_code(key)
+    # Java's Math.abs has no positive counterpart of the smallest int; Apache Kafka takes 0 for it.
+    return 0 if code == -0x80000000 else abs(code) % partition_count
+
+
+def hash_map_order(keys: Iterable[str]) -> list[str]:
+    """Distinct keys in the order in which a Java HashMap filled with them, in this order, iterates."""
+    distinct = list(dict.fromkeys(keys))
+    capacity = 16
+    while len(distinct) > capacity * 3 // 4:
+        capacity *= 2
+
+    def bucket(key: str) -> int:
+        code = string_hash_code(key) & 0xFFFFFFFF
+        return (code ^ code >> 16) & (capacity - 1)
+
+    return sorted(distinct, key=bucket)
