@@ -13,17 +13,6 @@ from kafkalite.config.units import DAY_MS, GIB, HOUR_MS, KIB, MAX_DOUBLE, MAX_LO
 from kafkalite.config.validators import TIMESTAMP_TYPE, at_least, between, list_of
 
 KEYS: Final = (
-    ConfigKey("log.cleaner.threads", INT, 1, MEDIUM, at_least(0), CLUSTER_WIDE),
-    ConfigKey("log.cleaner.io.max.bytes.per.second", DOUBLE, MAX_DOUBLE, MEDIUM, mode=CLUSTER_WIDE),
-    ConfigKey("log.cleaner.dedupe.buffer.size", LONG, 128 * MIB, MEDIUM, mode=CLUSTER_WIDE),
-    ConfigKey("log.cleaner.io.buffer.size", INT, 512 * KIB, MEDIUM, at_least(0), CLUSTER_WIDE),
-    ConfigKey("log.cleaner.io.buffer.load.factor", DOUBLE, 0.9, MEDIUM, mode=CLUSTER_WIDE),
-    ConfigKey("log.cleaner.backoff.ms", LONG, 15 * SECOND_MS, MEDIUM, at_least(0), CLUSTER_WIDE),
-    ConfigKey("log.cleaner.min.cleanable.ratio", DOUBLE, 0.5, MEDIUM, between(0, 1), CLUSTER_WIDE),
-    ConfigKey("log.cleaner.enable", BOOLEAN, True, MEDIUM),
-    ConfigKey("log.cleaner.delete.retention.ms", LONG, DAY_MS, MEDIUM, at_least(0), CLUSTER_WIDE),
-    ConfigKey("log.cleaner.min.compaction.lag.ms", LONG, 0, MEDIUM, at_least(0), CLUSTER_WIDE),
-    ConfigKey("log.cleaner.max.compaction.lag.ms", LONG, MAX_LONG, MEDIUM, at_least(1), CLUSTER_WIDE),
     ConfigKey("num.partitions", INT, 1, MEDIUM, at_least(1)),
     ConfigKey("log.dir", LIST, ("/tmp/kafka-logs",), HIGH, list_of(empty=False)),
     ConfigKey("log.dirs", LIST, None, HIGH, list_of(empty=False, null=True)),
@@ -58,4 +47,15 @@ KEYS: Final = (
     ConfigKey("alter.config.policy.class.name", CLASS, None, LOW),
     ConfigKey("log.dir.failure.timeout.ms", LONG, 30 * SECOND_MS, LOW, at_least(1)),
     ConfigKey("log.initial.task.delay.ms", LONG, 30 * SECOND_MS, LOW, at_least(0), internal=True),
+    ConfigKey("log.cleaner.threads", INT, 1, MEDIUM, at_least(0), CLUSTER_WIDE),
+    ConfigKey("log.cleaner.io.max.bytes.per.second", DOUBLE, MAX_DOUBLE, MEDIUM, mode=CLUSTER_WIDE),
+    ConfigKey("log.cleaner.dedupe.buffer.size", LONG, 128 * MIB, MEDIUM, mode=CLUSTER_WIDE),
+    ConfigKey("log.cleaner.io.buffer.size", INT, 512 * KIB, MEDIUM, at_least(0), CLUSTER_WIDE),
+    ConfigKey("log.cleaner.io.buffer.load.factor", DOUBLE, 0.9, MEDIUM, mode=CLUSTER_WIDE),
+    ConfigKey("log.cleaner.backoff.ms", LONG, 15 * SECOND_MS, MEDIUM, at_least(0), CLUSTER_WIDE),
+    ConfigKey("log.cleaner.min.cleanable.ratio", DOUBLE, 0.5, MEDIUM, between(0, 1), CLUSTER_WIDE),
+    ConfigKey("log.cleaner.enable", BOOLEAN, True, MEDIUM),
+    ConfigKey("log.cleaner.delete.retention.ms", LONG, DAY_MS, MEDIUM, at_least(0), CLUSTER_WIDE),
+    ConfigKey("log.cleaner.min.compaction.lag.ms", LONG, 0, MEDIUM, at_least(0), CLUSTER_WIDE),
+    ConfigKey("log.cleaner.max.compaction.lag.ms", LONG, MAX_LONG, MEDIUM, at_least(1), CLUSTER_WIDE),
 )

@@ -1,0 +1,86 @@
+"""docs/configuration.md and the shipped files in config/."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kafkalite.config.broker_config import BROKER_CONFIG_DEF, BrokerConfig
+from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
+from kafkalite.config.config_def import ConfigDef
+from kafkalite.config.descriptions import (
+    BROKER_DESCRIPTIONS,
+    CLIENT_METRICS_DESCRIPTIONS,
+    GROUP_DESCRIPTIONS,
+    TOPIC_DESCRIPTIONS,
+)
+from kafkalite.config.documentation import configuration_page
+from kafkalite.config.group_config import GROUP_CONFIG_DEF
+from kafkalite.config.topic_config import TOPIC_CONFIG_DEF
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_documentation_is_what_the_tables_generate() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text() == configuration_page(), (
+        "run: python -m kafkalite.config.documentation > docs/configuration.md"
+    )
+
+
+def test_the_documentation_names_every_property() -> None:
+    page = configuration_page()
+    for definition in (BROKER_CONFIG_DEF, TOPIC_CONFIG_DEF, GROUP_CONFIG_DEF, CLIENT_METRICS_CONFIG_DEF):
+        missing = [name for name in definition.keys if f"`{name}`" not in page]
+        assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("descriptions", "definition"),
+    [
+        (BROKER_DESCRIPTIONS, BROKER_CONFIG_DEF),
+        (TOPIC_DESCRIPTIONS, TOPIC_CONFIG_DEF),
+        (GROUP_DESCRIPTIONS, GROUP_CONFIG_DEF),
+        (CLIENT_METRICS_DESCRIPTIONS, CLIENT_METRICS_CONFIG_DEF),
+    ],
+)
+def test_every_description_is_one_sentence_about_a_property_that_exists(
+    descriptions: dict[str, str], definition: ConfigDef
+) -> None:
+    assert set(descriptions) <= set(definition.keys)
+    assert [text for text in descriptions.values() if not text.endswith(".") or "\n" in text] == []
+
+
+def test_the_shipped_server_properties_load_without_a_warning() -> None:
+    config = BrokerConfig.load(str(ROOT / "config" / "server.properties"))
+    assert config.warnings == []
+    assert [str(endpoint) for endpoint in config.broker_endpoints] == ["PLAINTEXT://:9092"]
+    assert config.log_dirs == ("kafkalite-data",)
+
+
+def test_the_shipped_zookeeper_properties_are_two_lines_of_comment() -> None:
+    lines = (ROOT / "config" / "zookeeper.properties").read_text().splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("# ") for line in lines)
+
+
+def test_the_shipped_logging_configuration_prints_the_brokers_lines_and_no_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    try:
+        logging.config.dictConfig(yaml.safe_load((ROOT / "config" / "logging.yaml").read_text()))
+        logging.getLogger("kafkalite.server").info("Started")
+        logging.getLogger("kafkalite.server").debug("Detail")
+        logging.getLogger("somebody.else").info("Chatter")
+        lines = capsys.readouterr().err.splitlines()
+    finally:
+        logging.getLogger("kafkalite").setLevel(logging.NOTSET)
+        root.setLevel(before[0])
+        root.handlers[:] = before[1]
+    assert len(lines) == 1
+    assert lines[0].endswith("INFO Started (kafkalite.server)")
