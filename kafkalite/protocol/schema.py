@@ -93,7 +93,6 @@ def _primitive(kind: str, zero: Any) -> Any:
         default: Any = zero,
         nullable: str = "none",
         tag: int | None = None,
-        tagged: str = "none",
         flexible: str | None = None,
         ignorable: bool = False,
     ) -> Any:
@@ -104,7 +103,7 @@ def _primitive(kind: str, zero: Any) -> Any:
             None,
             _range(nullable),
             tag,
-            _range(tagged if tag is None or tagged != "none" else versions),
+            NO_VERSIONS if tag is None else _range(versions),
             None if flexible is None else _range(flexible),
             ignorable,
         )
@@ -231,7 +230,7 @@ class Request(Message):
     """What a client asks: bound to its API's number, the listeners that take it, and the response that answers it."""
 
     api_key: ClassVar[int] = -1
-    listeners: ClassVar[tuple[str, ...]] = ()
+    listener_types: ClassVar[tuple[str, ...]] = ()
     latest_version_unstable: ClassVar[bool] = False
     response_type: ClassVar[type[Response]]
 
@@ -246,7 +245,7 @@ class Request(Message):
     ) -> None:
         super().__init_subclass__(**facts)
         cls.api_key = api_key
-        cls.listeners = listeners
+        cls.listener_types = listeners
         cls.latest_version_unstable = latest_version_unstable
         cls.response_type = response
         response.api_key = api_key

@@ -30,5 +30,5 @@ class AddRaftVoterRequest(
     timeout_ms: int = int32()
     voter_id: int = int32()
     voter_directory_id: Uuid = uuid()
-    listeners_: list[Listener] = array(Listener)
+    listeners: list[Listener] = array(Listener)
     ack_when_committed: bool = boolean(versions="1+", default=True)

@@ -6,7 +6,7 @@ from kafkalite.protocol.schema import Request, Response, Struct, array, boolean,
 
 
 class ApiVersion(Struct):
-    api_key_: int = int16()
+    api_key: int = int16()
     min_version: int = int16()
     max_version: int = int16()
 

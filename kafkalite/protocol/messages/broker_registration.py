@@ -43,7 +43,7 @@ class BrokerRegistrationRequest(
     broker_id: int = int32()
     cluster_id: str = string()
     incarnation_id: Uuid = uuid()
-    listeners_: list[Listener] = array(Listener)
+    listeners: list[Listener] = array(Listener)
     features: list[Feature] = array(Feature)
     rack: str | None = string(nullable="0+")
     is_migrating_zk_broker: bool = boolean(versions="1+")

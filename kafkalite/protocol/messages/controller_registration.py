@@ -31,5 +31,5 @@ class ControllerRegistrationRequest(
     controller_id: int = int32()
     incarnation_id: Uuid = uuid()
     zk_migration_ready: bool = boolean()
-    listeners_: list[Listener] = array(Listener)
+    listeners: list[Listener] = array(Listener)
     features: list[Feature] = array(Feature)

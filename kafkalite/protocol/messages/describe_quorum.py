@@ -38,7 +38,7 @@ class Listener(Struct):
 
 class Node(Struct):
     node_id: int = int32(versions="2+")
-    listeners_: list[Listener] = array(Listener, versions="2+")
+    listeners: list[Listener] = array(Listener, versions="2+")
 
 
 class DescribeQuorumResponse(Response, versions="0-2", flexible="0+"):

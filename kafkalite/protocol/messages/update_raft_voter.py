@@ -37,5 +37,5 @@ class UpdateRaftVoterRequest(
     current_leader_epoch: int = int32()
     voter_id: int = int32()
     voter_directory_id: Uuid = uuid()
-    listeners_: list[Listener] = array(Listener)
+    listeners: list[Listener] = array(Listener)
     k_raft_version_feature: KRaftVersionFeature = struct(KRaftVersionFeature)
