@@ -1,6 +1,6 @@
-"""What changes in a partition when a broker comes, goes or is told to lead: ISR, ELR and leader (PartitionChangeBuilder).
+"""What changes in a partition when a broker comes, goes or is told to lead: ISR, ELR and leader.
 
-One node keeps one replica of each partition, but a directory may come from a cluster, so the rules are those for many.
+The rules of PartitionChangeBuilder. One node keeps one replica of each partition, but they are written for any number.
 """
 
 from __future__ import annotations

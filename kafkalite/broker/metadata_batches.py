@@ -1,0 +1,111 @@
+"""Batches of the metadata log and of its snapshots: framed metadata records, and raft's control records.
+
+A control record's key is `version int16 (0), type int16`; its value is the message of that type, which begins with its
+own version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from struct import Struct
+from typing import Final, TypeAlias
+
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol.control_records import (
+    Endpoint,
+    KRaftVersionFeature,
+    KRaftVersionRecord,
+    LeaderChangeMessage,
+    LeaderChangeMessageVoter,
+    SnapshotFooterRecord,
+    SnapshotHeaderRecord,
+    VotersRecord,
+    VotersRecordVoter,
+)
+from kafkalite.protocol.metadata_record import MetadataRecord, read_frame
+from kafkalite.protocol.schema import Message
+from kafkalite.records.record import Record
+from kafkalite.records.record_batch import BatchHeader, build_batch, decode_batch
+
+RaftControlRecord: TypeAlias = (
+    LeaderChangeMessage | SnapshotHeaderRecord | SnapshotFooterRecord | KRaftVersionRecord | VotersRecord
+)
+
+_KEY: Final = Struct(">hh")
+_VERSION: Final = Struct(">h")
+_CONTROL_TYPES: Final[dict[int, type[Message]]] = {
+    2: LeaderChangeMessage,
+    3: SnapshotHeaderRecord,
+    4: SnapshotFooterRecord,
+    5: KRaftVersionRecord,
+    6: VotersRecord,
+}
+_CONTROL_TYPE_NUMBERS: Final = {cls: number for number, cls in _CONTROL_TYPES.items()}
+
+
+def build_control_batch(
+    records: Sequence[RaftControlRecord], *, base_offset: int, leader_epoch: int, now_ms: int
+) -> bytes:
+    """A batch of raft's control records."""
+    return build_batch(
+        [
+            Record(
+                base_offset + index,
+                now_ms,
+                _KEY.pack(0, _CONTROL_TYPE_NUMBERS[type(record)]),
+                record.encode(record.version),
+            )
+            for index, record in enumerate(records)
+        ],
+        base_offset=base_offset,
+        partition_leader_epoch=leader_epoch,
+        is_control=True,
+    )
+
+
+def build_metadata_batch(frames: Sequence[bytes], *, base_offset: int, leader_epoch: int, now_ms: int) -> bytes:
+    """A batch of framed metadata records."""
+    return build_batch(
+        [Record(base_offset + index, now_ms, None, frame) for index, frame in enumerate(frames)],
+        base_offset=base_offset,
+        partition_leader_epoch=leader_epoch,
+    )
+
+
+def read_control_records(buffer: bytes, position: int, header: BatchHeader) -> Iterator[RaftControlRecord]:
+    """The control records of a batch; those of types that are not known are left out, as Apache Kafka does."""
+    for record in decode_batch(buffer, position, header):
+        if record.key is None or record.value is None:
+            continue
+        _, number = _KEY.unpack_from(record.key)
+        cls = _CONTROL_TYPES.get(number)
+        if cls is not None:
+            (version,) = _VERSION.unpack_from(record.value)
+            yield cls.decode(record.value, min(version, cls.valid_versions.highest))  # type: ignore[misc]
+
+
+def read_metadata_records(buffer: bytes, position: int, header: BatchHeader) -> Iterator[MetadataRecord]:
+    """The metadata records of a batch; raises ProtocolError for a record or version that is not known."""
+    for record in decode_batch(buffer, position, header):
+        if record.value is not None:
+            yield read_frame(record.value)
+
+
+def leader_change(leader_id: int, voters: Iterable[int]) -> LeaderChangeMessage:
+    """What a new leader writes first: it was elected by all voters."""
+    return LeaderChangeMessage(
+        leader_id=leader_id,
+        voters=[LeaderChangeMessageVoter(voter_id=voter) for voter in voters],
+        granting_voters=[LeaderChangeMessageVoter(voter_id=voter) for voter in voters],
+    )
+
+
+def standalone_voter(node_id: int, directory_id: Uuid, endpoints: Iterable[tuple[str, str, int]]) -> VotersRecord:
+    """The voters of a quorum of one: this node, its directory, and its controller listeners (name, host, port)."""
+    voter = VotersRecordVoter(
+        voter_id=node_id,
+        voter_directory_id=directory_id,
+        endpoints=[Endpoint(name=name, host=host, port=port) for name, host, port in endpoints],
+        k_raft_version_feature=KRaftVersionFeature(min_supported_version=0, max_supported_version=1),
+    )
+    return VotersRecord(voters=[voter])

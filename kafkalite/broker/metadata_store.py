@@ -1,0 +1,415 @@
+"""The metadata of this node: the log `__cluster_metadata-0`, and the image that its records make.
+
+This node is the quorum's only voter and its only broker, so a change is decided when it is written: `append` writes one
+batch, syncs it, replays it to the image and tells the listeners, in this order. Files and records are those of Apache
+Kafka, which may have written what is here and may go on with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from kafkalite.broker.metadata_batches import (
+    RaftControlRecord,
+    build_control_batch,
+    build_metadata_batch,
+    leader_change,
+    read_control_records,
+    read_metadata_records,
+)
+from kafkalite.broker.metadata_log import LoggedBatch, MetadataLog, MetadataLogError
+from kafkalite.broker.metadata_snapshot import (
+    BOOTSTRAP_CHECKPOINT_FILE,
+    MAX_BATCH_SIZE,
+    ZERO_SNAPSHOT_ID,
+    SnapshotId,
+    encode_snapshot,
+    read_snapshot,
+    write_snapshot,
+)
+from kafkalite.broker.quorum_state import QuorumState, read_quorum_state, write_quorum_state
+from kafkalite.errors import KafkaError
+from kafkalite.metadata import metadata_version as versions
+from kafkalite.metadata.bootstrap_metadata import activation_records, bootstrap_records
+from kafkalite.metadata.cluster_control import (
+    NodeRegistration,
+    enter_controlled_shutdown,
+    fence_broker,
+    register_broker,
+    register_controller,
+    unfence_broker,
+)
+from kafkalite.metadata.cluster_image import Endpoint
+from kafkalite.metadata.metadata_image import MetadataImage
+from kafkalite.metadata.record_versions import record_version
+from kafkalite.protocol.control_records import KRaftVersionRecord, VotersRecord
+from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.protocol.metadata_records.control import (
+    AbortTransactionRecord,
+    BeginTransactionRecord,
+    EndTransactionRecord,
+)
+from kafkalite.protocol.metadata_records.settings import FeatureLevelRecord
+from kafkalite.protocol.primitives import ProtocolError
+from kafkalite.records.record_batch import read_header
+from kafkalite.storage.filesystem import FileSystem
+
+_logger = logging.getLogger(__name__)
+
+Listener = Callable[[Sequence[MetadataRecord]], None]
+
+
+class MetadataLogSettings(NamedTuple):
+    """The configuration `metadata.*` that matters here."""
+
+    segment_bytes: int = 1024 * 1024 * 1024
+    segment_ms: int = 7 * 24 * 3600 * 1000
+    max_record_bytes_between_snapshots: int = 20 * 1024 * 1024
+    max_snapshot_interval_ms: int = 3600 * 1000
+    max_retention_bytes: int = 100 * 1024 * 1024
+    max_retention_ms: int = 7 * 24 * 3600 * 1000
+    min_insync_replicas: int = 1
+    is_synced: bool = True
+    """Whether `append` returns only when the disk has the batch."""
+
+
+class MetadataStore:
+    """The one writer of the metadata. `image` is what all else reads; nobody changes it but by `append`."""
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        log_directory: str,
+        node_id: int,
+        *,
+        now_ms: Callable[[], int],
+        settings: MetadataLogSettings | None = None,
+    ) -> None:
+        """Reads newest snapshot and log under `log_directory` (metadata.log.dir), which has been formatted.
+
+        Raises MetadataLogError where they cannot be used: damage to a snapshot, a node that is not the only voter,
+        replicas that live on other nodes.
+        """
+        self._filesystem = filesystem
+        self._log_directory = log_directory
+        self._now_ms = now_ms
+        self._settings = settings or MetadataLogSettings()
+        self.node_id = node_id
+        self.image = MetadataImage()
+        self.broker_epoch = -1
+        """The epoch of this broker's registration, -1 before `start`."""
+        self.leader_epoch = 0
+        """The raft epoch in which this node leads."""
+        self._listeners: list[Listener] = []
+        self._kraft_version = 0
+        self._voters: VotersRecord | None = None
+        self._has_voters_in_log = False
+        self._transaction: list[MetadataRecord] | None = None
+        self._bytes_since_snapshot = 0
+        self._last_snapshot_ms = now_ms()
+        self.log = MetadataLog(
+            filesystem,
+            f"{log_directory}/__cluster_metadata-0",
+            now_ms=now_ms(),
+            segment_bytes=self._settings.segment_bytes,
+            segment_ms=self._settings.segment_ms,
+        )
+        self._load()
+
+    @property
+    def last_applied_offset(self) -> int:
+        """The offset of the last record of the log, all of which are in the image; -1 in an empty log."""
+        return self.log.end_offset - 1
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether a metadata transaction is open: its records are in the log, but not yet in the image."""
+        return self._transaction is not None
+
+    def add_listener(self, listener: Listener) -> None:
+        """`listener` is called with the records of each change, after the image has them."""
+        self._listeners.append(listener)
+
+    # --- reading ---
+
+    def _load(self) -> None:
+        try:
+            if self.log.has_zero_checkpoint:
+                self._load_snapshot(ZERO_SNAPSHOT_ID)
+            newest = self.log.latest_snapshot
+            if newest is not None:
+                self._load_snapshot(newest)
+            for batch in self.log.batches_to_replay():
+                self._load_batch(batch)
+        except (KafkaError, ProtocolError, ValueError) as error:
+            raise MetadataLogError(f"Cannot read the metadata in {self.log.directory}: {error}") from error
+        self._check_is_alone()
+
+    def _load_snapshot(self, snapshot_id: SnapshotId) -> None:
+        path = self.log.path(snapshot_id.file_name)
+        try:
+            snapshot = read_snapshot(self._filesystem, path)
+        except (KafkaError, ProtocolError, ValueError) as error:
+            raise MetadataLogError(f"The snapshot {path} is damaged: {error}") from error
+        if snapshot.kraft_version is not None:
+            self._kraft_version = snapshot.kraft_version
+        if snapshot.voters is not None:
+            self._voters = snapshot.voters
+            self._has_voters_in_log = snapshot_id != ZERO_SNAPSHOT_ID
+        if snapshot_id != ZERO_SNAPSHOT_ID:  # the zero checkpoint's records are for an empty log: see `_bootstrap`
+            for record in snapshot.records:
+                self.image.replay(record)
+
+    def _load_batch(self, batch: LoggedBatch) -> None:
+        self._bytes_since_snapshot += batch.header.size_in_bytes
+        if not batch.header.is_control:
+            for record in read_metadata_records(*batch):
+                self._replay(record)
+            return
+        for control in read_control_records(*batch):
+            if isinstance(control, KRaftVersionRecord):
+                self._kraft_version = control.k_raft_version
+            elif isinstance(control, VotersRecord):
+                self._voters = control
+                self._has_voters_in_log = True
+
+    def _replay(self, record: MetadataRecord) -> list[MetadataRecord]:
+        """Applies a record, or holds it back while a transaction is open; returns what has become visible."""
+        transaction = self._transaction
+        if isinstance(record, BeginTransactionRecord):
+            if transaction is not None:
+                raise ValueError("a metadata transaction begins before the last one has ended")
+            self._transaction = []
+        elif isinstance(record, (EndTransactionRecord, AbortTransactionRecord)):
+            if transaction is None:
+                raise ValueError("a metadata transaction ends that has not begun")
+            self._transaction = None
+            if isinstance(record, EndTransactionRecord):
+                for held in transaction:
+                    self.image.replay(held)
+                return transaction
+        elif transaction is not None:
+            transaction.append(record)
+        else:
+            self.image.replay(record)
+            return [record]
+        return []
+
+    def _check_is_alone(self) -> None:
+        if self._voters is not None:
+            others = [voter.voter_id for voter in self._voters.voters if voter.voter_id != self.node_id]
+            if others:
+                raise MetadataLogError(
+                    f"{self.log.directory} belongs to a quorum with other controllers ({_list(others)}); this broker "
+                    f"can only be the one node ({self.node_id}) of its cluster"
+                )
+        for topic in self.image.topics.by_name.values():
+            for partition_id, partition in topic.partitions.items():
+                if partition.replicas != (self.node_id,):
+                    raise MetadataLogError(
+                        f"Partition {topic.name}-{partition_id} has its replicas on the nodes "
+                        f"{_list(partition.replicas)}; this broker can only be the one node ({self.node_id}) of its "
+                        "cluster"
+                    )
+
+    # --- starting and stopping ---
+
+    def start(self, node: NodeRegistration, controller_listeners: Sequence[Endpoint]) -> None:
+        """Begins a new raft epoch as its leader, and registers this broker, unfenced and leading all that it may lead.
+
+        The broker is in the metadata with these listeners from here on, so they should be open. Raises OSError,
+        KafkaError where the features of the cluster are not supported.
+        """
+        self._begin_epoch()
+        self._append(self._activation_records(), sync=False)
+        controller = node._replace(listeners=controller_listeners)
+        registration = register_controller(self.image, controller)
+        registration += register_broker(self.image, node, self.log.end_offset + len(registration))
+        self._append(registration, sync=False)
+        self.broker_epoch = self.image.cluster.brokers[self.node_id].epoch
+        self._append(unfence_broker(self.image, self.node_id), sync=False)
+        self._sync()
+
+    def stop(self) -> None:
+        """Writes what a controlled shutdown leaves: partitions without leaders that this broker may lead again, and a
+        fenced broker. The next start, this broker's or Apache Kafka's, waits for no session to expire."""
+        if self.broker_epoch >= 0 and self.image.cluster.is_active(self.node_id):
+            self._append(enter_controlled_shutdown(self.image, self.node_id), sync=False)
+            self._append(fence_broker(self.image, self.node_id), sync=False)
+            self._sync()
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self.log.close()
+
+    def _begin_epoch(self) -> None:
+        directory = self.log.directory
+        try:
+            state = read_quorum_state(self._filesystem, directory)
+        except ValueError as error:
+            raise MetadataLogError(str(error)) from None
+        known_epoch = 0 if state is None else state.leader_epoch
+        self.leader_epoch = max(known_epoch, self.log.last_epoch) + 1
+        is_dynamic = self._kraft_version >= 1
+        voters = [voter.voter_id for voter in self._voters.voters] if self._voters is not None else [self.node_id]
+        elected = QuorumState(
+            leader_id=self.node_id,
+            leader_epoch=self.leader_epoch,
+            data_version=1 if is_dynamic else 0,
+            current_voters=() if is_dynamic else tuple(voters),
+        )
+        write_quorum_state(self._filesystem, directory, elected, sync=self._settings.is_synced)
+        control: list[RaftControlRecord] = [leader_change(self.node_id, voters)]
+        if is_dynamic and not self._has_voters_in_log and self._voters is not None:
+            control += [KRaftVersionRecord(k_raft_version=self._kraft_version), self._voters]
+            self._has_voters_in_log = True
+        now_ms = self._now_ms()
+        batch = build_control_batch(
+            control, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
+        )
+        self.log.begin_epoch(self.leader_epoch)
+        self.log.append(batch, read_header(batch), now_ms=now_ms)
+
+    def _activation_records(self) -> list[MetadataRecord]:
+        is_log_empty = self.image.features.metadata_version is None
+        return activation_records(
+            self._bootstrap() if is_log_empty else (),
+            is_log_empty=is_log_empty,
+            is_in_transaction=self.is_in_transaction,
+            min_insync_replicas=self._settings.min_insync_replicas,
+        )
+
+    def _bootstrap(self) -> list[MetadataRecord]:
+        """The records for an empty log: those of the zero checkpoint (from 4.4 on), else of bootstrap.checkpoint."""
+        candidates = [f"{self._log_directory}/{BOOTSTRAP_CHECKPOINT_FILE}"]
+        if self.log.has_zero_checkpoint:
+            candidates.insert(0, self.log.path(ZERO_SNAPSHOT_ID.file_name))
+        for path in candidates:
+            try:
+                records = read_snapshot(self._filesystem, path).records
+            except FileNotFoundError:
+                continue
+            except (KafkaError, ProtocolError, ValueError) as error:
+                raise MetadataLogError(f"The bootstrap metadata in {path} is damaged: {error}") from error
+            if records:
+                return records
+        return bootstrap_records()
+
+    # --- writing ---
+
+    def append(self, records: Sequence[MetadataRecord]) -> int:
+        """Makes a change durable, then visible; returns the offset of its last record.
+
+        All or nothing: one batch, or where that would be too large several within one metadata transaction. Raises
+        OSError when it cannot be written; the image is unchanged then.
+        """
+        if records:
+            self._append(records, sync=True)
+            self._maybe_snapshot()
+        return self.last_applied_offset
+
+    def _append(self, records: Sequence[MetadataRecord], *, sync: bool) -> None:
+        if not records:
+            return
+        now_ms = self._now_ms()
+        for frames in self._split(self._to_frames(records)):
+            batch = build_metadata_batch(
+                frames, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
+            )
+            self.log.append(batch, read_header(batch), now_ms=now_ms)
+            self._bytes_since_snapshot += len(batch)
+        if sync:
+            self._sync()
+        visible: list[MetadataRecord] = []
+        for record in records:
+            visible += self._replay(record)
+        for listener in self._listeners:
+            listener(visible)
+
+    def _to_frames(self, records: Iterable[MetadataRecord]) -> list[bytes]:
+        level = self.image.features.metadata_version
+        frames = []
+        for record in records:
+            if level is None and isinstance(record, FeatureLevelRecord):
+                level = record.feature_level  # the first one of all is metadata.version
+            frames.append(record.to_frame(record_version(record, versions.LATEST if level is None else level)))
+        return frames
+
+    def _split(self, frames: list[bytes]) -> list[list[bytes]]:
+        if sum(map(len, frames)) <= MAX_BATCH_SIZE // 2:
+            return [frames]
+        batches: list[list[bytes]] = [[]]
+        size = 0
+        can_enclose = self._transaction is None and versions.are_transactions_supported(
+            self.image.features.metadata_version_or_raise()
+        )
+        if can_enclose:
+            batches[0].append(BeginTransactionRecord().to_frame(0))
+        for frame in frames:
+            if size + len(frame) > MAX_BATCH_SIZE // 2:
+                batches.append([])
+                size = 0
+            batches[-1].append(frame)
+            size += len(frame)
+        if can_enclose:
+            batches[-1].append(EndTransactionRecord().to_frame(0))
+        return batches
+
+    def _sync(self) -> None:
+        if self._settings.is_synced:
+            self.log.sync()
+
+    # --- snapshots ---
+
+    def _maybe_snapshot(self) -> None:
+        if self._bytes_since_snapshot >= self._settings.max_record_bytes_between_snapshots:
+            self.write_snapshot()
+
+    def run_periodic_tasks(self) -> None:
+        """Takes a snapshot when the last one is old, and removes what newer snapshots have made superfluous."""
+        interval_ms = self._settings.max_snapshot_interval_ms
+        if self._bytes_since_snapshot and 0 < interval_ms <= self._now_ms() - self._last_snapshot_ms:
+            self.write_snapshot()
+        self._clean()
+
+    def write_snapshot(self) -> SnapshotId | None:
+        """Writes what the image holds beside the log; None while a transaction is open or where nothing has changed."""
+        snapshot_id = SnapshotId(self.log.end_offset, self.log.last_epoch)
+        if self.is_in_transaction or snapshot_id in self.log.snapshots:
+            return None
+        now_ms = self._now_ms()
+        data = encode_snapshot(
+            self._to_frames(self.image.to_records()),
+            leader_epoch=snapshot_id.epoch,
+            now_ms=now_ms,
+            last_contained_log_timestamp=self.log.last_timestamp,
+            kraft_version=self._kraft_version,
+            voters=self._voters,
+        )
+        path = self.log.path(snapshot_id.file_name)
+        write_snapshot(self._filesystem, path, data, sync=self._settings.is_synced)
+        self.log.add_snapshot(snapshot_id)
+        self._bytes_since_snapshot = 0
+        self._last_snapshot_ms = now_ms
+        self._clean()
+        return snapshot_id
+
+    def _clean(self) -> None:
+        """Applies metadata.max.retention.bytes and .ms: the oldest snapshots go, and the log that only they need."""
+        now_ms = self._now_ms()
+        while len(self.log.snapshots) > 1:
+            oldest, following = self.log.snapshots[:2]
+            sizes = [len(self._filesystem.read_bytes(self.log.path(s.file_name))) for s in self.log.snapshots]
+            is_too_large = 0 <= self._settings.max_retention_bytes < self.log.size + sum(sizes)
+            timestamp = read_snapshot(self._filesystem, self.log.path(oldest.file_name)).last_contained_log_timestamp
+            is_too_old = 0 <= self._settings.max_retention_ms < now_ms - timestamp
+            if not is_too_large and not is_too_old:
+                return
+            _logger.info("Removing metadata snapshot %s, which newer ones have made superfluous", oldest.file_name)
+            self.log.delete_before(following)
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))

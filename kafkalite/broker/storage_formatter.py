@@ -1,0 +1,124 @@
+"""Formatting: what stands in a node's directories before its first start (Formatter).
+
+<each log directory>/meta.properties
+<metadata.log.dir>/bootstrap.checkpoint                                       the feature levels
+<metadata.log.dir>/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint   the voters, dynamic kind only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from kafkalite.broker.metadata_batches import standalone_voter
+from kafkalite.broker.metadata_log import DIRECTORY_NAME
+from kafkalite.broker.metadata_snapshot import (
+    BOOTSTRAP_CHECKPOINT_FILE,
+    ZERO_SNAPSHOT_ID,
+    encode_snapshot,
+    write_snapshot,
+)
+from kafkalite.identifiers import Uuid
+from kafkalite.metadata.bootstrap_metadata import bootstrap_records
+from kafkalite.protocol.control_records import VotersRecord
+from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.storage.filesystem import FileSystem
+from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties, write_meta_properties
+
+
+class FormatError(Exception):
+    """The directories cannot be formatted; the text is one clear line."""
+
+
+class DirectoryFormat(NamedTuple):
+    """How to format. `controller_listeners` (name, host, port) make a quorum of this one node, the dynamic kind;
+    with None and without `voters` the quorum is the static kind, which stands in the configuration."""
+
+    cluster_id: str
+    node_id: int
+    controller_listeners: Sequence[tuple[str, str, int]] | None = None
+    voters: VotersRecord | None = None
+    records: Sequence[MetadataRecord] | None = None
+    """The bootstrap records; None: those of the default feature levels."""
+    is_kraft_version_1: bool = False
+    """The dynamic kind without voters of its own: they will be told by others (--no-initial-controllers)."""
+
+
+def format_directories(
+    filesystem: FileSystem,
+    log_directories: Sequence[str],
+    metadata_directory: str,
+    wanted: DirectoryFormat,
+    *,
+    now_ms: int,
+    random_uuid: Callable[[], Uuid],
+    is_synced: bool = True,
+) -> dict[str, Uuid]:
+    """Formats those log directories that have no meta.properties yet; returns the ids of those it formatted.
+
+    Raises FormatError where another directory belongs to another cluster or node; OSError.
+    """
+    existing = {directory: read_meta_properties(filesystem, directory) for directory in log_directories}
+    for directory, properties in existing.items():
+        if properties is not None:
+            _check(directory, properties, wanted)
+    taken = {properties.directory_id for properties in existing.values() if properties is not None}
+    formatted: dict[str, Uuid] = {}
+    for directory in log_directories:
+        if existing[directory] is None:
+            directory_id = random_uuid()
+            while directory_id in taken:
+                directory_id = random_uuid()
+            taken.add(directory_id)
+            formatted[directory] = directory_id
+    if metadata_directory in formatted:
+        _write_checkpoints(
+            filesystem, metadata_directory, formatted[metadata_directory], wanted, now_ms=now_ms, is_synced=is_synced
+        )
+    # Last, for it is what says that a directory is formatted.
+    for directory, directory_id in formatted.items():
+        filesystem.make_directories(directory)
+        write_meta_properties(filesystem, directory, MetaProperties(wanted.cluster_id, wanted.node_id, directory_id))
+    return formatted
+
+
+def _check(directory: str, properties: MetaProperties, wanted: DirectoryFormat) -> None:
+    if properties.cluster_id not in (None, wanted.cluster_id):
+        raise FormatError(
+            f"Log directory {directory} belongs to the cluster {properties.cluster_id}, not to {wanted.cluster_id}"
+        )
+    if properties.node_id not in (None, wanted.node_id):
+        raise FormatError(f"Log directory {directory} belongs to node {properties.node_id}, not to {wanted.node_id}")
+
+
+def _write_checkpoints(
+    filesystem: FileSystem,
+    directory: str,
+    directory_id: Uuid,
+    wanted: DirectoryFormat,
+    *,
+    now_ms: int,
+    is_synced: bool,
+) -> None:
+    records = wanted.records if wanted.records is not None else bootstrap_records()
+    bootstrap = encode_snapshot(_frames(records), leader_epoch=0, now_ms=now_ms, last_contained_log_timestamp=0)
+    filesystem.make_directories(f"{directory}/{DIRECTORY_NAME}")
+    write_snapshot(filesystem, f"{directory}/{BOOTSTRAP_CHECKPOINT_FILE}", bootstrap, sync=is_synced)
+    voters = wanted.voters
+    if voters is None and wanted.controller_listeners is not None:
+        voters = standalone_voter(wanted.node_id, directory_id, wanted.controller_listeners)
+    if voters is not None or wanted.is_kraft_version_1:
+        zero = encode_snapshot(
+            (),
+            leader_epoch=0,
+            now_ms=now_ms,
+            last_contained_log_timestamp=now_ms,
+            kraft_version=1,
+            voters=voters,
+        )
+        path = f"{directory}/{DIRECTORY_NAME}/{ZERO_SNAPSHOT_ID.file_name}"
+        write_snapshot(filesystem, path, zero, sync=is_synced)
+
+
+def _frames(records: Iterable[MetadataRecord]) -> Iterable[bytes]:
+    return (record.to_frame(0) for record in records)
