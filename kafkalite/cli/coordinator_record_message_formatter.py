@@ -1,0 +1,68 @@
+"""Formatters for the coordinators' topics: each record as one JSON object, under Apache Kafka's class names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar
+
+from kafkalite.cli.message_formatter import ConsumerRecord
+from kafkalite.cli.message_json import message_to_json
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_key, read_prefix, read_value
+from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKey, GroupMetadataValue
+from kafkalite.protocol.coordinator_records.offsets import (
+    LegacyOffsetCommitKey,
+    LegacyOffsetCommitValue,
+    OffsetCommitKey,
+    OffsetCommitValue,
+)
+from kafkalite.protocol.coordinator_records.transaction_log import TransactionLogKey, TransactionLogValue
+from kafkalite.protocol.primitives import ProtocolError
+
+RecordType = tuple[type[CoordinatorKey], type[CoordinatorValue]]
+
+
+class CoordinatorRecordMessageFormatter:
+    """Writes the records of the types that a subclass names and leaves all others out."""
+
+    record_types: ClassVar[Sequence[RecordType]] = ()
+
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        self._types = {key_class.record_type: (key_class, value_class) for key_class, value_class in self.record_types}
+
+    def write_to(self, record: ConsumerRecord, output: BinaryIO) -> None:
+        """Writes one record without a line end, as Apache Kafka does; raises ValueError for an unreadable one."""
+        if record.key is None:
+            return
+        try:
+            record_type = read_prefix(record.key)
+            if record_type not in self._types:
+                return
+            key_class, value_class = self._types[record_type]
+            key = message_to_json(read_key(key_class, record.key), 0)
+            document: dict[str, Any] = {"key": {"type": record_type, "data": key}, "value": None}
+            if record.value is not None:
+                version = read_prefix(record.value)
+                data = message_to_json(read_value(value_class, record.value), version)
+                document["value"] = {"version": version, "data": data}
+        except ProtocolError as error:
+            raise ValueError(f"Could not read record at offset {record.offset} due to: {error}") from None
+        output.write(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+class OffsetsMessageFormatter(CoordinatorRecordMessageFormatter):
+    """Committed offsets, of `__consumer_offsets`."""
+
+    record_types = ((LegacyOffsetCommitKey, LegacyOffsetCommitValue), (OffsetCommitKey, OffsetCommitValue))
+
+
+class GroupMetadataMessageFormatter(CoordinatorRecordMessageFormatter):
+    """Classic groups, of `__consumer_offsets`."""
+
+    record_types = ((GroupMetadataKey, GroupMetadataValue),)
+
+
+class TransactionLogMessageFormatter(CoordinatorRecordMessageFormatter):
+    """Transactions, of `__transaction_state`."""
+
+    record_types = ((TransactionLogKey, TransactionLogValue),)
