@@ -25,10 +25,10 @@ from kafkalite.cli.command_line import (
     print_help_or_version,
     run_command,
 )
+from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka, consumer_properties, new_client
 from kafkalite.cli.message_formatter import ConsumerRecord, MessageFormatter, new_formatter
-from kafkalite.cli.tool_log import log_error, log_warning
 
 _LOGGER: Final = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 _EARLIEST: Final = -2
@@ -311,7 +311,7 @@ class ConsoleConsumer:
             try:
                 record = self._receive(output)
             except (TimeoutError, self._kafka.KafkaException) as error:
-                log_error("Error processing message, terminating consumer process: ", _LOGGER)
+                log("ERROR", "Error processing message, terminating consumer process: ", _LOGGER)
                 is_timeout = isinstance(error, TimeoutError)
                 reason = "TimeoutException" if is_timeout else f"KafkaException: {error.args[0].str()}"
                 print(f"org.apache.kafka.common.errors.{reason}", file=sys.stderr)
@@ -322,7 +322,7 @@ class ConsoleConsumer:
             except ValueError as error:
                 if not self._options.has(self._command_line.skip_message_on_error):
                     raise
-                log_error(f"Error processing message, skipping this message: {error}", _LOGGER)
+                log("ERROR", f"Error processing message, skipping this message: {error}", _LOGGER)
 
     def _receive(self, output: BinaryIO) -> ConsumerRecord:
         """The next record; what has been written is shown before it is waited for. Raises TimeoutError."""
@@ -358,7 +358,7 @@ class ConsoleConsumer:
     def _check(self, error: Any) -> None:
         """Waits out what may pass, such as a topic that is not there yet; raises KafkaException for the rest."""
         if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION", "LEADER_NOT_AVAILABLE"):
-            log_warning(error.str(), _LOGGER)
+            log("WARN", error.str(), _LOGGER)
         elif not error.retriable() and error.name() != "_MAX_POLL_EXCEEDED":
             raise self._kafka.KafkaException(error)
 
@@ -395,7 +395,7 @@ def execute(arguments: list[str]) -> int:
         print("Unable to write to standard out, closing consumer.", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ValueError as error:
-        log_error(f"Unknown error when running consumer: {error}", _LOGGER)
+        log("ERROR", f"Unknown error when running consumer: {error}", _LOGGER)
         code = 1
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):

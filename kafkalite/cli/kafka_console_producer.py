@@ -25,10 +25,10 @@ from kafkalite.cli.command_line import (
     print_help_or_version,
     run_command,
 )
+from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka, new_client, producer_properties
 from kafkalite.cli.line_message_reader import LineMessageReader, ProducerRecord, ReaderError
-from kafkalite.cli.tool_log import log_error
 
 _LINE_MESSAGE_READER: Final = "org.apache.kafka.tools.LineMessageReader"
 _CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -316,7 +316,8 @@ class ConsoleProducer:
         if error is None:
             return
         key, value = message.key(), message.value()
-        log_error(
+        log(
+            "ERROR",
             f"Error when sending message to topic {message.topic()} with key: {_length(key)}, "
             f"value: {_length(value)} with error: {error.str()}",
             "kafka-console-producer",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kafkalite.cli.command_line import exit_with_error
-from kafkalite.cli.tool_log import log_warning
+from kafkalite.cli.console_log import log
 
 Properties = dict[str, str]
 
@@ -210,4 +210,4 @@ class ClientErrorLog:
         now = time.monotonic()
         if now - self._said_at.get(message, -_REPEAT_INTERVAL_S) >= _REPEAT_INTERVAL_S:
             self._said_at[message] = now
-            log_warning(message, self._logger)
+            log("WARN", message, self._logger)

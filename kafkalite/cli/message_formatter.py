@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
-from kafkalite.cli.tool_log import log, log_error
+from kafkalite.cli.console_log import log
 
 Deserializer = Callable[[bytes], bytes]
 
@@ -141,7 +141,7 @@ def _deserializer(properties: Mapping[str, str], name: str) -> Deserializer:
     if class_name is None:
         return _text
     if class_name not in _DESERIALIZERS:
-        log_error(f"Unable to instantiate a deserializer from {class_name}", "DefaultMessageFormatter")
+        log("ERROR", f"Unable to instantiate a deserializer from {class_name}", "DefaultMessageFormatter")
         return _text
     return _DESERIALIZERS[class_name]
 
