@@ -28,10 +28,10 @@ def _value_to_json(value: Any, version: int) -> Any:
         return message_to_json(value, version)
     if isinstance(value, list):
         return [_value_to_json(element, version) for element in value]
+    if isinstance(value, Uuid):  # before bytes, which it is as well
+        return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return base64.b64encode(value).decode()
-    if isinstance(value, Uuid):
-        return str(value)
     return value
 
 
