@@ -138,7 +138,7 @@ class WireClient:
         """What the broker serves, with its features; asked for once per connection."""
         if self._api_versions is None:
             response = self._negotiate()
-            self._versions = {api.api_key_: VersionRange(api.min_version, api.max_version) for api in response.api_keys}
+            self._versions = {api.api_key: VersionRange(api.min_version, api.max_version) for api in response.api_keys}
             self._api_versions = response
         return self._api_versions
 
@@ -172,7 +172,7 @@ class WireClient:
             if error is ErrorCode.NONE:
                 return response
             # A broker that does not know the version answers in version 0 and, since Kafka 2.4, names those it does.
-            served = {api.api_key_: api.max_version for api in response.api_keys}.get(API_VERSIONS, 0)
+            served = {api.api_key: api.max_version for api in response.api_keys}.get(API_VERSIONS, 0)
             if error is not ErrorCode.UNSUPPORTED_VERSION or served >= version:
                 raise KafkaError(error)
             version = served

@@ -37,7 +37,7 @@ def answer(response: Response, version: int, *, header_version: int = 1) -> Any:
 def served(**ranges: tuple[int, int]) -> ApiVersionsResponse:
     keys = {"metadata": 3, "list_offsets": 2, "api_versions": 18, "produce": 0}
     return ApiVersionsResponse(
-        api_keys=[ApiVersion(api_key_=keys[n], min_version=r[0], max_version=r[1]) for n, r in ranges.items()]
+        api_keys=[ApiVersion(api_key=keys[n], min_version=r[0], max_version=r[1]) for n, r in ranges.items()]
     )
 
 

@@ -1,0 +1,77 @@
+"""The connection of an admin tool, from its --bootstrap-server and --command-config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kafkalite.cli.command_line import exit_with_error
+from kafkalite.cli.console_log import log
+from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.client.admin import Admin
+from kafkalite.client.endpoint import BootstrapError
+from kafkalite.client.wire_client import BrokerUnreachableError
+
+_SUPPORTED_SECURITY: Final = frozenset({"", "PLAINTEXT"})
+
+
+def load_properties(path: str) -> dict[str, str]:
+    """Reads the file of --command-config; raises ToolError as Java does where it cannot be read."""
+    from kafkalite.config import properties_file
+    from kafkalite.config.config_value import ConfigException
+
+    try:
+        return properties_file.load_properties(path)
+    except FileNotFoundError:
+        raise ToolError(path, "java.nio.file.NoSuchFileException") from None
+    except OSError as error:
+        raise ToolError(f"{path}: {error.strerror}", "java.nio.file.FileSystemException") from None
+    except ConfigException as error:
+        raise ToolError(str(error)) from None
+
+
+def open_admin(bootstrap_servers: str | None, properties: Mapping[str, str] | None = None) -> Admin:
+    """The connection of an admin tool, made on first use; `properties` are those of --command-config.
+
+    Raises ToolError in the words of Apache Kafka's client for a list of addresses that names none.
+    """
+    configured = dict(properties or {})
+    protocol = configured.get("security.protocol", "").strip().upper()
+    if protocol not in _SUPPORTED_SECURITY:
+        exit_with_error(f"security.protocol={protocol} is not supported yet: kafkalite's tools speak PLAINTEXT only.")
+    servers = bootstrap_servers if bootstrap_servers is not None else configured.get("bootstrap.servers", "")
+    try:
+        return Admin(
+            servers,
+            client_id=configured.get("client.id") or "adminclient-1",
+            request_timeout_s=_milliseconds(configured, "request.timeout.ms", 30_000),
+            api_timeout_s=_milliseconds(configured, "default.api.timeout.ms", 60_000),
+            on_unreachable=_warn,
+        )
+    except BootstrapError as error:
+        raise ToolError(
+            "Failed to create new KafkaAdminClient\n"
+            f"Caused by: org.apache.kafka.common.config.ConfigException: {error}",
+            "org.apache.kafka.common.KafkaException",
+        ) from None
+
+
+def _milliseconds(properties: Mapping[str, str], name: str, default_ms: int) -> float:
+    text = properties.get(name, "").strip()
+    if not text:
+        return default_ms / 1000
+    if not text.isdigit():
+        raise ToolError(
+            f"Invalid value {text} for configuration {name}: Not a number of type INT",
+            "org.apache.kafka.common.config.ConfigException",
+        )
+    return int(text) / 1000
+
+
+def _warn(node_id: int, error: BrokerUnreachableError) -> None:
+    log(
+        "WARN",
+        f"[AdminClient clientId=adminclient-1] Connection to node {node_id} ({error.endpoint}) could not be"
+        f" established. Node may not be available. ({error.reason})",
+        "org.apache.kafka.clients.NetworkClient",
+    )

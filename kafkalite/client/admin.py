@@ -1,0 +1,256 @@
+"""Calls to a cluster as its administrators make them: to any broker, to one broker, to a group's coordinator.
+
+A call is repeated, with a growing pause, while no broker can be reached, the connection breaks, or the answer says
+that another broker or a little patience is needed; it ends with AdminTimeoutError at its deadline. One connection per
+broker; on a cluster of one broker the first connection serves everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kafkalite.client.endpoint import Endpoint, parse_bootstrap_servers
+from kafkalite.client.wire_client import (
+    BrokerUnreachableError,
+    DisconnectedError,
+    RequestTimedOutError,
+    WireClient,
+)
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import TopicPartition
+from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from kafkalite.protocol.schema import Request
+
+GROUP_COORDINATOR: Final = 0
+TRANSACTION_COORDINATOR: Final = 1
+_FIRST_BACKOFF_S: Final = 0.05
+_LAST_BACKOFF_S: Final = 1.0
+
+
+class AdminTimeoutError(Exception):
+    """A call had no success before its deadline."""
+
+
+def raise_for(error_code: int, message: str | None = None) -> None:
+    """Raises KafkaError unless the code is NONE."""
+    if error_code:
+        raise KafkaError(ErrorCode.for_code(error_code), message)
+
+
+def is_retriable(error_code: int) -> bool:
+    return ErrorCode.for_code(error_code).is_retriable
+
+
+class Admin:
+    """A client of one cluster; not to be shared between threads.
+
+    `on_unreachable` hears of every attempt to connect that failed, with the broker's id (-1 for a bootstrap address).
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        client_id: str = "adminclient-1",
+        request_timeout_s: float = 30.0,
+        api_timeout_s: float = 60.0,
+        on_unreachable: Callable[[int, BrokerUnreachableError], None] | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+        sleep_s: Callable[[float], None] = time.sleep,
+    ) -> None:
+        parse_bootstrap_servers(bootstrap_servers)
+        self.request_timeout_s = request_timeout_s
+        self.api_timeout_s = api_timeout_s
+        self._client_id = client_id
+        self._on_unreachable = on_unreachable
+        self._now_s = now_s
+        self._sleep_s = sleep_s
+        self._bootstrap = WireClient(bootstrap_servers, client_id=client_id, timeout_s=request_timeout_s)
+        self._clients: dict[int, WireClient] = {}
+        self._brokers: dict[int, Endpoint] | None = None
+        self._coordinators: dict[tuple[int, str], int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for client in (self._bootstrap, *self._clients.values()):
+            client.close()
+        self._clients = {}
+
+    @property
+    def bootstrap_client(self) -> WireClient:
+        return self._bootstrap
+
+    @property
+    def api_timeout_ms(self) -> int:
+        return int(self.api_timeout_s * 1000)
+
+    # --- brokers
+
+    def brokers(self) -> dict[int, Endpoint]:
+        """The brokers by id, asked for once."""
+        if self._brokers is None:
+            response = self.send(MetadataRequest(topics=[]), call="listNodes")
+            self._brokers = {broker.node_id: Endpoint(broker.host, broker.port) for broker in response.brokers}
+        return self._brokers
+
+    def _client(self, node_id: int | None) -> WireClient:
+        if node_id is None:
+            return self._bootstrap
+        brokers = self.brokers()
+        if len(brokers) == 1 and node_id in brokers:
+            return self._bootstrap
+        client = self._clients.get(node_id)
+        if client is None:
+            if node_id not in brokers:
+                raise KafkaError(ErrorCode.BROKER_NOT_AVAILABLE)
+            client = WireClient(*brokers[node_id], client_id=self._client_id, timeout_s=self.request_timeout_s)
+            self._clients[node_id] = client
+        return client
+
+    # --- calls
+
+    def send(
+        self,
+        request: Request,
+        *,
+        call: str,
+        node_id: int | None = None,
+        highest: int | None = None,
+        retry_if: Callable[[Any], bool] | None = None,
+    ) -> Any:
+        """Sends a request to a broker (None: any) and returns its response; `call` names it in AdminTimeoutError.
+
+        `highest` bounds the version. `retry_if` says of a response whether to ask again. Raises NoCommonVersionError.
+        """
+        deadline_s = self._now_s() + self.api_timeout_s
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            failure = "Timed out waiting for a node assignment."
+            try:
+                client = self._client(node_id)
+                response = client.send(request, client.version_for(request, highest=highest))
+                if retry_if is None or not retry_if(response):
+                    return response
+                failure = "Timed out waiting for the call to succeed."
+            except BrokerUnreachableError as error:
+                if self._on_unreachable is not None:
+                    self._on_unreachable(-1 if node_id is None else node_id, error)
+            except (DisconnectedError, RequestTimedOutError):
+                failure = "Timed out waiting to send the call."
+            if self._now_s() + backoff_s >= deadline_s:
+                raise AdminTimeoutError(f"{failure} Call: {call}")
+            self._sleep_s(backoff_s)
+            backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
+
+    def send_to_coordinator(
+        self,
+        key: str,
+        request: Request,
+        *,
+        call: str,
+        key_type: int = GROUP_COORDINATOR,
+        highest: int | None = None,
+        errors: Callable[[Any], Iterable[int]] = lambda response: (response.error_code,),
+    ) -> Any:
+        """Sends a request to the coordinator of a group or transactional id, looking it up again while that helps.
+
+        `errors` finds the error codes in the response that tell of a coordinator that moved or loads.
+        """
+
+        def must_look_again(response: Any) -> bool:
+            if not any(map(_is_about_the_coordinator, errors(response))):
+                return False
+            self._coordinators.pop((key_type, key), None)
+            return True
+
+        node_id = self.coordinator(key, key_type)
+        return self.send(request, call=call, node_id=node_id, highest=highest, retry_if=must_look_again)
+
+    def coordinator(self, key: str, key_type: int = GROUP_COORDINATOR) -> int:
+        """The broker that coordinates a group or transactional id; raises KafkaError where there is none."""
+        known = self._coordinators.get((key_type, key))
+        if known is not None:
+            return known
+        from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
+
+        if self._bootstrap_version(FindCoordinatorRequest) >= 4:
+            response = self.send(
+                FindCoordinatorRequest(key_type=key_type, coordinator_keys=[key]),
+                call="findCoordinator",
+                retry_if=lambda response: is_retriable(response.coordinators[0].error_code),
+            )
+            found = response.coordinators[0]
+        else:
+            found = self.send(
+                FindCoordinatorRequest(key_type=key_type, key=key),
+                call="findCoordinator",
+                highest=3,
+                retry_if=lambda response: is_retriable(response.error_code),
+            )
+        raise_for(found.error_code, found.error_message)
+        node_id: int = found.node_id
+        self._coordinators[key_type, key] = node_id
+        return node_id
+
+    def _bootstrap_version(self, request: type[Request]) -> int:
+        self.brokers()
+        return self._bootstrap.version_for(request)
+
+    # --- topics
+
+    def metadata(self, topics: Iterable[str] | None, *, call: str = "metadata") -> MetadataResponse:
+        """Topics (None: all) as the brokers know them; asking creates none."""
+        named = None if topics is None else [MetadataRequestTopic(name=name) for name in topics]
+        request = MetadataRequest(topics=named, allow_auto_topic_creation=False)
+        response: MetadataResponse = self.send(request, call=call)
+        return response
+
+    def leaders(self, partitions: Iterable[TopicPartition]) -> Mapping[int, list[TopicPartition]]:
+        """The partitions by their leader's id; raises KafkaError for a topic or partition that does not exist.
+
+        Waits for partitions whose leader is not known yet.
+        """
+        wanted = list(partitions)
+        names = sorted({partition.topic for partition in wanted})
+        request = MetadataRequest(
+            topics=[MetadataRequestTopic(name=name) for name in names], allow_auto_topic_creation=False
+        )
+        response = self.send(
+            request,
+            call="metadata",
+            retry_if=lambda answer: any(
+                partition.error_code == ErrorCode.LEADER_NOT_AVAILABLE
+                for topic in answer.topics
+                for partition in topic.partitions
+            ),
+        )
+        leader_of: dict[TopicPartition, int] = {}
+        for topic in response.topics:
+            raise_for(topic.error_code)
+            for partition in topic.partitions:
+                leader_of[TopicPartition(topic.name, partition.partition_index)] = partition.leader_id
+        by_leader: defaultdict[int, list[TopicPartition]] = defaultdict(list)
+        for partition in wanted:
+            if partition not in leader_of:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            by_leader[leader_of[partition]].append(partition)
+        return by_leader
+
+
+def _is_about_the_coordinator(error_code: int) -> bool:
+    return error_code in (
+        ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+        ErrorCode.COORDINATOR_NOT_AVAILABLE,
+        ErrorCode.NOT_COORDINATOR,
+    )

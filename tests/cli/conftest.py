@@ -1,0 +1,181 @@
+"""Our tools and Apache Kafka's, run against the same Apache Kafka, so that what they print can be compared."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pytest
+
+from apache_kafka import ApacheKafka, java_command
+from kafkalite.client.wire_client import WireClient
+from kafkalite.identifiers import INTERNAL_TOPICS
+from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
+from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from kafkalite.protocol.messages.list_groups import ListGroupsRequest
+from kafkalite.protocol.messages.metadata import MetadataRequest
+
+_ORIGINALS = {
+    "kafka_acls": "org.apache.kafka.tools.AclCommand",
+    "kafka_broker_api_versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
+    "kafka_client_metrics": "org.apache.kafka.tools.ClientMetricsCommand",
+    "kafka_cluster": "org.apache.kafka.tools.ClusterTool",
+    "kafka_consumer_groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka_delete_records": "org.apache.kafka.tools.DeleteRecordsCommand",
+    "kafka_features": "org.apache.kafka.tools.FeatureCommand",
+    "kafka_get_offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka_groups": "org.apache.kafka.tools.GroupsCommand",
+    "kafka_leader_election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "kafka_log_dirs": "org.apache.kafka.tools.LogDirsCommand",
+    "kafka_metadata_quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
+    "kafka_reassign_partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+    "kafka_share_groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
+    "kafka_streams_groups": "org.apache.kafka.tools.streams.StreamsGroupCommand",
+    "kafka_topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka_transactions": "org.apache.kafka.tools.TransactionsCommand",
+}
+
+
+class Output(NamedTuple):
+    """What a tool left behind."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class Tool(Protocol):
+    def __call__(self, module: str, *arguments: str) -> Output: ...
+
+
+Scenario = Callable[[Tool], None]
+
+
+class JavaTools:
+    """Apache Kafka's tools, all in one JVM."""
+
+    def __init__(self, classes: Path) -> None:
+        source = Path(__file__).parent.parent / "oracle" / "ToolRunner.java"
+        command = java_command("ToolRunner", extra_class_path=str(classes))
+        class_path = command[command.index("-cp") + 1]
+        subprocess.run(["javac", "-cp", class_path, "-d", str(classes), str(source)], check=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+
+    def run(self, module: str, *arguments: str) -> Output:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write("\x01".join([_ORIGINALS[module], *arguments]).encode() + b"\n")
+        self._process.stdin.flush()
+        code, out_size, err_size = map(int, self._process.stdout.readline().split())
+        out = self._process.stdout.read(out_size).decode()
+        err = self._process.stdout.read(err_size).decode()
+        return Output(code, out, err)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def java_tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JavaTools]:
+    tools = JavaTools(tmp_path_factory.mktemp("tool-runner"))
+    yield tools
+    tools.close()
+
+
+@pytest.fixture(scope="session")
+def tools_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """An Apache Kafka of the tools' tests alone: they list everything that is there."""
+    with ApacheKafka(tmp_path_factory.mktemp("tools-kafka")) as broker:
+        yield broker
+
+
+def run_ours(module: str, *arguments: str) -> Output:
+    """Runs one of our tools inside this process."""
+    main = importlib.import_module(f"kafkalite.cli.{module}").main
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(arguments))
+    return Output(code, out.getvalue(), err.getvalue())
+
+
+def empty(broker: ApacheKafka) -> None:
+    """Deletes the groups and topics of a broker, internal topics excepted."""
+    with WireClient(broker.bootstrap_servers) as client:
+        groups = [group.group_id for group in client.send(ListGroupsRequest()).groups]
+        if groups:
+            client.send(DeleteGroupsRequest(groups_names=groups))
+        topics = [topic.name for topic in client.send(MetadataRequest(topics=None)).topics]
+        doomed = [DeleteTopicState(name=name) for name in topics if name not in INTERNAL_TOPICS]
+        if doomed:
+            client.send(DeleteTopicsRequest(topics=doomed, timeout_ms=30_000))
+
+
+_STACK_FRAMES = re.compile(
+    r"^(\tat .*|\t\.\.\. \d+ more|\[[-\d]+ [\d:,]+\] .*"
+    r"|(Exception in thread \"main\" |Caused by: )?(joptsimple|[a-z]+\.[a-z]+)[.\w$]+:? ?.*)\n?",
+    re.MULTILINE,
+)
+
+
+def comparable_error(text: str) -> str:
+    """The lines of stderr without stack traces, log lines and the table of options, whose wording is ours."""
+    lines = []
+    for line in _STACK_FRAMES.sub("", text).splitlines():
+        if line.startswith(("Option  ", "Option (* = required)", "usage: ")):
+            # After a command line that joptsimple cannot parse we show the options, which the originals do not.
+            if not any(text in lines[-1] for text in (" is not a recognized option", " requires an argument")):
+                lines.append("(usage)")
+            break
+        if line.strip():
+            lines.append(line)
+    return "\n".join(lines)
+
+
+class Comparison:
+    """Runs a scenario with Apache Kafka's tools, empties the broker, runs it with ours, and compares step by step."""
+
+    def __init__(self, broker: ApacheKafka, java_tools: JavaTools) -> None:
+        self.broker = broker
+        self._java_tools = java_tools
+
+    def of(self, scenario: Callable[[Tool], None], *, normalise: Callable[[str], str] = lambda text: text) -> None:
+        bootstrap = ("--bootstrap-server", self.broker.bootstrap_servers)
+        theirs: list[tuple[tuple[str, ...], Output]] = []
+        ours: list[tuple[tuple[str, ...], Output]] = []
+
+        def run_original(module: str, *arguments: str) -> Output:
+            output = self._java_tools.run(module, *bootstrap, *arguments)
+            theirs.append(((module, *arguments), output))
+            return output
+
+        def run_our_own(module: str, *arguments: str) -> Output:
+            output = run_ours(module, *bootstrap, *arguments)
+            ours.append(((module, *arguments), output))
+            return output
+
+        empty(self.broker)
+        scenario(run_original)
+        empty(self.broker)
+        scenario(run_our_own)
+        assert len(theirs) == len(ours) > 0
+        for (command, expected), (our_command, output) in zip(theirs, ours, strict=True):
+            step = normalise(" ".join(command))
+            assert normalise(" ".join(our_command)) == step
+            assert (step, normalise(output.stdout)) == (step, normalise(expected.stdout))
+            assert (step, comparable_error(output.stderr)) == (step, comparable_error(expected.stderr))
+            assert (step, output.exit_code) == (step, expected.exit_code)
+
+
+@pytest.fixture
+def comparison(tools_kafka: ApacheKafka, java_tools: JavaTools) -> Iterator[Comparison]:
+    yield Comparison(tools_kafka, java_tools)
+    empty(tools_kafka)
