@@ -1,0 +1,33 @@
+""".kafka_cleanshutdown: everything in this log directory was on the disk when its broker ended.
+
+    {"version":0,"brokerEpoch":42}
+
+While it stands there a start reads no more of a log than its end, so it is written last, and removed before the first
+write of the next run. An empty one or one with another epoch counts too, as in Apache Kafka.
+"""
+
+from __future__ import annotations
+
+import json
+
+from kafkalite.storage.file_names import CLEAN_SHUTDOWN_FILE
+from kafkalite.storage.filesystem import FileSystem, remove_if_exists, write_file_atomically
+
+
+def write_clean_shutdown_file(filesystem: FileSystem, log_directory: str, broker_epoch: int = -1) -> None:
+    content = json.dumps({"version": 0, "brokerEpoch": broker_epoch}, separators=(",", ":")).encode()
+    write_file_atomically(filesystem, f"{log_directory}/{CLEAN_SHUTDOWN_FILE}", content)
+
+
+def read_clean_shutdown_broker_epoch(filesystem: FileSystem, log_directory: str) -> int | None:
+    """The epoch of the broker that ended cleanly; None where there is no file or none in it."""
+    try:
+        content = json.loads(filesystem.read_bytes(f"{log_directory}/{CLEAN_SHUTDOWN_FILE}"))
+        return int(content["brokerEpoch"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remove_clean_shutdown_file(filesystem: FileSystem, log_directory: str) -> bool:
+    """Whether there was one."""
+    return remove_if_exists(filesystem, f"{log_directory}/{CLEAN_SHUTDOWN_FILE}")

@@ -1,0 +1,115 @@
+"""Batches in an open file: slices of it to be sent, and a walk over the headers that leaves the bodies unread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from kafkalite.errors import KafkaError
+from kafkalite.records.record_batch import (
+    HEADER_SIZE_UP_TO_MAGIC,
+    LOG_OVERHEAD,
+    MIN_LEGACY_RECORD_SIZE,
+    RECORD_BATCH_OVERHEAD,
+    BatchHeader,
+    check_crc,
+    corrupt_record,
+    read_header,
+    too_small,
+)
+from kafkalite.storage.filesystem import File
+
+_FIRST_CHUNK_SIZE: Final = 8 * 1024
+_MAX_CHUNK_SIZE: Final = 256 * 1024
+
+
+class LogSlice:
+    """A stretch of a segment: `size` bytes of `file` from `position`, read only when somebody wants them.
+
+    It keeps the file open. `file` is None only where `size` is 0.
+    """
+
+    __slots__ = ("file", "position", "size")
+
+    def __init__(self, file: File | None, position: int, size: int) -> None:
+        self.file = file
+        self.position = position
+        self.size = size
+
+    def read(self) -> bytes:
+        return b"" if self.file is None else self.file.pread(self.size, self.position)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __repr__(self) -> str:
+        return f"LogSlice({self.file and self.file.path}, position={self.position}, size={self.size})"
+
+
+EMPTY_SLICE: Final = LogSlice(None, 0, 0)
+
+
+class InvalidBatchError(Exception):
+    """Where the valid batches of a file end before the file does, and why."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"at position {position}: {reason}")
+        self.position = position
+        self.reason = reason
+
+
+def iter_valid_batches(file: File, position: int, end: int) -> Iterator[tuple[int, BatchHeader, bytes, int]]:
+    """Each batch between `position` and `end` whose checksum is right: position, header, bytes and place in them.
+
+    Reads everything once, in large pieces. Raises InvalidBatchError before `end` where the next one is torn or damaged.
+    """
+    chunk, chunk_start = b"", position
+    while position < end:
+        relative = position - chunk_start
+        available = len(chunk) - relative
+        size = LOG_OVERHEAD + int.from_bytes(chunk[relative + 8 : relative + 12], "big", signed=True)
+        if available < LOG_OVERHEAD or available < size:
+            wanted = min(max(_MAX_CHUNK_SIZE, size if available >= LOG_OVERHEAD else 0), end - position)
+            if available == wanted:
+                raise InvalidBatchError(position, f"{available} bytes are no whole batch")
+            chunk, chunk_start = file.pread(wanted, position), position
+            if len(chunk) < wanted:
+                end = position + len(chunk)  # the file is shorter than its size said
+            continue
+        try:
+            header = read_header(chunk, relative)
+            check_crc(chunk, relative, header)
+        except KafkaError as error:
+            raise InvalidBatchError(position, error.message) from None
+        yield position, header, chunk, relative
+        position += size
+
+
+def iter_file_batches(
+    file: File, position: int, end: int, chunk_size: int = _FIRST_CHUNK_SIZE
+) -> Iterator[tuple[int, BatchHeader]]:
+    """Position and header of each whole batch between `position` (where one begins) and `end`.
+
+    Stops before an incomplete batch; raises KafkaError(CORRUPT_MESSAGE) where there is none. CRCs are not looked at.
+    """
+    chunk, chunk_start = b"", position
+    while end - position >= HEADER_SIZE_UP_TO_MAGIC:
+        relative = position - chunk_start
+        if relative + RECORD_BATCH_OVERHEAD > len(chunk):
+            if 0 < relative <= len(chunk) and chunk_size < _MAX_CHUNK_SIZE:
+                chunk_size *= 2  # small batches: the walk goes through all bytes anyway
+            chunk = file.pread(min(max(chunk_size, RECORD_BATCH_OVERHEAD), end - position), position)
+            chunk_start, relative = position, 0
+            if len(chunk) < HEADER_SIZE_UP_TO_MAGIC:
+                return
+        length = int.from_bytes(chunk[relative + 8 : relative + 12], "big", signed=True)
+        if length < MIN_LEGACY_RECORD_SIZE:
+            raise corrupt_record(f"Found record size {length} smaller than minimum record overhead "
+                                 f"({MIN_LEGACY_RECORD_SIZE}) in file {file.path}.")  # fmt: skip
+        if position + LOG_OVERHEAD + length > end:
+            return
+        header = read_header(chunk, relative)
+        if header.magic == 2 and length < RECORD_BATCH_OVERHEAD - LOG_OVERHEAD:
+            raise too_small(length + LOG_OVERHEAD)
+        yield position, header
+        position += LOG_OVERHEAD + length

@@ -1,0 +1,573 @@
+"""The file system as storage sees it: the only module that opens, writes, syncs, renames, lists and removes files.
+
+`LocalFileSystem` is the operating system's, `MemoryFileSystem` behaves like it and keeps everything in memory (the
+broker inside a test suite, and storage's own tests). Whoever wants faults wraps one of them: everything goes through
+the two protocols below. Paths are strings with `/`; errors are `OSError`s with the errno that Linux would give.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+
+class File(Protocol):
+    """An open file. `size` is the end of the data: appends go there, and nobody else writes the file meanwhile.
+
+    A handle that is no longer referenced closes itself, so that a reader in the middle of a transfer keeps its file
+    open while the segment is already renamed, removed or closed by its owner; `close` is for those who know better.
+    """
+
+    path: str
+    size: int
+
+    def append(self, *buffers: Buffer) -> None:
+        """Writes the buffers one after the other at the end: all of them, or none (then `size` stays as it was)."""
+
+    def pread(self, size: int, position: int) -> bytes:
+        """Up to `size` bytes from `position`; fewer only at the end of the file."""
+
+    def pwrite(self, data: Buffer, position: int) -> None: ...
+
+    def truncate(self, size: int) -> None: ...
+
+    def preallocate(self, size: int) -> None:
+        """Reserves room up to `size` without moving the end of the data (`File.size`)."""
+
+    def sync(self) -> None:
+        """Returns when data and size are on the disk. After an error nothing is known: do not try again."""
+
+    def duplicate(self) -> File:
+        """A second handle on the same file, for a worker thread that syncs while the first may be closed."""
+
+    def fileno(self) -> int | None:
+        """The descriptor for sendfile, None where there is none."""
+
+    def close(self) -> None: ...
+
+
+class DirectoryEntry(NamedTuple):
+    """What a listing says of one name; `size` and `modified_ms` are those of a file, 0 for a directory."""
+
+    name: str
+    is_directory: bool
+    size: int
+    modified_ms: int
+
+
+class DirectoryLock(Protocol):
+    """A lock file held; gone with the process that holds it."""
+
+    def release(self) -> None: ...
+
+
+class FileSystem(Protocol):
+    """What storage needs of a file system. Nothing is on the disk for certain before `File.sync`, and no name before
+    `sync_directory` of its directory."""
+
+    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File: ...
+
+    def read_bytes(self, path: str) -> bytes: ...
+
+    def write_bytes(self, path: str, data: Buffer) -> None:
+        """Creates or replaces a file without any promise; see `write_file_atomically` for those that matter."""
+
+    def exists(self, path: str) -> bool: ...
+
+    def is_directory(self, path: str) -> bool: ...
+
+    def list_directory(self, path: str) -> list[str]: ...
+
+    def scan_directory(self, path: str) -> list[DirectoryEntry]: ...
+
+    def modified_ms(self, path: str) -> int: ...
+
+    def make_directories(self, path: str) -> None: ...
+
+    def rename(self, old_path: str, new_path: str) -> None:
+        """Replaces a file at `new_path`, as rename(2) does."""
+
+    def remove(self, path: str) -> None: ...
+
+    def remove_tree(self, path: str) -> None: ...
+
+    def sync_directory(self, path: str) -> None: ...
+
+    def lock(self, path: str) -> DirectoryLock | None:
+        """Takes the lock file at `path`; None when another process (or this one) holds it."""
+
+    def space(self, path: str) -> tuple[int, int]:
+        """Total and usable bytes of the volume, (-1, -1) where that is unknown."""
+
+
+def write_file_atomically(filesystem: FileSystem, path: str, data: bytes, *, sync: bool = True) -> None:
+    """Replaces a small file so that a crash leaves the old or the new content: write `.tmp`, sync, rename, sync the
+    directory. With `sync=False` the order is kept, but not against loss of power."""
+    temporary = path + ".tmp"
+    if not sync:
+        filesystem.write_bytes(temporary, data)
+        filesystem.rename(temporary, path)
+        return
+    file = filesystem.open(temporary, create=True)
+    try:
+        file.truncate(0)
+        file.append(data)
+        file.sync()
+    finally:
+        file.close()
+    filesystem.rename(temporary, path)
+    filesystem.sync_directory(path.rpartition("/")[0] or ".")
+
+
+def remove_if_exists(filesystem: FileSystem, path: str) -> bool:
+    try:
+        filesystem.remove(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class LocalFile:
+    """A file of the operating system."""
+
+    __slots__ = ("_fd", "path", "size")
+
+    def __init__(self, fd: int, path: str, size: int) -> None:
+        self._fd = fd
+        self.path = path
+        self.size = size
+
+    def append(self, *buffers: Buffer) -> None:
+        size = self.size
+        total = 0
+        for buffer in buffers:
+            total += len(buffer)
+        try:
+            written = os.pwritev(self._fd, buffers, size)
+            if written != total:
+                self._write_rest(b"".join(buffers), written)
+        except OSError:
+            self._cut_back(size)
+            raise
+        self.size = size + total
+
+    def _write_rest(self, data: bytes, written: int) -> None:
+        view = memoryview(data)
+        while written < len(view):
+            written += os.pwrite(self._fd, view[written:], self.size + written)
+
+    def _cut_back(self, size: int) -> None:
+        try:
+            os.ftruncate(self._fd, size)
+        except OSError:
+            pass  # the next append overwrites what is left of this one; recovery cuts it off otherwise
+
+    def pread(self, size: int, position: int) -> bytes:
+        data = os.pread(self._fd, size, position)
+        missing = size - len(data)
+        if missing and position + len(data) < self.size:  # a signal, or more than the 2 GiB of one system call
+            parts = [data]
+            position += len(data)
+            while missing and (data := os.pread(self._fd, missing, position)):
+                parts.append(data)
+                position += len(data)
+                missing -= len(data)
+            return b"".join(parts)
+        return data
+
+    def pwrite(self, data: Buffer, position: int) -> None:
+        view = memoryview(data)
+        end = position + len(view)
+        while view:
+            written = os.pwrite(self._fd, view, position)
+            position += written
+            view = view[written:]
+        self.size = max(self.size, end)
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+        self.size = size
+
+    def preallocate(self, size: int) -> None:
+        os.posix_fallocate(self._fd, 0, size)
+
+    def sync(self) -> None:
+        os.fsync(self._fd)
+
+    def duplicate(self) -> LocalFile:
+        return LocalFile(os.dup(self._fd), self.path, self.size)
+
+    def fileno(self) -> int | None:
+        return self._fd
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class LocalDirectoryLock:
+    """An exclusive POSIX record lock on a file, the kind that Java's FileChannel takes, so that Apache Kafka and
+    kafkalite exclude each other. Such locks belong to the process, hence the set of paths that this one holds."""
+
+    _held: set[str] = set()
+    __slots__ = ("_fd", "_path", "_real_path")
+
+    def __init__(self, fd: int, path: str, real_path: str) -> None:
+        self._fd = fd
+        self._path = path
+        self._real_path = real_path
+
+    @classmethod
+    def take(cls, path: str) -> LocalDirectoryLock | None:
+        import fcntl
+
+        real_path = os.path.realpath(path)
+        if real_path in cls._held:
+            return None
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(fd)
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return None
+            raise
+        cls._held.add(real_path)
+        return cls(fd, path, real_path)
+
+    def release(self) -> None:
+        if self._fd < 0:
+            return
+        try:
+            os.unlink(self._path)
+        except OSError:
+            pass
+        os.close(self._fd)
+        self._fd = -1
+        self._held.discard(self._real_path)
+
+
+class LocalFileSystem:
+    """The operating system's file system."""
+
+    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
+        flags = os.O_RDONLY if read_only else os.O_RDWR
+        if create:
+            flags |= os.O_CREAT
+        fd = os.open(path, flags | os.O_CLOEXEC, 0o644)
+        return LocalFile(fd, path, os.fstat(fd).st_size)
+
+    def read_bytes(self, path: str) -> bytes:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.read(fd, 1 << 16)
+            if len(data) < 1 << 16:
+                return data
+            parts = [data]
+            while data := os.read(fd, 1 << 20):
+                parts.append(data)
+            return b"".join(parts)
+        finally:
+            os.close(fd)
+
+    def write_bytes(self, path: str, data: Buffer) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+
+    def exists(self, path: str) -> bool:
+        return os.path.lexists(path)
+
+    def is_directory(self, path: str) -> bool:
+        return os.path.isdir(path)
+
+    def list_directory(self, path: str) -> list[str]:
+        return os.listdir(path)
+
+    def scan_directory(self, path: str) -> list[DirectoryEntry]:
+        entries = []
+        with os.scandir(path) as scan:
+            for entry in scan:
+                try:
+                    status = entry.stat()
+                except FileNotFoundError:
+                    continue  # removed since the listing began, or a link that leads nowhere
+                if stat.S_ISDIR(status.st_mode):
+                    entries.append(DirectoryEntry(entry.name, True, 0, 0))
+                else:
+                    entries.append(DirectoryEntry(entry.name, False, status.st_size, status.st_mtime_ns // 1_000_000))
+        return entries
+
+    def modified_ms(self, path: str) -> int:
+        return os.stat(path).st_mtime_ns // 1_000_000
+
+    def make_directories(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
+
+    def rename(self, old_path: str, new_path: str) -> None:
+        os.replace(old_path, new_path)
+
+    def remove(self, path: str) -> None:
+        os.unlink(path)
+
+    def remove_tree(self, path: str) -> None:
+        import shutil
+
+        shutil.rmtree(path)
+
+    def sync_directory(self, path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def lock(self, path: str) -> DirectoryLock | None:
+        return LocalDirectoryLock.take(path)
+
+    def space(self, path: str) -> tuple[int, int]:
+        try:
+            status = os.statvfs(path)
+        except OSError:
+            return -1, -1
+        return status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _error(number: int, path: str) -> OSError:
+    return OSError(number, os.strerror(number), path)
+
+
+class _MemoryContent:
+    """What an inode is: it outlives its name as long as a handle is open."""
+
+    __slots__ = ("data", "modified_ms")
+
+    def __init__(self, modified_ms: int) -> None:
+        self.data = bytearray()
+        self.modified_ms = modified_ms
+
+
+class MemoryFile:
+    """A handle on a file in memory."""
+
+    __slots__ = ("_clock_ms", "_content", "_is_read_only", "path", "size")
+
+    def __init__(self, content: _MemoryContent, path: str, is_read_only: bool, clock_ms: Callable[[], int]) -> None:
+        self._content = content
+        self._is_read_only = is_read_only
+        self._clock_ms = clock_ms
+        self.path = path
+        self.size = len(content.data)
+
+    def append(self, *buffers: Buffer) -> None:
+        self._begin_write()
+        data = self._content.data
+        if len(data) != self.size:
+            del data[self.size :]
+        for buffer in buffers:
+            data += buffer
+        self.size = len(data)
+
+    def _begin_write(self) -> None:
+        if self._is_read_only:
+            raise _error(errno.EBADF, self.path)
+        self._content.modified_ms = self._clock_ms()
+
+    def pread(self, size: int, position: int) -> bytes:
+        with memoryview(self._content.data) as view:
+            return bytes(view[position : position + size])
+
+    def pwrite(self, data: Buffer, position: int) -> None:
+        self._begin_write()
+        content = self._content.data
+        if position > len(content):
+            content += bytes(position - len(content))
+        content[position : position + len(data)] = data
+        self.size = max(self.size, position + len(data))
+
+    def truncate(self, size: int) -> None:
+        self._begin_write()
+        data = self._content.data
+        if size < len(data):
+            del data[size:]
+        else:
+            data += bytes(size - len(data))
+        self.size = size
+
+    def preallocate(self, size: int) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
+    def duplicate(self) -> MemoryFile:
+        return MemoryFile(self._content, self.path, self._is_read_only, self._clock_ms)
+
+    def fileno(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+class MemoryDirectoryLock:
+    __slots__ = ("_filesystem", "_path")
+
+    def __init__(self, filesystem: MemoryFileSystem, path: str) -> None:
+        self._filesystem = filesystem
+        self._path = path
+
+    def release(self) -> None:
+        if self._path in self._filesystem.held_locks:
+            self._filesystem.held_locks.discard(self._path)
+            remove_if_exists(self._filesystem, self._path)
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class MemoryFileSystem:
+    """A file system in memory with the behaviour of the local one; `clock_ms` stamps the files."""
+
+    def __init__(self, clock_ms: Callable[[], int] = _wall_clock_ms) -> None:
+        self._clock_ms = clock_ms
+        self._directories: dict[str, dict[str, _MemoryContent | None]] = {"/": {}}  # None: a directory of its own
+        self.held_locks: set[str] = set()
+
+    def _split(self, path: str) -> tuple[dict[str, _MemoryContent | None], str]:
+        parent, _, name = path.rpartition("/")
+        children = self._directories.get(parent or "/")
+        if children is None:
+            raise _error(errno.ENOENT, path)
+        return children, name
+
+    def _content(self, path: str) -> _MemoryContent:
+        children, name = self._split(path)
+        if name not in children:
+            raise _error(errno.ENOENT, path)
+        content = children[name]
+        if content is None:
+            raise _error(errno.EISDIR, path)
+        return content
+
+    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
+        if create:
+            children, name = self._split(path)
+            if name not in children:
+                children[name] = _MemoryContent(self._clock_ms())
+        return MemoryFile(self._content(path), path, read_only, self._clock_ms)
+
+    def read_bytes(self, path: str) -> bytes:
+        return bytes(self._content(path).data)
+
+    def write_bytes(self, path: str, data: Buffer) -> None:
+        file = self.open(path, create=True)
+        file.truncate(0)
+        file.append(data)
+
+    def exists(self, path: str) -> bool:
+        if path in self._directories:
+            return True
+        parent, _, name = path.rpartition("/")
+        return name in self._directories.get(parent or "/", ())
+
+    def is_directory(self, path: str) -> bool:
+        return path in self._directories
+
+    def _children(self, path: str) -> dict[str, _MemoryContent | None]:
+        children = self._directories.get(path)
+        if children is None:
+            raise _error(errno.ENOTDIR if self.exists(path) else errno.ENOENT, path)
+        return children
+
+    def list_directory(self, path: str) -> list[str]:
+        return list(self._children(path))
+
+    def scan_directory(self, path: str) -> list[DirectoryEntry]:
+        return [
+            DirectoryEntry(name, True, 0, 0)
+            if content is None
+            else DirectoryEntry(name, False, len(content.data), content.modified_ms)
+            for name, content in self._children(path).items()
+        ]
+
+    def modified_ms(self, path: str) -> int:
+        return self._content(path).modified_ms
+
+    def make_directories(self, path: str) -> None:
+        if path in self._directories:
+            return
+        parent, _, name = path.rpartition("/")
+        self.make_directories(parent or "/")
+        children = self._directories[parent or "/"]
+        if name in children:
+            raise _error(errno.EEXIST, path)
+        children[name] = None
+        self._directories[path] = {}
+
+    def rename(self, old_path: str, new_path: str) -> None:
+        old_children, old_name = self._split(old_path)
+        new_children, new_name = self._split(new_path)
+        if old_name not in old_children:
+            raise _error(errno.ENOENT, old_path)
+        content = old_children[old_name]
+        if content is None:
+            if self._directories.get(new_path):
+                raise _error(errno.ENOTEMPTY, new_path)
+            if new_name in new_children and new_children[new_name] is not None:
+                raise _error(errno.ENOTDIR, new_path)
+            moved = [path for path in self._directories if path == old_path or path.startswith(old_path + "/")]
+            for path in moved:
+                self._directories[new_path + path[len(old_path) :]] = self._directories.pop(path)
+        elif new_path in self._directories:
+            raise _error(errno.EISDIR, new_path)
+        del old_children[old_name]
+        new_children[new_name] = content
+
+    def remove(self, path: str) -> None:
+        self._content(path)
+        children, name = self._split(path)
+        del children[name]
+
+    def remove_tree(self, path: str) -> None:
+        self._children(path)
+        for name in [name for name in self._directories if name == path or name.startswith(path + "/")]:
+            del self._directories[name]
+        children, name = self._split(path)
+        del children[name]
+
+    def sync_directory(self, path: str) -> None:
+        self._children(path)
+
+    def lock(self, path: str) -> DirectoryLock | None:
+        if path in self.held_locks:
+            return None
+        self.open(path, create=True)
+        self.held_locks.add(path)
+        return MemoryDirectoryLock(self, path)
+
+    def space(self, path: str) -> tuple[int, int]:
+        return -1, -1

@@ -1,0 +1,97 @@
+"""What all logs of one manager share: the file system, its open files, the files that wait for their removal."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from kafkalite.storage.filesystem import File, FileSystem, remove_if_exists
+
+_logger = logging.getLogger(__name__)
+
+DEFAULT_PRODUCER_ID_EXPIRATION_MS: Final = 24 * 3600 * 1000
+DEFAULT_MAX_OPEN_FILES: Final = 4096
+
+
+class PendingDeletion(NamedTuple):
+    """A file, renamed to `.deleted` already, or a whole directory that goes away at `due_ms`."""
+
+    due_ms: int
+    path: str
+    is_directory: bool
+
+
+class LogContext:
+    """Shared by the logs of a manager; a log that is opened alone gets one of its own."""
+
+    __slots__ = (
+        "_open_count",
+        "filesystem",
+        "is_transaction_verification_enabled",
+        "max_open_files",
+        "pending_deletions",
+        "producer_id_expiration_ms",
+        "release_files",
+        "report_failure",
+    )
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        *,
+        producer_id_expiration_ms: int = DEFAULT_PRODUCER_ID_EXPIRATION_MS,
+        is_transaction_verification_enabled: bool = True,
+        max_open_files: int = DEFAULT_MAX_OPEN_FILES,
+    ) -> None:
+        self.filesystem = filesystem
+        self.producer_id_expiration_ms = producer_id_expiration_ms
+        self.is_transaction_verification_enabled = is_transaction_verification_enabled
+        self.max_open_files = max_open_files
+        self.pending_deletions: deque[PendingDeletion] = deque()
+        self.release_files: Callable[[], int] = lambda: 0
+        """Lets go of descriptors that can be opened again; returns how many are still held."""
+        self.report_failure: Callable[[str, OSError], None] = lambda directory, error: None
+        """Told of every failed write and sync, with the log's directory."""
+        self._open_count = 0
+
+    def open_file(self, path: str, *, create: bool = False) -> File:
+        """Opens a segment's file, making room first where there are too many open ones."""
+        if self._open_count >= self.max_open_files:
+            self._open_count = self.release_files()
+        try:
+            file = self.filesystem.open(path, create=create)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            _logger.warning("Out of file descriptors: closing those of idle segments")
+            self._open_count = self.release_files()
+            file = self.filesystem.open(path, create=create)
+        self._open_count += 1
+        return file
+
+    def delete_later(self, path: str, due_ms: int, *, is_directory: bool = False) -> None:
+        self.pending_deletions.append(PendingDeletion(due_ms, path, is_directory))
+
+    def delete_due(self, now_ms: int) -> int:
+        """Removes what has waited long enough; returns the number of files and directories removed."""
+        removed = 0
+        waiting: deque[PendingDeletion] = deque()
+        pending = self.pending_deletions
+        while pending:
+            deletion = pending.popleft()
+            if deletion.due_ms > now_ms:
+                waiting.append(deletion)
+                continue
+            try:
+                if not deletion.is_directory:
+                    removed += remove_if_exists(self.filesystem, deletion.path)
+                elif self.filesystem.is_directory(deletion.path):
+                    self.filesystem.remove_tree(deletion.path)
+                    removed += 1
+            except OSError as error:
+                _logger.error("Cannot remove %s: %s", deletion.path, error)
+        self.pending_deletions = waiting
+        return removed

@@ -1,0 +1,435 @@
+"""The logs of a broker: its log directories, their locks and checkpoints, and the steps that keep them (LogManager).
+
+Opening goes in this order: `open_directories` (lock, meta.properties), then, once the metadata log has told which
+topics there are, `load_logs`. The steps of housekeeping are driven from outside, which also gives the time:
+`cleanup_logs`, `prepare_flushes`, `checkpoint_recovery_points`, `checkpoint_log_start_offsets`, `delete_due_files`,
+`remove_expired_producers`. `close` syncs everything and leaves the clean-shutdown file.
+
+`__cluster_metadata-0` lies in one of the directories too but is opened by the metadata store, not from here.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from kafkalite.config.topic_config import TopicConfig
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import CLUSTER_METADATA_TOPIC, TopicPartition, Uuid
+from kafkalite.storage.checkpoint_files import CorruptCheckpointError, read_offset_checkpoint, write_offset_checkpoint
+from kafkalite.storage.clean_shutdown_file import (
+    read_clean_shutdown_broker_epoch,
+    remove_clean_shutdown_file,
+    write_clean_shutdown_file,
+)
+from kafkalite.storage.file_names import (
+    DELETE_DIRECTORY_SUFFIX,
+    LOCK_FILE,
+    LOG_START_OFFSET_CHECKPOINT_FILE,
+    RECOVERY_POINT_CHECKPOINT_FILE,
+    STRAY_DIRECTORY_SUFFIX,
+    LogDirectoryName,
+    parse_directory_name,
+    renamed_directory,
+    unique_suffix,
+)
+from kafkalite.storage.filesystem import DirectoryLock, FileSystem
+from kafkalite.storage.log_context import DEFAULT_MAX_OPEN_FILES, DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
+from kafkalite.storage.log_flush import LogFlush, prepare_flush
+from kafkalite.storage.log_recovery import load_log
+from kafkalite.storage.log_retention import delete_old_segments
+from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties
+from kafkalite.storage.partition_log import PartitionLog
+
+_logger = logging.getLogger(__name__)
+
+_REMOTE_INDEX_CACHE_DIRECTORY = "remote-log-index-cache"
+
+
+class LogDirectoryError(Exception):
+    """A log directory that cannot be used, so that the start must stop; the text is for the operator."""
+
+
+class LogDirectory:
+    """One of `log.dirs`."""
+
+    __slots__ = ("had_clean_shutdown", "is_online", "lock", "meta_properties", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.lock: DirectoryLock | None = None
+        self.meta_properties: MetaProperties | None = None
+        self.is_online = True
+        self.had_clean_shutdown = False
+
+    @property
+    def directory_id(self) -> Uuid | None:
+        return None if self.meta_properties is None else self.meta_properties.directory_id
+
+
+class LoadedLogs(NamedTuple):
+    """What loading found."""
+
+    loaded: int
+    recovered: int
+    stray: list[str]
+    """The directories that the metadata did not know, by their new names."""
+
+
+class LogManager:
+    """All logs, by topic partition."""
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        log_dirs: Sequence[str],
+        *,
+        producer_id_expiration_ms: int = DEFAULT_PRODUCER_ID_EXPIRATION_MS,
+        is_transaction_verification_enabled: bool = True,
+        max_open_files: int = DEFAULT_MAX_OPEN_FILES,
+    ) -> None:
+        if not log_dirs:
+            raise ValueError("no log directories")
+        self._filesystem = filesystem
+        self.context = LogContext(
+            filesystem,
+            producer_id_expiration_ms=producer_id_expiration_ms,
+            is_transaction_verification_enabled=is_transaction_verification_enabled,
+            max_open_files=max_open_files,
+        )
+        self.context.release_files = self.release_files
+        self.context.report_failure = self._note_failure
+        self.directories = [LogDirectory(path.rstrip("/") or "/") for path in log_dirs]
+        self._logs: dict[TopicPartition, PartitionLog] = {}
+        self.get = self._logs.get
+        """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
+        self.on_directory_failure: Callable[[LogDirectory], None] | None = None
+        self._is_closed = False
+
+    # --- opening ---
+
+    def open_directories(self) -> None:
+        """Makes missing directories, takes their locks, reads their meta.properties.
+
+        Raises LogDirectoryError when one cannot be used or another process holds it, MetaPropertiesError.
+        """
+        seen = set()
+        try:
+            for directory in self.directories:
+                if directory.path in seen:
+                    raise LogDirectoryError(f"Duplicate log directory found: {directory.path}")
+                seen.add(directory.path)
+                try:
+                    self._filesystem.make_directories(directory.path)
+                    directory.lock = self._filesystem.lock(f"{directory.path}/{LOCK_FILE}")
+                    directory.meta_properties = read_meta_properties(self._filesystem, directory.path)
+                except OSError as error:
+                    raise LogDirectoryError(f"Cannot use log directory {directory.path}: {error.strerror}") from error
+                if directory.lock is None:
+                    raise LogDirectoryError(
+                        f"Failed to acquire lock on file .lock in {directory.path}. A Kafka instance in another "
+                        "process or thread is using this directory."
+                    )
+        except BaseException:
+            self.release_locks()
+            raise
+
+    def clean_shutdown_broker_epoch(self) -> int | None:
+        """The broker epoch under which all directories were left cleanly, None if they were not or disagree."""
+        epochs = {read_clean_shutdown_broker_epoch(self._filesystem, directory.path) for directory in self.directories}
+        return epochs.pop() if len(epochs) == 1 else None
+
+    def load_logs(
+        self,
+        topic_config: Callable[[str], TopicConfig],
+        *,
+        now_ms: int,
+        is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool] = lambda *_: False,
+        on_progress: Callable[[int, int], None] = lambda loaded, total: None,
+    ) -> LoadedLogs:
+        """Opens every log, recovering those of directories that were not left cleanly.
+
+        `is_stray` tells of a partition and the topic id in its directory whether the metadata knows no such replica
+        here; such a log is renamed to -stray and left alone. Raises LogDirectoryError, OSError.
+        """
+        work: list[tuple[LogDirectory, str, TopicPartition, int, int]] = []
+        for directory in self.directories:
+            directory.had_clean_shutdown = remove_clean_shutdown_file(self._filesystem, directory.path)
+            recovery_points = self._read_checkpoint(directory, RECOVERY_POINT_CHECKPOINT_FILE)
+            start_offsets = self._read_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE)
+            for topic_partition, _ in self._log_directory_names(directory, now_ms):
+                work.append(
+                    (
+                        directory,
+                        str(topic_partition),
+                        topic_partition,
+                        start_offsets.get(topic_partition, 0),
+                        recovery_points.get(topic_partition, 0),
+                    )
+                )
+        recovered = 0
+        stray: list[str] = []
+        for done, (directory, directory_name, topic_partition, start_offset, recovery_point) in enumerate(work, 1):
+            if topic_partition in self._logs:
+                raise LogDirectoryError(
+                    f"Duplicate log directories for {topic_partition} are found in both {directory.path} and "
+                    f"{self._logs[topic_partition].log_directory}"
+                )
+            log = load_log(
+                self.context,
+                f"{directory.path}/{directory_name}",
+                topic_partition,
+                topic_config(topic_partition.topic),
+                now_ms=now_ms,
+                had_clean_shutdown=directory.had_clean_shutdown,
+                log_start_offset=start_offset,
+                recovery_point=recovery_point,
+            )
+            recovered += not directory.had_clean_shutdown
+            if is_stray(topic_partition, log.topic_id, directory):
+                stray.append(self._rename_directory(log, STRAY_DIRECTORY_SUFFIX))
+                _logger.warning("Log of %s is marked stray and renamed to %s", topic_partition, stray[-1])
+            else:
+                self._logs[topic_partition] = log
+            on_progress(done, len(work))
+        return LoadedLogs(len(work) - len(stray), recovered, stray)
+
+    def _log_directory_names(self, directory: LogDirectory, now_ms: int) -> Iterator[LogDirectoryName]:
+        for name in sorted(self._filesystem.list_directory(directory.path)):
+            path = f"{directory.path}/{name}"
+            parsed = parse_directory_name(name)
+            if parsed is None:
+                if name != _REMOTE_INDEX_CACHE_DIRECTORY and self._filesystem.is_directory(path):
+                    _logger.warning("Leaving %s alone, which is no log (Apache Kafka would not start)", path)
+                continue
+            if parsed.topic_partition.topic == CLUSTER_METADATA_TOPIC or not self._filesystem.is_directory(path):
+                continue
+            if parsed.kind == "delete":
+                self.context.delete_later(path, now_ms, is_directory=True)
+            elif parsed.kind == "current":
+                yield parsed
+            else:
+                _logger.warning("Leaving the %s log %s alone", parsed.kind, path)
+
+    def _read_checkpoint(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
+        try:
+            return read_offset_checkpoint(self._filesystem, f"{directory.path}/{name}")
+        except CorruptCheckpointError as error:
+            _logger.warning("Going on without %s: %s", name, error)
+            # Without recovery points everything is checked again.
+            if name == RECOVERY_POINT_CHECKPOINT_FILE:
+                directory.had_clean_shutdown = False
+            return {}
+
+    # --- the logs ---
+
+    def __len__(self) -> int:
+        return len(self._logs)
+
+    def logs(self) -> Iterable[PartitionLog]:
+        return self._logs.values()
+
+    def logs_in(self, directory: LogDirectory) -> list[PartitionLog]:
+        return [log for log in self._logs.values() if log.log_directory == directory.path]
+
+    def directory_of(self, log: PartitionLog) -> LogDirectory:
+        path = log.log_directory
+        return next(directory for directory in self.directories if directory.path == path)
+
+    def directory_for_new_log(self) -> LogDirectory:
+        """The online directory with the fewest logs. Raises KafkaError(KAFKA_STORAGE_ERROR) if there is none."""
+        online = [directory for directory in self.directories if directory.is_online]
+        if not online:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "All log directories are offline")
+        if len(online) == 1:
+            return online[0]
+        counts = dict.fromkeys((directory.path for directory in online), 0)
+        for log in self._logs.values():
+            path = log.log_directory
+            if path in counts:
+                counts[path] += 1
+        return min(online, key=lambda directory: counts[directory.path])
+
+    def create(
+        self,
+        topic_partition: TopicPartition,
+        topic_id: Uuid | None,
+        config: TopicConfig,
+        *,
+        now_ms: int,
+        directory: LogDirectory | None = None,
+    ) -> PartitionLog:
+        """The log of a partition, made if there is none.
+
+        Raises KafkaError: INCONSISTENT_TOPIC_ID if there is one of another topic id, KAFKA_STORAGE_ERROR.
+        """
+        log = self._logs.get(topic_partition)
+        if log is not None:
+            if topic_id is not None:
+                if log.topic_id is None:
+                    log.assign_topic_id(topic_id)
+                elif log.topic_id != topic_id:
+                    raise KafkaError(
+                        ErrorCode.INCONSISTENT_TOPIC_ID,
+                        f"Tried to assign topic ID {topic_id} to log for topic partition {topic_partition}, but log "
+                        f"already contained topic ID {log.topic_id}",
+                    )
+            return log
+        if directory is None:
+            directory = self.directory_for_new_log()
+        path = f"{directory.path}/{topic_partition}"
+        try:
+            log = PartitionLog.create(self.context, path, topic_partition, topic_id, config, now_ms=now_ms)
+        except OSError as error:
+            _logger.error("Error while creating log for %s in dir %s: %s", topic_partition, directory.path, error)
+            self._note_failure(directory.path, error)
+            raise KafkaError(
+                ErrorCode.KAFKA_STORAGE_ERROR, f"Error while creating log for {topic_partition} in dir {directory.path}"
+            ) from error
+        self._logs[topic_partition] = log
+        return log
+
+    def delete(self, topic_partition: TopicPartition, *, now_ms: int) -> None:
+        """Renames a log's directory to -delete; its files go away after `file.delete.delay.ms` (`delete_due_files`)."""
+        log = self._logs.pop(topic_partition, None)
+        if log is None:
+            return
+        try:
+            path = self._rename_directory(log, DELETE_DIRECTORY_SUFFIX)
+        except OSError as error:
+            raise log.storage_error("deleting the log", error) from error
+        self.context.delete_later(path, now_ms + log.config.file_delete_delay_ms, is_directory=True)
+
+    def _rename_directory(self, log: PartitionLog, kind_suffix: str) -> str:
+        """Takes a log out of service under another name; whoever still sends from it keeps its files open."""
+        log.is_closed = True
+        name = renamed_directory(log.topic_partition, unique_suffix(), kind_suffix)
+        path = f"{log.log_directory}/{name}"
+        self._filesystem.rename(log.directory, path)
+        log.release_files(with_active=True)
+        return path
+
+    # --- housekeeping ---
+
+    def cleanup_logs(self, now_ms: int) -> int:
+        """Applies retention to every log; returns the number of segments that went."""
+        return sum(delete_old_segments(log, now_ms) for log in list(self._logs.values()))
+
+    def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
+        """The flushes that are due: logs whose `flush.ms` is over, and what rolled segments left behind.
+
+        Call `sync` of each in a worker thread, `finish` back here; an OSError goes to `fail_directory`.
+        """
+        flushes = []
+        for log in self._logs.values():
+            is_due = log.log_end_offset > log.recovery_point and (
+                now_ms - log.last_flush_ms >= log.config.flush_ms or log.active_segment.base_offset > log.recovery_point
+            )
+            if is_due:
+                flush = prepare_flush(log)
+                if flush is not None:
+                    flushes.append(flush)
+        return flushes
+
+    def prepare_checkpoint_flushes(self) -> list[LogFlush]:
+        """Flushes of everything appended so far, with indexes and producer snapshots: bounds what a recovery reads."""
+        flushes = (prepare_flush(log, with_checkpoint=True) for log in self._logs.values())
+        return [flush for flush in flushes if flush is not None]
+
+    def flush_dirty_logs(self, now_ms: int) -> None:
+        """`prepare_flushes` and all that follows in one go. Raises KafkaError."""
+        for flush in self.prepare_flushes(now_ms):
+            flush.run(now_ms)
+
+    def checkpoint_recovery_points(self) -> None:
+        for directory in self.directories:
+            if directory.is_online:
+                points = {log.topic_partition: log.recovery_point for log in self.logs_in(directory)}
+                self._write_checkpoint(directory, RECOVERY_POINT_CHECKPOINT_FILE, points)
+
+    def checkpoint_log_start_offsets(self) -> None:
+        """Notes the start of logs that does not follow from their first segment (after DeleteRecords)."""
+        for directory in self.directories:
+            if directory.is_online:
+                offsets = {
+                    log.topic_partition: log.log_start_offset
+                    for log in self.logs_in(directory)
+                    if log.log_start_offset > log.segments[0].base_offset
+                }
+                self._write_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE, offsets)
+
+    def _write_checkpoint(self, directory: LogDirectory, name: str, offsets: dict[TopicPartition, int]) -> None:
+        try:
+            write_offset_checkpoint(self._filesystem, f"{directory.path}/{name}", offsets)
+        except OSError as error:
+            _logger.error("Disk error while writing %s in directory %s: %s", name, directory.path, error)
+            self._note_failure(directory.path, error)
+
+    def delete_due_files(self, now_ms: int) -> int:
+        """Removes segments and logs whose delay is over; returns how many files and directories."""
+        return self.context.delete_due(now_ms)
+
+    def remove_expired_producers(self, now_ms: int) -> None:
+        for log in self._logs.values():
+            log.remove_expired_producers(now_ms)
+
+    def release_files(self) -> int:
+        """Lets go of descriptors: inactive segments' first, active ones' too where that leaves too many."""
+        held = sum(log.release_files() for log in self._logs.values())
+        if held > self.context.max_open_files // 2:
+            held = sum(log.release_files(with_active=True) for log in self._logs.values())
+        return held
+
+    # --- failures ---
+
+    def _note_failure(self, path: str, error: OSError) -> None:
+        """A full disk may have room again, and descriptors come back; for anything else the directory is given up."""
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR):
+            self.fail_directory(path)
+
+    def fail_directory(self, path: str) -> None:
+        """Takes a log directory out of service: what is on its disk is not known any more."""
+        for directory in self.directories:
+            if directory.path == path and directory.is_online:
+                directory.is_online = False
+                _logger.error("Stopping serving logs in dir %s", path)
+                if self.on_directory_failure is not None:
+                    self.on_directory_failure(directory)
+
+    # --- closing ---
+
+    def close(self, *, now_ms: int, broker_epoch: int = -1) -> None:
+        """Syncs and closes all logs, writes the checkpoints and, where all went well, the clean-shutdown files."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for directory in self.directories:
+            if directory.lock is None:
+                continue
+            try:
+                if directory.is_online and self._close_logs(directory, now_ms):
+                    write_clean_shutdown_file(self._filesystem, directory.path, broker_epoch)
+            except (OSError, KafkaError) as error:
+                _logger.error("Log directory %s is left unclean: %s", directory.path, error)
+        self._logs.clear()
+        self.release_locks()
+
+    def _close_logs(self, directory: LogDirectory, now_ms: int) -> bool:
+        for log in self.logs_in(directory):
+            log.close()
+            flush = prepare_flush(log, with_checkpoint=True)
+            if flush is not None:
+                flush.run(now_ms)
+            log.release_files(with_active=True)
+        self.checkpoint_recovery_points()
+        self.checkpoint_log_start_offsets()
+        return directory.is_online
+
+    def release_locks(self) -> None:
+        """Gives the directories free; everything else stays as it is."""
+        for directory in self.directories:
+            if directory.lock is not None:
+                directory.lock.release()
+                directory.lock = None

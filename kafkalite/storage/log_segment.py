@@ -1,0 +1,486 @@
+"""A segment: one stretch of a partition's log, its file and its indexes.
+
+The file is opened when it is first needed and may be let go of again (`release_file`); the indexes are read when first
+needed and written behind. An index that is missing or does not fit its segment is built again from the batches.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left
+from typing import Final, NamedTuple
+
+from kafkalite.config.topic_config import TopicConfig
+from kafkalite.errors import KafkaError
+from kafkalite.records.record_batch import BatchHeader
+from kafkalite.storage.file_names import (
+    LOG_SUFFIX,
+    OFFSET_INDEX_SUFFIX,
+    TIME_INDEX_SUFFIX,
+    TRANSACTION_INDEX_SUFFIX,
+    offset_file_name,
+)
+from kafkalite.storage.file_records import iter_file_batches
+from kafkalite.storage.filesystem import File, remove_if_exists
+from kafkalite.storage.log_context import LogContext
+from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex
+from kafkalite.storage.time_index import NO_TIMESTAMP, TimeIndex, TimestampOffset
+from kafkalite.storage.transaction_index import TransactionIndex
+
+_logger = logging.getLogger(__name__)
+
+SEGMENT_SUFFIXES: Final = (LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
+_MAX_RELATIVE_OFFSET: Final = 0x7FFFFFFF
+_TAIL_BATCHES: Final = 128
+
+
+class BatchPosition(NamedTuple):
+    """Where a batch lies in its segment."""
+
+    last_offset: int
+    position: int
+    size: int
+
+
+class LogSegment:
+    """One segment. `suffix` is "" but for those that the cleaner is about to swap in."""
+
+    __slots__ = (
+        "_context",
+        "_file",
+        "_first_batch_timestamp",
+        "_has_transaction_index_file",
+        "_is_preallocated",
+        "_max_timestamp",
+        "_offset_index",
+        "_offset_of_max_timestamp",
+        "_tail_offsets",
+        "_tail_positions",
+        "_time_index",
+        "_transaction_index",
+        "base_offset",
+        "bytes_since_last_index_entry",
+        "created_ms",
+        "directory",
+        "index_interval_bytes",
+        "max_index_bytes",
+        "roll_jitter_ms",
+        "size",
+        "suffix",
+    )
+
+    def __init__(
+        self,
+        context: LogContext,
+        directory: str,
+        base_offset: int,
+        config: TopicConfig,
+        *,
+        now_ms: int,
+        size: int = 0,
+        has_transaction_index_file: bool = False,
+        roll_jitter_ms: int = 0,
+        suffix: str = "",
+    ) -> None:
+        self._context = context
+        self.directory = directory
+        self.base_offset = base_offset
+        self.size = size
+        self.index_interval_bytes = config.index_interval_bytes
+        self.max_index_bytes = config.segment_index_bytes
+        self.created_ms = now_ms
+        self.roll_jitter_ms = roll_jitter_ms
+        self.suffix = suffix
+        self.bytes_since_last_index_entry = 0
+        self._file: File | None = None
+        self._offset_index: OffsetIndex | None = None
+        self._time_index: TimeIndex | None = None
+        self._transaction_index: TransactionIndex | None = None
+        self._has_transaction_index_file = has_transaction_index_file
+        self._is_preallocated = False
+        self._max_timestamp: int | None = None  # None: not read yet
+        self._offset_of_max_timestamp = base_offset
+        self._first_batch_timestamp: int | None = None
+        # The batches appended last, so that whoever reads at the end of the log finds them without reading.
+        self._tail_offsets: list[int] = []
+        self._tail_positions: list[int] = []
+
+    @classmethod
+    def create(
+        cls,
+        context: LogContext,
+        directory: str,
+        base_offset: int,
+        config: TopicConfig,
+        *,
+        now_ms: int,
+        roll_jitter_ms: int = 0,
+        suffix: str = "",
+    ) -> LogSegment:
+        """A new, empty segment with its log file and two index files; what lay there under those names is replaced."""
+        segment = cls(
+            context,
+            directory,
+            base_offset,
+            config,
+            now_ms=now_ms,
+            roll_jitter_ms=roll_jitter_ms,
+            suffix=suffix,
+        )
+        segment._offset_index = OffsetIndex(base_offset, config.segment_index_bytes)
+        segment._time_index = TimeIndex(base_offset, config.segment_index_bytes)
+        segment._transaction_index = TransactionIndex(base_offset)
+        segment._max_timestamp = NO_TIMESTAMP
+        filesystem = context.filesystem
+        filesystem.write_bytes(segment.path(OFFSET_INDEX_SUFFIX), b"")
+        filesystem.write_bytes(segment.path(TIME_INDEX_SUFFIX), b"")
+        remove_if_exists(filesystem, segment.path(TRANSACTION_INDEX_SUFFIX))
+        segment._file = file = context.open_file(segment.path(LOG_SUFFIX), create=True)
+        if file.size:
+            file.truncate(0)
+        if config.preallocate:
+            file.preallocate(config.segment_bytes)
+            segment._is_preallocated = True
+        return segment
+
+    def path(self, suffix: str) -> str:
+        return f"{self.directory}/{offset_file_name(self.base_offset, suffix)}{self.suffix}"
+
+    def __repr__(self) -> str:
+        return f"LogSegment(baseOffset={self.base_offset}, size={self.size}, path={self.path(LOG_SUFFIX)})"
+
+    # --- the file ---
+
+    @property
+    def file(self) -> File:
+        """The open file; opens it when it is not."""
+        file = self._file
+        if file is None:
+            self._file = file = self._context.open_file(self.path(LOG_SUFFIX))
+            file.size = self.size
+        return file
+
+    def is_open(self) -> bool:
+        return self._file is not None
+
+    def release_file(self) -> None:
+        """Lets go of the descriptor; it closes when the last slice that somebody is still sending is gone."""
+        self._file = None
+
+    # --- the indexes ---
+
+    @property
+    def offset_index(self) -> OffsetIndex:
+        if self._offset_index is None:
+            self._load_indexes()
+        assert self._offset_index is not None
+        return self._offset_index
+
+    @property
+    def time_index(self) -> TimeIndex:
+        if self._time_index is None:
+            self._load_indexes()
+        assert self._time_index is not None
+        return self._time_index
+
+    @property
+    def transaction_index(self) -> TransactionIndex:
+        index = self._transaction_index
+        if index is None:
+            if not self._has_transaction_index_file:
+                index = TransactionIndex(self.base_offset)
+            else:
+                data = self._context.filesystem.read_bytes(self.path(TRANSACTION_INDEX_SUFFIX))
+                index = TransactionIndex.decode(data, self.base_offset)
+            self._transaction_index = index
+        return index
+
+    def has_loaded_indexes(self) -> bool:
+        return self._offset_index is not None
+
+    def load_indexes(self) -> None:
+        """Reads both index files; raises CorruptIndexError or FileNotFoundError instead of building them again."""
+        self._offset_index = OffsetIndex.decode(
+            self._context.filesystem.read_bytes(self.path(OFFSET_INDEX_SUFFIX)),
+            self.base_offset,
+            self.max_index_bytes,
+            self.size,
+        )
+        try:
+            data = self._context.filesystem.read_bytes(self.path(TIME_INDEX_SUFFIX))
+            self._time_index = TimeIndex.decode(data, self.base_offset, self.max_index_bytes)
+        except (CorruptIndexError, OSError):
+            self._offset_index = None
+            raise
+
+    def _load_indexes(self) -> None:
+        if not self.size:
+            self._offset_index = OffsetIndex(self.base_offset, self.max_index_bytes)
+            self._time_index = TimeIndex(self.base_offset, self.max_index_bytes)
+            return
+        try:
+            self.load_indexes()
+        except (CorruptIndexError, FileNotFoundError) as error:
+            _logger.warning("Rebuilding the indexes of %s: %s", self.path(LOG_SUFFIX), error)
+            self.rebuild_indexes()
+
+    def rebuild_indexes(self) -> None:
+        """Builds offset and time index from the batches' headers, and writes them."""
+        self.reset_indexes()
+        try:
+            for position, header in iter_file_batches(self.file, 0, self.size):
+                self.index_batch(position, header)
+        except KafkaError as error:
+            _logger.error("The indexes of %s end before its damage: %s", self.path(LOG_SUFFIX), error)
+        self.complete_time_index()
+        self.write_indexes()
+
+    def reset_indexes(self) -> None:
+        """Empties both indexes and what is known of timestamps, for a scan from the segment's beginning."""
+        self._offset_index = OffsetIndex(self.base_offset, self.max_index_bytes)
+        self._time_index = TimeIndex(self.base_offset, self.max_index_bytes)
+        self._max_timestamp = NO_TIMESTAMP
+        self._offset_of_max_timestamp = self.base_offset
+        self._first_batch_timestamp = None
+        self.bytes_since_last_index_entry = 0
+        self._tail_offsets.clear()
+        self._tail_positions.clear()
+
+    def reset_transaction_index(self) -> None:
+        self._transaction_index = TransactionIndex(self.base_offset)
+
+    def index_batch(self, position: int, header: BatchHeader) -> None:
+        """Takes a batch that stands in the file into the indexes, as `append` does."""
+        self._note_batch(position, header.size_in_bytes, header.last_offset, header.max_timestamp)
+
+    def _note_batch(self, position: int, size: int, last_offset: int, max_timestamp: int) -> None:
+        if self._max_timestamp is None:
+            self._read_max_timestamp()
+        if max_timestamp > self._max_timestamp:  # type: ignore[operator]
+            self._max_timestamp = max_timestamp
+            self._offset_of_max_timestamp = last_offset
+        if self.bytes_since_last_index_entry > self.index_interval_bytes:
+            self.offset_index.append(last_offset, position)
+            self.time_index.maybe_append(self._max_timestamp, self._offset_of_max_timestamp)  # type: ignore[arg-type]
+            self.bytes_since_last_index_entry = 0
+        self.bytes_since_last_index_entry += size
+
+    def complete_time_index(self) -> None:
+        """Gives the time index its last entry: the largest timestamp of the segment."""
+        if self.max_timestamp >= 0:
+            self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
+
+    def write_indexes(self) -> None:
+        """Brings the index files up to what is in memory (not to the disk: see `index_files`)."""
+        if self._offset_index is None or self._time_index is None:
+            return  # never read, so never changed
+        # Recovery goes on behind the offset index's last entry, so that one is written last.
+        index = self._transaction_index
+        if index is not None and (index.aborted_transactions or self._has_transaction_index_file):
+            self._write_index(TRANSACTION_INDEX_SUFFIX, index)
+            self._has_transaction_index_file = True
+        self._write_index(TIME_INDEX_SUFFIX, self._time_index)
+        self._write_index(OFFSET_INDEX_SUFFIX, self._offset_index)
+
+    def _write_index(self, suffix: str, index: OffsetIndex | TimeIndex | TransactionIndex) -> None:
+        data = index.encode(index.written_entries)
+        entry_size = len(data) // (len(index) - index.written_entries) if data else 0
+        file = self._context.filesystem.open(self.path(suffix), create=True)
+        try:
+            # A file that Apache Kafka left, or an index that was cut back, may be longer than its entries.
+            size = index.written_entries * entry_size if data else len(index.encode())
+            if file.size != size:
+                file.truncate(size)
+            if data:
+                file.append(data)
+        finally:
+            file.close()
+        index.written_entries = len(index)
+
+    def open_index_files(self) -> list[File]:
+        """Handles on the index files that exist, for whoever syncs them."""
+        suffixes = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]
+        if self._has_transaction_index_file:
+            suffixes.append(TRANSACTION_INDEX_SUFFIX)
+        return [self._context.filesystem.open(self.path(suffix)) for suffix in suffixes]
+
+    # --- what the segment knows of time ---
+
+    def _read_max_timestamp(self) -> None:
+        self._max_timestamp, self._offset_of_max_timestamp = self.time_index.last_entry()
+
+    @property
+    def max_timestamp(self) -> int:
+        """The largest timestamp of a record in here, -1 if none has one."""
+        if self._max_timestamp is None:
+            self._read_max_timestamp()
+        assert self._max_timestamp is not None
+        return self._max_timestamp
+
+    @property
+    def max_timestamp_and_offset(self) -> TimestampOffset:
+        """The largest timestamp and the last offset of the batch that holds it."""
+        return TimestampOffset(self.max_timestamp, self._offset_of_max_timestamp)
+
+    def modified_ms(self) -> int:
+        return self._context.filesystem.modified_ms(self.path(LOG_SUFFIX))
+
+    def largest_timestamp(self) -> int:
+        """What retention by time goes by: the largest timestamp, or without one when the file was last written."""
+        timestamp = self.max_timestamp
+        return timestamp if timestamp >= 0 else self.modified_ms()
+
+    def first_batch_timestamp(self) -> int:
+        """The maximum timestamp of the first batch, -1 while there is none."""
+        timestamp = self._first_batch_timestamp
+        if timestamp is None:
+            timestamp = NO_TIMESTAMP
+            if self.size:
+                for _, header in iter_file_batches(self.file, 0, self.size):
+                    timestamp = header.max_timestamp
+                    break
+                self._first_batch_timestamp = timestamp
+        return timestamp
+
+    # --- appending ---
+
+    def should_roll(self, config: TopicConfig, size: int, max_timestamp: int, last_offset: int, now_ms: int) -> bool:
+        """Whether a batch of this size, timestamp and last offset has to go to a new segment."""
+        if not self.size:
+            return last_offset - self.base_offset > _MAX_RELATIVE_OFFSET
+        if self.size > config.segment_bytes - size or last_offset - self.base_offset > _MAX_RELATIVE_OFFSET:
+            return True
+        first = self._first_batch_timestamp
+        if first is None:
+            first = self.first_batch_timestamp()
+        waited_ms = max_timestamp - first if first >= 0 else now_ms - self.created_ms
+        if waited_ms > config.max_segment_ms - self.roll_jitter_ms:
+            return True
+        return self.offset_index.is_full() or self.time_index.is_full()
+
+    def append(self, prefix: bytes, rest: memoryview, last_offset: int, max_timestamp: int) -> None:
+        """Writes one batch, given in two pieces, and takes it into the indexes.
+
+        Raises OSError; nothing is changed then."""
+        file = self._file
+        if file is None:
+            file = self.file
+        position = self.size
+        file.append(prefix, rest)
+        size = len(prefix) + len(rest)
+        self.size = position + size
+        if not position:
+            self._first_batch_timestamp = max_timestamp
+        self._note_batch(position, size, last_offset, max_timestamp)
+        self._note_tail(position, last_offset)
+
+    def append_batches(self, data: bytearray, batches: list[tuple[int, BatchHeader]]) -> None:
+        """Writes whole batches that carry their offsets already, each given by its position in `data`."""
+        position = self.size
+        self.file.append(data)
+        self.size = position + len(data)
+        if not position:
+            self._first_batch_timestamp = batches[0][1].max_timestamp
+        for relative, header in batches:
+            self._note_batch(position + relative, header.size_in_bytes, header.last_offset, header.max_timestamp)
+            self._note_tail(position + relative, header.last_offset)
+
+    def _note_tail(self, position: int, last_offset: int) -> None:
+        offsets = self._tail_offsets
+        offsets.append(last_offset)
+        self._tail_positions.append(position)
+        if len(offsets) > _TAIL_BATCHES:
+            del offsets[: _TAIL_BATCHES // 2], self._tail_positions[: _TAIL_BATCHES // 2]
+
+    # --- reading ---
+
+    def find_batch(self, offset: int) -> BatchPosition | None:
+        """The first batch whose last offset is at or behind `offset`, None if there is none in this segment."""
+        offsets = self._tail_offsets
+        if offsets and offset > offsets[0]:
+            slot = bisect_left(offsets, offset)
+            if slot == len(offsets):
+                return None
+            positions = self._tail_positions
+            position = positions[slot]
+            end = positions[slot + 1] if slot + 1 < len(positions) else self.size
+            return BatchPosition(offsets[slot], position, end - position)
+        start = self.offset_index.lookup(offset)
+        for position, header in iter_file_batches(self.file, start, self.size):
+            if header.last_offset >= offset:
+                return BatchPosition(header.last_offset, position, header.size_in_bytes)
+        return None
+
+    def read_next_offset(self) -> int:
+        """The offset behind the last whole batch, found from the index's last entry."""
+        next_offset = self.base_offset
+        if self.size:
+            for _, header in iter_file_batches(self.file, self.offset_index.last_entry().position, self.size):
+                next_offset = header.next_offset
+        return next_offset
+
+    # --- the end of a segment's life ---
+
+    def become_inactive(self) -> None:
+        """No batch follows: completes and writes the indexes, cuts off reserved room, forgets the tail."""
+        self.complete_time_index()
+        self.write_indexes()
+        self.trim()
+        self._tail_offsets.clear()
+        self._tail_positions.clear()
+
+    def trim(self) -> None:
+        """Cuts off the room that was reserved behind the last batch."""
+        if self._is_preallocated:
+            self.file.truncate(self.size)
+            self._is_preallocated = False
+
+    def cut(self, position: int) -> None:
+        """Cuts the file off at the end of a batch; the indexes do not reach behind it."""
+        self.file.truncate(position)
+        self.size = position
+
+    def truncate_to(self, offset: int) -> int:
+        """Removes every batch that reaches `offset`; returns the number of bytes removed."""
+        found = self.find_batch(offset)
+        self.offset_index.truncate_to(offset)
+        self.time_index.truncate_to(offset)
+        self.transaction_index.truncate_to(offset)
+        removed = 0
+        if found is not None:
+            removed = self.size - found.position
+            self.file.truncate(found.position)
+            self.size = found.position
+        self.offset_index.truncate_to_position(max(self.size, 1))
+        self._tail_offsets.clear()
+        self._tail_positions.clear()
+        self.bytes_since_last_index_entry = 0
+        self._max_timestamp, self._offset_of_max_timestamp = self.time_index.last_entry()
+        for _, header in iter_file_batches(self.file, self.offset_index.last_entry().position, self.size):
+            if header.max_timestamp > self._max_timestamp:
+                self._max_timestamp, self._offset_of_max_timestamp = header.max_timestamp, header.last_offset
+        if not self.size:
+            self._first_batch_timestamp = None
+        self.write_indexes()
+        return removed
+
+    def close(self) -> None:
+        """Writes what is in memory only and closes the file."""
+        if self._max_timestamp is not None and self._time_index is not None:
+            self.complete_time_index()
+        self.write_indexes()
+        self.trim()
+        self._file = None
+
+    def rename_files(self, new_suffix: str) -> list[str]:
+        """Gives all files of the segment another suffix (".deleted" before their removal); returns their new paths."""
+        renamed = []
+        for kind in SEGMENT_SUFFIXES:
+            new_path = f"{self.directory}/{offset_file_name(self.base_offset, kind)}{new_suffix}"
+            try:
+                self._context.filesystem.rename(self.path(kind), new_path)
+            except FileNotFoundError:
+                continue
+            renamed.append(new_path)
+        self.suffix = new_suffix
+        return renamed

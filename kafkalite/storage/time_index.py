@@ -1,0 +1,101 @@
+"""The time index of a segment (`.timeindex`): up to which offset every timestamp is at most the entry's.
+
+    entry, 12 bytes: timestamp int64 (the largest of the segment so far)
+                     relative offset int32 (last offset of the batch that holds it, minus the base offset)
+
+Timestamps rise from entry to entry and offsets do not fall. Kept in memory and written behind, as the offset index is;
+one more entry is appended when the segment becomes inactive, so that its last one names its largest timestamp.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from bisect import bisect_left, bisect_right
+from typing import Final, NamedTuple
+
+from kafkalite.storage.offset_index import CorruptIndexError
+
+ENTRY_SIZE: Final = 12
+NO_TIMESTAMP: Final = -1
+_ENTRY: Final = struct.Struct(">qi")
+
+
+class TimestampOffset(NamedTuple):
+    timestamp: int
+    offset: int
+
+
+class TimeIndex:
+    """A sparse map from timestamps to offsets."""
+
+    __slots__ = ("_relative_offsets", "_timestamps", "base_offset", "max_entries", "written_entries")
+
+    def __init__(self, base_offset: int, max_index_bytes: int) -> None:
+        self.base_offset = base_offset
+        self.max_entries = max_index_bytes // ENTRY_SIZE
+        self.written_entries = 0
+        self._timestamps = array("q")
+        self._relative_offsets = array("i")
+
+    @classmethod
+    def decode(cls, data: bytes, base_offset: int, max_index_bytes: int) -> TimeIndex:
+        """Reads a file; raises CorruptIndexError. Zeros at the end (room that Apache Kafka reserves) are left out."""
+        if len(data) % ENTRY_SIZE:
+            raise CorruptIndexError(f"its {len(data)} bytes are no multiple of {ENTRY_SIZE}")
+        index = cls(base_offset, max_index_bytes)
+        entries = list(_ENTRY.iter_unpack(data))
+        if len(entries) > 1:  # a file of nothing but (0, 0) is a batch at the epoch, or room that was reserved
+            while entries and entries[-1] == (0, 0):
+                entries.pop()
+        previous_timestamp = previous_offset = -1
+        for timestamp, offset in entries:
+            if timestamp <= previous_timestamp or offset < previous_offset:
+                raise CorruptIndexError(f"entry {(timestamp, offset)} follows {(previous_timestamp, previous_offset)}")
+            previous_timestamp, previous_offset = timestamp, offset
+        index._timestamps.extend(timestamp for timestamp, _ in entries)
+        index._relative_offsets.extend(offset for _, offset in entries)
+        index.written_entries = len(entries)
+        return index
+
+    def __len__(self) -> int:
+        return len(self._timestamps)
+
+    def is_full(self) -> bool:
+        """One slot stays free for the entry of the segment's end."""
+        return len(self._timestamps) >= self.max_entries - 1
+
+    def maybe_append(self, timestamp: int, offset: int) -> None:
+        """Appends an entry if the timestamp is above the last one's."""
+        if timestamp > (self._timestamps[-1] if self._timestamps else NO_TIMESTAMP):
+            self._timestamps.append(timestamp)
+            self._relative_offsets.append(offset - self.base_offset)
+
+    def last_entry(self) -> TimestampOffset:
+        if not self._timestamps:
+            return TimestampOffset(NO_TIMESTAMP, self.base_offset)
+        return TimestampOffset(self._timestamps[-1], self.base_offset + self._relative_offsets[-1])
+
+    def entries(self) -> list[TimestampOffset]:
+        return [
+            TimestampOffset(timestamp, self.base_offset + offset)
+            for timestamp, offset in zip(self._timestamps, self._relative_offsets, strict=True)
+        ]
+
+    def lookup(self, timestamp: int) -> TimestampOffset:
+        """The last entry whose timestamp is at most `timestamp`: all batches up to its offset are that old or older."""
+        slot = bisect_right(self._timestamps, timestamp)
+        if not slot:
+            return TimestampOffset(NO_TIMESTAMP, self.base_offset)
+        return TimestampOffset(self._timestamps[slot - 1], self.base_offset + self._relative_offsets[slot - 1])
+
+    def truncate_to(self, offset: int) -> None:
+        """Forgets what belongs to `offset` and behind it."""
+        entries = bisect_left(self._relative_offsets, offset - self.base_offset)
+        del self._timestamps[entries:], self._relative_offsets[entries:]
+        self.written_entries = min(self.written_entries, entries)
+
+    def encode(self, first_entry: int = 0) -> bytes:
+        """The bytes of the entries from `first_entry` on."""
+        pairs = zip(self._timestamps[first_entry:], self._relative_offsets[first_entry:], strict=True)
+        return b"".join(_ENTRY.pack(timestamp, offset) for timestamp, offset in pairs)
