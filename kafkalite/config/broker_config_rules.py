@@ -26,7 +26,16 @@ def validate_broker_config(config: BrokerConfig) -> None:
     _check_groups(config)
 
 
+class UnmetRequirementError(ConfigException):
+    """A rule that Apache Kafka states in Scala, whose words it puts "requirement failed: " before."""
+
+
 def _require(condition: ConfigValue, message: str) -> None:
+    if not condition:
+        raise UnmetRequirementError(message)
+
+
+def _require_plainly(condition: ConfigValue, message: str) -> None:
     if not condition:
         raise ConfigException(message)
 
@@ -140,7 +149,7 @@ def _check_connections(config: BrokerConfig) -> None:
 
 
 def _check_groups(config: BrokerConfig) -> None:
-    _require(
+    _require_plainly(
         "classic" in config["group.coordinator.rebalance.protocols"],
         "Disabling the 'classic' protocol is not supported.",
     )
@@ -148,20 +157,29 @@ def _check_groups(config: BrokerConfig) -> None:
         for name in ("heartbeat.interval.ms", "session.timeout.ms"):
             _check_between(config, f"group.{kind}", name)
         heartbeat, session = f"group.{kind}.heartbeat.interval.ms", f"group.{kind}.session.timeout.ms"
-        _require(config[heartbeat] < config[session], f"{heartbeat} must be less than {session}")
+        _require_plainly(config[heartbeat] < config[session], f"{heartbeat} must be less than {session}")
         _check_between(config, f"group.{kind}", "assignment.interval.ms")
     for name in ("delivery.count.limit", "partition.max.record.locks", "record.lock.duration.ms"):
         _check_between(config, "group.share", name)
     assignors = config["group.share.assignors"]
-    _require(
+    _require_plainly(
         len(assignors) == 1,
         f"group.share.assignors must contain exactly one assignor, but found {len(assignors)}",
     )
-    _require(
+    _require_plainly(
         config["group.share.max.share.sessions"] >= config["group.share.max.size"],
         "group.share.max.share.sessions must be greater than or equal to group.share.max.size",
     )
-    _require(
+    _require_plainly(
+        config["group.streams.num.warmup.replicas"] <= config["group.streams.max.warmup.replicas"],
+        "group.streams.num.warmup.replicas must be less than or equal to group.streams.max.warmup.replicas",
+    )
+    _require_plainly(
+        config["group.streams.task.offset.interval.ms"] >= config["group.streams.min.task.offset.interval.ms"],
+        "group.streams.task.offset.interval.ms must be greater than or equal to "
+        "group.streams.min.task.offset.interval.ms",
+    )
+    _require_plainly(
         config["group.streams.num.standby.replicas"] <= config["group.streams.max.standby.replicas"],
         "group.streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas",
     )
@@ -170,6 +188,6 @@ def _check_groups(config: BrokerConfig) -> None:
 def _check_between(config: BrokerConfig, prefix: str, name: str) -> None:
     """`{prefix}.{name}` lies between `{prefix}.min.{name}` and `{prefix}.max.{name}`."""
     value, minimum, maximum = f"{prefix}.{name}", f"{prefix}.min.{name}", f"{prefix}.max.{name}"
-    _require(config[maximum] >= config[minimum], f"{maximum} must be greater than or equal to {minimum}")
-    _require(config[value] >= config[minimum], f"{value} must be greater than or equal to {minimum}")
-    _require(config[value] <= config[maximum], f"{value} must be less than or equal to {maximum}")
+    _require_plainly(config[maximum] >= config[minimum], f"{maximum} must be greater than or equal to {minimum}")
+    _require_plainly(config[value] >= config[minimum], f"{value} must be greater than or equal to {minimum}")
+    _require_plainly(config[value] <= config[maximum], f"{value} must be less than or equal to {maximum}")

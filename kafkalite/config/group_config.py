@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kafkalite.config.config_def import ConfigDef
-from kafkalite.config.config_value import ConfigException, ConfigValue
+from kafkalite.config.config_value import ConfigException, ConfigValue, java_string
 from kafkalite.config.definitions import group
 
 GROUP_CONFIG_DEF: Final = ConfigDef(group.KEYS)
@@ -22,43 +22,36 @@ GROUP_CONFIG_SYNONYMS: Final[Mapping[str, str | None]] = {
 }
 """Group property -> the broker's property that is its default, if there is one."""
 
-# Group property -> the broker's properties that bound it, if it bounds it on that side.
-_BOUNDS: Final[Mapping[str, tuple[str | None, str]]] = {
-    "consumer.heartbeat.interval.ms": (
-        "group.consumer.min.heartbeat.interval.ms",
-        "group.consumer.max.heartbeat.interval.ms",
-    ),
-    "consumer.session.timeout.ms": ("group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"),
-    "consumer.assignment.interval.ms": (
-        "group.consumer.min.assignment.interval.ms",
-        "group.consumer.max.assignment.interval.ms",
-    ),
-    "share.heartbeat.interval.ms": ("group.share.min.heartbeat.interval.ms", "group.share.max.heartbeat.interval.ms"),
-    "share.session.timeout.ms": ("group.share.min.session.timeout.ms", "group.share.max.session.timeout.ms"),
-    "share.record.lock.duration.ms": (
-        "group.share.min.record.lock.duration.ms",
-        "group.share.max.record.lock.duration.ms",
-    ),
-    "share.delivery.count.limit": ("group.share.min.delivery.count.limit", "group.share.max.delivery.count.limit"),
-    "share.partition.max.record.locks": (
-        "group.share.min.partition.max.record.locks",
-        "group.share.max.partition.max.record.locks",
-    ),
-    "share.assignment.interval.ms": (
-        "group.share.min.assignment.interval.ms",
-        "group.share.max.assignment.interval.ms",
-    ),
-    "streams.heartbeat.interval.ms": (
-        "group.streams.min.heartbeat.interval.ms",
-        "group.streams.max.heartbeat.interval.ms",
-    ),
-    "streams.session.timeout.ms": ("group.streams.min.session.timeout.ms", "group.streams.max.session.timeout.ms"),
-    "streams.num.standby.replicas": (None, "group.streams.max.standby.replicas"),
-    "streams.assignment.interval.ms": (
-        "group.streams.min.assignment.interval.ms",
-        "group.streams.max.assignment.interval.ms",
-    ),
+# Group properties that the broker bounds: on both sides, from above only, from below only.
+_RANGES: Final = (
+    "consumer.heartbeat.interval.ms",
+    "consumer.session.timeout.ms",
+    "consumer.assignment.interval.ms",
+    "share.heartbeat.interval.ms",
+    "share.session.timeout.ms",
+    "share.record.lock.duration.ms",
+    "share.delivery.count.limit",
+    "share.partition.max.record.locks",
+    "share.assignment.interval.ms",
+    "streams.heartbeat.interval.ms",
+    "streams.session.timeout.ms",
+    "streams.assignment.interval.ms",
+)
+_MAXIMA: Final = {
+    "streams.num.standby.replicas": "group.streams.max.standby.replicas",
+    "streams.num.warmup.replicas": "group.streams.max.warmup.replicas",
 }
+_MINIMA: Final = {"streams.task.offset.interval.ms": "group.streams.min.task.offset.interval.ms"}
+
+
+def bounds(name: str, broker_values: Mapping[str, ConfigValue]) -> tuple[int | None, int | None]:
+    """The least and the greatest value that the broker allows for a group property; None where it sets no bound."""
+    if name in _RANGES:
+        kind, _, rest = name.partition(".")
+        return broker_values[f"group.{kind}.min.{rest}"], broker_values[f"group.{kind}.max.{rest}"]
+    minimum = broker_values[_MINIMA[name]] if name in _MINIMA else None
+    maximum = broker_values[_MAXIMA[name]] if name in _MAXIMA else None
+    return minimum, maximum
 
 
 class GroupConfig:
@@ -98,10 +91,10 @@ class GroupConfig:
         """`broker_values` are the broker's properties by name (`BrokerConfig.values`)."""
         self.overrides: Mapping[str, str] = dict(overrides)
         for name, value in group_values(overrides, broker_values).items():
-            if name in overrides and name in _BOUNDS:
-                lower, upper = _BOUNDS[name]
-                value = min(value, broker_values[upper])
-                value = value if lower is None else max(value, broker_values[lower])
+            if name in overrides:
+                minimum, maximum = bounds(name, broker_values)
+                value = value if maximum is None else min(value, maximum)
+                value = value if minimum is None else max(value, minimum)
             setattr(self, name.replace(".", "_"), value)
 
     def __getitem__(self, name: str) -> ConfigValue:
@@ -133,13 +126,31 @@ def validate_group_overrides(overrides: Mapping[str, str], broker_values: Mappin
     for name in overrides:
         if name not in GROUP_CONFIG_DEF.keys:
             raise ConfigException(f"Unknown group config name: {name}")
+    tags = overrides.get("streams.rack.aware.assignment.tags", "").split(",")
+    if len({tag.strip() for tag in tags}) != len(tags):
+        raise ConfigException("streams.rack.aware.assignment.tags must not contain duplicate tag keys.")
     values = group_values(overrides, broker_values)
-    for name, (lower, upper) in _BOUNDS.items():
-        if lower is not None and values[name] < broker_values[lower]:
-            raise ConfigException(f"{name} must be greater than or equal to {lower}")
-        if values[name] > broker_values[upper]:
-            raise ConfigException(f"{name} must be less than or equal to {upper}")
+    for name in overrides:
+        _check_bounds(name, values[name], *bounds(name, broker_values))
+    assignor, assignors = values["streams.assignor.name"], broker_values["group.streams.assignors"]
+    if "streams.assignor.name" in overrides and assignor not in assignors:
+        raise ConfigException(
+            f"streams.assignor.name '{assignor}' is not a registered task assignor. "
+            f"Registered assignors are: {java_string(assignors)}."
+        )
     for kind in ("consumer", "share", "streams"):
         session, heartbeat = f"{kind}.session.timeout.ms", f"{kind}.heartbeat.interval.ms"
         if values[session] <= values[heartbeat]:
             raise ConfigException(f"{session} must be greater than {heartbeat}")
+    if values["errors.deadletterqueue.topic.name"].startswith("__"):
+        raise ConfigException("errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'")
+
+
+def _check_bounds(name: str, value: ConfigValue, minimum: int | None, maximum: int | None) -> None:
+    if minimum is not None and maximum is not None:
+        if not minimum <= value <= maximum:
+            raise ConfigException(f"{name} must be in the range {minimum} to {maximum} inclusive.")
+    elif minimum is not None and value < minimum:
+        raise ConfigException(f"{name} must be greater than or equal to {minimum}")
+    elif maximum is not None and value > maximum:
+        raise ConfigException(f"{name} must be less than or equal to {maximum}")

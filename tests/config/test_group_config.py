@@ -35,11 +35,27 @@ def test_a_value_that_the_brokers_bounds_have_overtaken_is_brought_within_them()
         ({"no.such": "1"}, "Unknown group config name: no.such"),
         (
             {"consumer.session.timeout.ms": "1"},
-            "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms",
+            "consumer.session.timeout.ms must be in the range 45000 to 60000 inclusive.",
         ),
         (
             {"streams.num.standby.replicas": "9"},
-            "streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas",
+            "streams.num.standby.replicas must be less than or equal to 2",
+        ),
+        (
+            {"streams.task.offset.interval.ms": "1"},
+            "streams.task.offset.interval.ms must be greater than or equal to 15000",
+        ),
+        (
+            {"streams.assignor.name": "random"},
+            "streams.assignor.name 'random' is not a registered task assignor. Registered assignors are: [sticky].",
+        ),
+        (
+            {"streams.rack.aware.assignment.tags": "a,b,a"},
+            "streams.rack.aware.assignment.tags must not contain duplicate tag keys.",
+        ),
+        (
+            {"errors.deadletterqueue.topic.name": "__dlq"},
+            "errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'",
         ),
         (
             {"share.auto.offset.reset": "tomorrow"},
