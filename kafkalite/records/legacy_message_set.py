@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import Struct
 from struct import error as struct_error
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from kafkalite.records.compression import (
@@ -59,6 +59,65 @@ def check_entry(buffer: Buffer, position: int, header: BatchHeader) -> None:
         raise corrupt_record(f"Record is corrupt (stored crc = {header.crc}, computed crc = {computed})")
 
 
+class LegacyRecord(NamedTuple):
+    """A record of an entry, with the checksum that it carries itself and whether that is right."""
+
+    record: Record
+    crc: int
+    is_valid: bool
+
+
+def read_entry(
+    buffer: Buffer,
+    position: int,
+    header: BatchHeader,
+    *,
+    max_decompressed_size: int = DEFAULT_MAX_DECOMPRESSED_SIZE,
+) -> list[LegacyRecord]:
+    """The records of one entry: itself, or what its compressed value holds, with absolute offsets.
+
+    Checksums are compared, not required. Raises KafkaError as `record_batch.decode_records` does.
+    """
+    key, value = _key_and_value(buffer, position, header)
+    if not header.is_compressed:
+        record = Record(header.base_offset, header.max_timestamp, key, value)
+        return [LegacyRecord(record, header.crc, _is_valid(buffer, position, header))]
+    codec = header.compression_type
+    if codec == CompressionType.ZSTD:
+        raise invalid_record(f"Invalid wrapper compressionType found in legacy deep record iterator {header.magic}")
+    if value is None:
+        raise invalid_record(f"Found invalid compressed record set with null value (magic = {header.magic})")
+    inner = decompress(codec, value, max_size=max_decompressed_size, magic=header.magic)
+    records: list[LegacyRecord] = []
+    for inner_position, entry in iter_batches(inner):
+        if entry.magic > 1:
+            raise invalid_record(f"Compressed message magic {entry.magic} does not match wrapper magic {header.magic}")
+        if entry.is_compressed:
+            raise invalid_record("Inner messages must not be compressed")
+        inner_key, inner_value = _key_and_value(inner, inner_position, entry)
+        timestamp = entry.max_timestamp
+        if entry.magic == 1 and header.timestamp_type:
+            timestamp = header.max_timestamp
+        record = Record(entry.base_offset, timestamp, inner_key, inner_value)
+        records.append(LegacyRecord(record, entry.crc, _is_valid(inner, inner_position, entry)))
+    if not records:
+        raise invalid_record("Found invalid compressed record set with no inner records")
+    # Some releases of librdkafka leave the wrapper's offset at 0: then the inner ones stand as they are.
+    if header.magic == 0 or header.base_offset == 0:
+        return records
+    last_inner_offset = records[-1].record.offset
+    if header.base_offset < last_inner_offset:
+        raise invalid_record(
+            f"Found invalid wrapper offset in compressed v1 message set, wrapper offset '{header.base_offset}' is less "
+            f"than the last inner message offset '{last_inner_offset}' and it is not zero."
+        )
+    first_offset = header.base_offset - last_inner_offset
+    return [
+        LegacyRecord(record._replace(offset=first_offset + record.offset), crc, is_valid)
+        for record, crc, is_valid in records
+    ]
+
+
 def decode_entry(
     buffer: Buffer,
     position: int,
@@ -66,45 +125,20 @@ def decode_entry(
     *,
     max_decompressed_size: int = DEFAULT_MAX_DECOMPRESSED_SIZE,
 ) -> list[Record]:
-    """The records of one entry: itself, or what its compressed value holds, with absolute offsets.
+    """The records of one entry with absolute offsets; raises KafkaError as `record_batch.decode_records` does.
 
     The entry's own CRC is not checked (see `check_entry`), those of inner entries are.
-    Raises KafkaError as `record_batch.decode_records` does.
     """
-    key, value = _key_and_value(buffer, position, header)
-    if not header.is_compressed:
-        return [Record(header.base_offset, header.max_timestamp, key, value)]
-    codec = header.compression_type
-    if codec == CompressionType.ZSTD:
-        raise invalid_record(f"Invalid wrapper compressionType found in legacy deep record iterator {header.magic}")
-    if value is None:
-        raise invalid_record(f"Found invalid compressed record set with null value (magic = {header.magic})")
-    inner = decompress(codec, value, max_size=max_decompressed_size, magic=header.magic)
-    records: list[Record] = []
-    for inner_position, entry in iter_batches(inner):
-        if entry.magic > 1:
-            raise invalid_record(f"Compressed message magic {entry.magic} does not match wrapper magic {header.magic}")
-        if entry.is_compressed:
-            raise invalid_record("Inner messages must not be compressed")
-        check_entry(inner, inner_position, entry)
-        inner_key, inner_value = _key_and_value(inner, inner_position, entry)
-        timestamp = entry.max_timestamp
-        if entry.magic == 1 and header.timestamp_type:
-            timestamp = header.max_timestamp
-        records.append(Record(entry.base_offset, timestamp, inner_key, inner_value))
-    if not records:
-        raise invalid_record("Found invalid compressed record set with no inner records")
-    # Some releases of librdkafka leave the wrapper's offset at 0: then the inner ones stand as they are.
-    if header.magic == 0 or header.base_offset == 0:
-        return records
-    last_inner_offset = records[-1].offset
-    if header.base_offset < last_inner_offset:
-        raise invalid_record(
-            f"Found invalid wrapper offset in compressed v1 message set, wrapper offset '{header.base_offset}' is less "
-            f"than the last inner message offset '{last_inner_offset}' and it is not zero."
-        )
-    first_offset = header.base_offset - last_inner_offset
-    return [record._replace(offset=first_offset + record.offset) for record in records]
+    entries = read_entry(buffer, position, header, max_decompressed_size=max_decompressed_size)
+    if header.is_compressed:
+        for record, crc, is_valid in entries:
+            if not is_valid:
+                raise corrupt_record(f"Record is corrupt (stored crc = {crc}) at offset {record.offset}")
+    return [entry.record for entry in entries]
+
+
+def _is_valid(buffer: Buffer, position: int, header: BatchHeader) -> bool:
+    return crc32(memoryview(buffer)[position + _MAGIC_POSITION : position + header.size_in_bytes]) == header.crc
 
 
 def _key_and_value(buffer: Buffer, position: int, header: BatchHeader) -> tuple[bytes | None, bytes | None]:

@@ -122,15 +122,22 @@ def encode_record(
 
 
 def parse_records(
-    body: bytes, count: int, base_offset: int, base_timestamp: int, log_append_time: int | None = None
+    body: bytes,
+    count: int,
+    base_offset: int,
+    base_timestamp: int,
+    log_append_time: int | None = None,
+    *,
+    into: list[Record] | None = None,
 ) -> list[Record]:
     """All records of a decompressed batch body, which must hold exactly `count` of them.
 
-    With `log_append_time` every record carries that timestamp instead of its own. Raises KafkaError(INVALID_RECORD).
+    With `log_append_time` every record carries that timestamp instead of its own. Raises KafkaError(INVALID_RECORD);
+    the records before the damage are then in the list given as `into`.
     """
     if count < 0:
         raise invalid_record(f"Found invalid record count {count} in magic v2 batch")
-    records: list[Record] = []
+    records: list[Record] = [] if into is None else into
     position = 0
     try:
         for _ in range(count):
