@@ -1,0 +1,350 @@
+"""The records by which topics are created, grow and go, and which requests are refused (ReplicationControlManager)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, validate_topic_overrides
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import Uuid
+from kafkalite.metadata.cluster_image import BrokerRegistration
+from kafkalite.metadata.configuration_control import (
+    AlterConfigOpType,
+    ConfigChange,
+    effective_topic_configs,
+    incremental_alter_config,
+)
+from kafkalite.metadata.configurations_image import ConfigResource, ConfigResourceType
+from kafkalite.metadata.controller_result import ApiError, ControllerResult
+from kafkalite.metadata.metadata_image import MetadataImage
+from kafkalite.metadata.partition_registration import (
+    MIGRATING_DIRECTORY,
+    RECOVERED,
+    UNASSIGNED_DIRECTORY,
+    PartitionRegistration,
+)
+from kafkalite.metadata.topic_name import validate_topic_name
+from kafkalite.protocol.messages.create_partitions import (
+    CreatePartitionsRequest,
+    CreatePartitionsTopic,
+    CreatePartitionsTopicResult,
+)
+from kafkalite.protocol.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfigs,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord, TopicRecord
+
+MAX_PARTITIONS_PER_BATCH: Final = 10_000
+_DEFAULT: Final = -1
+
+
+def create_topics(
+    image: MetadataImage,
+    config: BrokerConfig,
+    request: CreateTopicsRequest,
+    *,
+    describable: Collection[str] | None,
+    new_topic_id: Callable[[], Uuid],
+) -> ControllerResult[CreateTopicsResponse]:
+    """The records and results of new topics, each of them refused or created for itself.
+
+    `describable` are the topics whose configurations the client may see, None for all of them. Raises
+    KafkaError(POLICY_VIOLATION) where there would be too many partitions at once.
+    """
+    _validate_total_number_of_partitions(request, config)
+    results: list[CreatableTopicResult] = []
+    records: list[MetadataRecord] = []
+    for topic in request.topics:
+        try:
+            is_describable = describable is None or topic.name in describable
+            topic_records, result = _create_topic(image, config, topic, is_describable, new_topic_id)
+        except KafkaError as refusal:
+            error = ApiError.of(refusal)
+            results.append(CreatableTopicResult(name=topic.name, error_code=error.error, error_message=error.message))
+        else:
+            records += topic_records
+            results.append(result)
+    return ControllerResult([] if request.validate_only else records, CreateTopicsResponse(topics=results))
+
+
+def _validate_total_number_of_partitions(request: CreateTopicsRequest, config: BrokerConfig) -> None:
+    total = 0
+    for topic in request.topics:
+        if topic.assignments:
+            total += len(topic.assignments)
+        elif topic.num_partitions == _DEFAULT:
+            total += config.num_partitions
+        elif topic.num_partitions > 0:
+            total += topic.num_partitions
+    if total > MAX_PARTITIONS_PER_BATCH:
+        raise KafkaError(ErrorCode.POLICY_VIOLATION, "Excessively large number of partitions per request.")
+
+
+def _create_topic(
+    image: MetadataImage,
+    config: BrokerConfig,
+    topic: CreatableTopic,
+    is_describable: bool,
+    new_topic_id: Callable[[], Uuid],
+) -> tuple[list[MetadataRecord], CreatableTopicResult]:
+    validate_topic_name(topic.name)
+    if image.topics.topic(topic.name) is not None:
+        raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
+    colliding = image.topics.names_colliding_with(topic.name)
+    if colliding:
+        raise KafkaError(
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            f"Topic '{topic.name}' collides with existing topic: {next(iter(colliding))}",
+        )
+    config_records, configs = _new_topic_configs(image, config, topic)
+    partitions = _new_partitions(image, config, topic)
+    topic_id = new_topic_id()
+    result = CreatableTopicResult(name=topic.name, topic_id=topic_id)
+    if is_describable:
+        result.configs = [
+            CreatableTopicConfigs(
+                name=effective.name,
+                value=None if effective.is_sensitive else effective.value,
+                read_only=False,
+                config_source=effective.source,
+                is_sensitive=effective.is_sensitive,
+            )
+            for effective in effective_topic_configs(image, config, configs)
+        ]
+        result.num_partitions = len(partitions)
+        result.replication_factor = len(partitions[0].replicas)
+    else:
+        result.topic_config_error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+    is_elr_enabled = image.features.is_elr_enabled
+    records: list[MetadataRecord] = [TopicRecord(name=topic.name, topic_id=topic_id), *config_records]
+    for partition_id, partition in enumerate(partitions):
+        records.append(partition.to_record(topic_id, partition_id, is_elr_enabled=is_elr_enabled))
+    return records, result
+
+
+def _new_topic_configs(
+    image: MetadataImage, config: BrokerConfig, topic: CreatableTopic
+) -> tuple[list[MetadataRecord], dict[str, str]]:
+    without_value = [entry.name for entry in topic.configs if entry.value is None]
+    if without_value:
+        raise KafkaError(
+            ErrorCode.INVALID_CONFIG, f"Null value not supported for topic configs: {','.join(without_value)}"
+        )
+    configs = {entry.name: entry.value for entry in topic.configs if entry.value is not None}
+
+    def validate(resource: ConfigResource, wanted: Mapping[str, str], current: Mapping[str, str]) -> None:
+        validate_topic_overrides(wanted, config.topic_defaults, existing=current)
+
+    records = incremental_alter_config(
+        image,
+        ConfigResource(ConfigResourceType.TOPIC, topic.name),
+        [ConfigChange(name, AlterConfigOpType.SET, value) for name, value in configs.items()],
+        validate,
+        key_of=lambda resource_type, name: TOPIC_CONFIG_DEF.keys.get(name),
+    )
+    return records, configs
+
+
+def _new_partitions(image: MetadataImage, config: BrokerConfig, topic: CreatableTopic) -> list[PartitionRegistration]:
+    if topic.assignments:
+        return _manually_assigned_partitions(image, topic)
+    if topic.replication_factor < _DEFAULT or topic.replication_factor == 0:
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            "Replication factor must be larger than 0, or -1 to use the default value.",
+        )
+    if topic.num_partitions < _DEFAULT or topic.num_partitions == 0:
+        raise KafkaError(ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.")
+    count = config.num_partitions if topic.num_partitions == _DEFAULT else topic.num_partitions
+    factor = config.default_replication_factor if topic.replication_factor == _DEFAULT else topic.replication_factor
+    try:
+        replicas = _place(image, factor)
+    except KafkaError as error:
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR, f"Unable to replicate the partition {factor} time(s): {error.message}"
+        ) from None
+    return [_new_partition(image, replicas)] * count
+
+
+def _manually_assigned_partitions(image: MetadataImage, topic: CreatableTopic) -> list[PartitionRegistration]:
+    if topic.replication_factor != _DEFAULT:
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST,
+            "A manual partition assignment was specified, but replication factor was not set to -1.",
+        )
+    if topic.num_partitions != _DEFAULT:
+        raise KafkaError(
+            ErrorCode.INVALID_REQUEST,
+            "A manual partition assignment was specified, but numPartitions was not set to -1.",
+        )
+    partitions: dict[int, PartitionRegistration] = {}
+    factor: int | None = None
+    for assignment in topic.assignments:
+        index = assignment.partition_index
+        if index in partitions:
+            raise _invalid_assignment(f"Found multiple manual partition assignments for partition {index}")
+        _validate_manual_assignment(image, assignment.broker_ids, factor)
+        factor = len(assignment.broker_ids)
+        partitions[index] = _assigned_partition(image, assignment.broker_ids, index)
+    if sorted(partitions) != list(range(len(partitions))):
+        raise _invalid_assignment("partitions should be a consecutive 0-based integer sequence")
+    return [partitions[index] for index in range(len(partitions))]
+
+
+def _assigned_partition(image: MetadataImage, replicas: Sequence[int], index: int) -> PartitionRegistration:
+    if not any(image.cluster.is_active(replica) for replica in replicas):
+        raise _invalid_assignment(
+            f"All brokers specified in the manual partition assignment for partition {index} are fenced or in "
+            "controlled shutdown."
+        )
+    return _new_partition(image, tuple(replicas))
+
+
+def _invalid_assignment(message: str) -> KafkaError:
+    return KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
+
+
+def _validate_manual_assignment(image: MetadataImage, replicas: Sequence[int], factor: int | None) -> None:
+    if not replicas:
+        raise _invalid_assignment("The manual partition assignment includes an empty replica list.")
+    previous = None
+    for broker_id in sorted(replicas):
+        if broker_id not in image.cluster.brokers:
+            raise _invalid_assignment(
+                f"The manual partition assignment includes broker {broker_id}, but no such broker is registered."
+            )
+        if broker_id == previous:
+            raise _invalid_assignment(
+                f"The manual partition assignment includes the broker {broker_id} more than once."
+            )
+        previous = broker_id
+    if factor is not None and len(replicas) != factor:
+        raise _invalid_assignment(
+            f"The manual partition assignment includes a partition with {len(replicas)} replica(s), but this is not "
+            f"consistent with previous partitions, which have {factor} replica(s)."
+        )
+
+
+def _place(image: MetadataImage, factor: int) -> tuple[int, ...]:
+    """The replicas of a new partition: the active brokers first (StripedReplicaPlacer, for a cluster of few)."""
+    usable = [broker for broker in image.cluster.brokers.values() if _has_uncordoned_directory(broker)]
+    if not any(not broker.fenced for broker in usable):
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            "All brokers are currently fenced, or have all their log directories cordoned.",
+        )
+    if factor > len(usable):
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"The target replication factor of {factor} cannot be reached because only {len(usable)} broker(s) are "
+            "registered or some brokers have all their log directories cordoned.",
+        )
+    usable.sort(key=lambda broker: (broker.fenced, broker.id))
+    replicas = tuple(broker.id for broker in usable[:factor])
+    if not any(image.cluster.is_active(replica) for replica in replicas):
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR, "All brokers are currently fenced or in controlled shutdown."
+        )
+    return replicas
+
+
+def _has_uncordoned_directory(broker: BrokerRegistration) -> bool:
+    if not broker.directories or broker.cordoned_directories is None:
+        return True
+    return any(directory not in broker.cordoned_directories for directory in broker.directories)
+
+
+def _new_partition(image: MetadataImage, replicas: tuple[int, ...]) -> PartitionRegistration:
+    isr = tuple(replica for replica in replicas if image.cluster.is_active(replica))
+    return PartitionRegistration(
+        replicas=replicas,
+        directories=tuple(_default_directory(image, replica) for replica in replicas),
+        isr=isr,
+        removing_replicas=(),
+        adding_replicas=(),
+        leader=isr[0],
+        leader_recovery_state=RECOVERED,
+        leader_epoch=0,
+        partition_epoch=0,
+        elr=(),
+        last_known_elr=(),
+    )
+
+
+def _default_directory(image: MetadataImage, broker_id: int) -> Uuid:
+    """The log directory of a broker that has but one; where there are more the broker chooses, and tells."""
+    directories = image.cluster.brokers[broker_id].directories
+    if not directories:
+        return MIGRATING_DIRECTORY
+    return directories[0] if len(directories) == 1 else UNASSIGNED_DIRECTORY
+
+
+def delete_topics(image: MetadataImage, topic_ids: Collection[Uuid]) -> ControllerResult[dict[Uuid, ApiError]]:
+    """The records that remove topics, and a result for each."""
+    records: list[MetadataRecord] = []
+    results: dict[Uuid, ApiError] = {}
+    for topic_id in topic_ids:
+        if image.topics.topic_by_id(topic_id) is None:
+            results[topic_id] = ApiError(ErrorCode.UNKNOWN_TOPIC_ID, None)
+        else:
+            records.append(RemoveTopicRecord(topic_id=topic_id))
+            results[topic_id] = ApiError(ErrorCode.NONE, None)
+    return ControllerResult(records, results)
+
+
+def create_partitions(
+    image: MetadataImage, request: CreatePartitionsRequest
+) -> ControllerResult[list[CreatePartitionsTopicResult]]:
+    """The records and results of more partitions for existing topics."""
+    records: list[MetadataRecord] = []
+    results = []
+    for topic in request.topics:
+        error = ApiError(ErrorCode.NONE, None)
+        try:
+            records += _create_partitions(image, topic)
+        except KafkaError as refusal:
+            error = ApiError.of(refusal)
+        results.append(
+            CreatePartitionsTopicResult(name=topic.name, error_code=error.error, error_message=error.message)
+        )
+    return ControllerResult([] if request.validate_only else records, results)
+
+
+def _create_partitions(image: MetadataImage, wanted: CreatePartitionsTopic) -> list[MetadataRecord]:
+    topic = image.topics.topic(wanted.name)
+    if topic is None:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    existing = len(topic.partitions)
+    if wanted.count == existing:
+        raise KafkaError(ErrorCode.INVALID_PARTITIONS, f"Topic already has {existing} partition(s).")
+    if wanted.count < existing:
+        raise KafkaError(
+            ErrorCode.INVALID_PARTITIONS,
+            f"The topic {wanted.name} currently has {existing} partition(s); {wanted.count} would not be an increase.",
+        )
+    additional = wanted.count - existing
+    if wanted.assignments is not None and len(wanted.assignments) != additional:
+        raise _invalid_assignment(
+            f"Attempted to add {additional} additional partition(s), but only {len(wanted.assignments)} assignment(s) "
+            "were specified."
+        )
+    factor = len(next(iter(topic.partitions.values())).replicas)
+    if wanted.assignments is not None:
+        partitions = []
+        for index, assignment in enumerate(wanted.assignments, existing):
+            _validate_manual_assignment(image, assignment.broker_ids, factor)
+            partitions.append(_assigned_partition(image, assignment.broker_ids, index))
+    else:
+        partitions = [_new_partition(image, _place(image, factor))] * additional
+    is_elr_enabled = image.features.is_elr_enabled
+    return [
+        partition.to_record(topic.topic_id, index, is_elr_enabled=is_elr_enabled)
+        for index, partition in enumerate(partitions, existing)
+    ]
