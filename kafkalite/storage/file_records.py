@@ -1,4 +1,4 @@
-"""Batches in an open file: slices of it to be sent, and a walk over the headers that leaves the bodies unread."""
+"""Batches in an open file: a walk over their headers that leaves the bodies unread, and one that checks them."""
 
 from __future__ import annotations
 
@@ -21,32 +21,6 @@ from kafkalite.storage.filesystem import File
 
 _FIRST_CHUNK_SIZE: Final = 8 * 1024
 _MAX_CHUNK_SIZE: Final = 256 * 1024
-
-
-class LogSlice:
-    """A stretch of a segment: `size` bytes of `file` from `position`, read only when somebody wants them.
-
-    It keeps the file open. `file` is None only where `size` is 0.
-    """
-
-    __slots__ = ("file", "position", "size")
-
-    def __init__(self, file: File | None, position: int, size: int) -> None:
-        self.file = file
-        self.position = position
-        self.size = size
-
-    def read(self) -> bytes:
-        return b"" if self.file is None else self.file.pread(self.size, self.position)
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __repr__(self) -> str:
-        return f"LogSlice({self.file and self.file.path}, position={self.position}, size={self.size})"
-
-
-EMPTY_SLICE: Final = LogSlice(None, 0, 0)
 
 
 class InvalidBatchError(Exception):

@@ -71,6 +71,12 @@ class FileSystem(Protocol):
     """What storage needs of a file system. Nothing is on the disk for certain before `File.sync`, and no name before
     `sync_directory` of its directory."""
 
+    is_durable: bool
+    """Whether what is synced outlives the process; where it does not, nobody needs to sync."""
+
+    def absolute_path(self, path: str) -> str:
+        """The path as Apache Kafka names directories: from the root on, without `.` and `..`."""
+
     def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File: ...
 
     def read_bytes(self, path: str) -> bytes: ...
@@ -265,6 +271,11 @@ class LocalDirectoryLock:
 class LocalFileSystem:
     """The operating system's file system."""
 
+    is_durable = True
+
+    def absolute_path(self, path: str) -> str:
+        return os.path.abspath(path)
+
     def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
         flags = os.O_RDONLY if read_only else os.O_RDWR
         if create:
@@ -451,6 +462,11 @@ def _wall_clock_ms() -> int:
 
 class MemoryFileSystem:
     """A file system in memory with the behaviour of the local one; `clock_ms` stamps the files."""
+
+    is_durable = False
+
+    def absolute_path(self, path: str) -> str:
+        return os.path.normpath("/" + path)
 
     def __init__(self, clock_ms: Callable[[], int] = _wall_clock_ms) -> None:
         self._clock_ms = clock_ms

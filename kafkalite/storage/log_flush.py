@@ -11,6 +11,7 @@ of new files. The active segment's indexes are a help only: recovery goes on fro
 
 from __future__ import annotations
 
+from kafkalite.errors import KafkaError
 from kafkalite.storage.file_names import PARTITION_METADATA_FILE
 from kafkalite.storage.filesystem import File, FileSystem
 from kafkalite.storage.partition_log import PartitionLog
@@ -54,8 +55,12 @@ class LogFlush:
         try:
             self.sync()
         except OSError as error:
-            raise self._log.storage_error("flushing", error) from error
+            raise self.fail(error) from error
         self.finish(now_ms)
+
+    def fail(self, error: OSError) -> KafkaError:
+        """Reports a sync that failed, on the log's thread; returns the error for whoever waits."""
+        return self._log.storage_error("flushing", error)
 
     def finish(self, now_ms: int) -> None:
         """Notes in the log what is on the disk now."""

@@ -55,7 +55,7 @@ class LogDirectoryError(Exception):
 class LogDirectory:
     """One of `log.dirs`."""
 
-    __slots__ = ("had_clean_shutdown", "is_online", "lock", "meta_properties", "path")
+    __slots__ = ("had_clean_shutdown", "has_unread_logs", "is_online", "lock", "meta_properties", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -63,6 +63,7 @@ class LogDirectory:
         self.meta_properties: MetaProperties | None = None
         self.is_online = True
         self.had_clean_shutdown = False
+        self.has_unread_logs = False
 
     @property
     def directory_id(self) -> Uuid | None:
@@ -105,6 +106,7 @@ class LogManager:
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self.get = self._logs.get
         """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
+        self._unavailable: set[TopicPartition] = set()
         self.on_directory_failure: Callable[[LogDirectory], None] | None = None
         self._is_closed = False
 
@@ -152,7 +154,7 @@ class LogManager:
         """Opens every log, recovering those of directories that were not left cleanly.
 
         `is_stray` tells of a partition and the topic id in its directory whether the metadata knows no such replica
-        here; such a log is renamed to -stray and left alone. Raises LogDirectoryError, OSError.
+        here; such a log is renamed to -stray and left alone. Raises LogDirectoryError.
         """
         work: list[tuple[LogDirectory, str, TopicPartition, int, int]] = []
         for directory in self.directories:
@@ -177,16 +179,24 @@ class LogManager:
                     f"Duplicate log directories for {topic_partition} are found in both {directory.path} and "
                     f"{self._logs[topic_partition].log_directory}"
                 )
-            log = load_log(
-                self.context,
-                f"{directory.path}/{directory_name}",
-                topic_partition,
-                topic_config(topic_partition.topic),
-                now_ms=now_ms,
-                had_clean_shutdown=directory.had_clean_shutdown,
-                log_start_offset=start_offset,
-                recovery_point=recovery_point,
-            )
+            try:
+                log = load_log(
+                    self.context,
+                    f"{directory.path}/{directory_name}",
+                    topic_partition,
+                    topic_config(topic_partition.topic),
+                    now_ms=now_ms,
+                    had_clean_shutdown=directory.had_clean_shutdown,
+                    log_start_offset=start_offset,
+                    recovery_point=recovery_point,
+                )
+            except OSError as error:
+                # One unreadable log neither keeps the others from being served nor is replaced by an empty one.
+                _logger.error("Error while loading log %s in dir %s: %s", topic_partition, directory.path, error)
+                self._unavailable.add(topic_partition)
+                directory.has_unread_logs = True
+                on_progress(done, len(work))
+                continue
             recovered += not directory.had_clean_shutdown
             if is_stray(topic_partition, log.topic_id, directory):
                 stray.append(self._rename_directory(log, STRAY_DIRECTORY_SUFFIX))
@@ -231,6 +241,14 @@ class LogManager:
     def logs(self) -> Iterable[PartitionLog]:
         return self._logs.values()
 
+    def partitions_of(self, topic: str) -> list[TopicPartition]:
+        return [topic_partition for topic_partition in self._logs if topic_partition.topic == topic]
+
+    def is_offline(self, topic_partition: TopicPartition) -> bool:
+        """Whether a partition has a log that cannot be served: its directory has failed, or the log did not open."""
+        log = self._logs.get(topic_partition)
+        return topic_partition in self._unavailable or (log is not None and not self.directory_of(log).is_online)
+
     def logs_in(self, directory: LogDirectory) -> list[PartitionLog]:
         return [log for log in self._logs.values() if log.log_directory == directory.path]
 
@@ -257,14 +275,16 @@ class LogManager:
         topic_partition: TopicPartition,
         topic_id: Uuid | None,
         config: TopicConfig,
-        *,
         now_ms: int,
+        *,
         directory: LogDirectory | None = None,
     ) -> PartitionLog:
         """The log of a partition, made if there is none.
 
         Raises KafkaError: INCONSISTENT_TOPIC_ID if there is one of another topic id, KAFKA_STORAGE_ERROR.
         """
+        if topic_partition in self._unavailable:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The log of {topic_partition} could not be loaded")
         log = self._logs.get(topic_partition)
         if log is not None:
             if topic_id is not None:
@@ -291,7 +311,7 @@ class LogManager:
         self._logs[topic_partition] = log
         return log
 
-    def delete(self, topic_partition: TopicPartition, *, now_ms: int) -> None:
+    def delete(self, topic_partition: TopicPartition, now_ms: int) -> None:
         """Renames a log's directory to -delete; its files go away after `file.delete.delay.ms` (`delete_due_files`)."""
         log = self._logs.pop(topic_partition, None)
         if log is None:
@@ -425,7 +445,7 @@ class LogManager:
             log.release_files(with_active=True)
         self.checkpoint_recovery_points()
         self.checkpoint_log_start_offsets()
-        return directory.is_online
+        return directory.is_online and (directory.had_clean_shutdown or not directory.has_unread_logs)
 
     def release_locks(self) -> None:
         """Gives the directories free; everything else stays as it is."""

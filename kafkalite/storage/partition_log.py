@@ -35,10 +35,10 @@ from kafkalite.storage.file_names import (
     LEADER_EPOCH_CHECKPOINT_FILE,
     PARTITION_METADATA_FILE,
 )
-from kafkalite.storage.file_records import EMPTY_SLICE, LogSlice
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_segment import LogSegment
+from kafkalite.storage.log_slice import EMPTY_SLICE, LogSlice
 from kafkalite.storage.partition_metadata import write_partition_metadata
 from kafkalite.storage.producer_snapshot import ProducerSnapshots
 from kafkalite.storage.producer_state import (
@@ -48,6 +48,11 @@ from kafkalite.storage.producer_state import (
     VerificationState,
 )
 from kafkalite.storage.producer_state_entry import ProducerStateEntry
+from kafkalite.storage.timestamp_lookup import (
+    TimestampAndOffset,
+    first_offset_at_or_after,
+    offset_of_max_timestamp,
+)
 from kafkalite.storage.transaction_index import AbortedTxn
 
 _logger = logging.getLogger(__name__)
@@ -487,8 +492,10 @@ class PartitionLog:
         """See `ProducerStateManager.start_verification`; what it gives goes with the append as `verification_guard`."""
         return self.producer_state.start_verification(producer_id, sequence, epoch, supports_epoch_bump, now_ms)
 
-    def active_producers(self) -> list[ProducerStateEntry]:
-        """Who has written lately; the entries are the log's own."""
+    def active_producers(self, now_ms: int | None = None) -> list[ProducerStateEntry]:
+        """Who has written lately (given the time: without those that have expired); the entries are the log's own."""
+        if now_ms is not None:
+            self.producer_state.remove_expired(now_ms)
         return list(self.producer_state.producers.values())
 
     def remove_expired_producers(self, now_ms: int) -> None:
@@ -618,9 +625,45 @@ class PartitionLog:
         """The largest epoch up to the requested one, and where it ended; (-1, -1) for an unknown one."""
         return self.leader_epoch_cache.end_offset_for(epoch, self.log_end_offset)
 
+    @property
+    def latest_epoch(self) -> int:
+        """The leader epoch of the log's end: of its leader, or of the last batch where there was none since."""
+        return max(self.leader_epoch, self.leader_epoch_cache.latest_epoch)
+
+    def epoch_for_offset(self, offset: int) -> int:
+        """The leader epoch to which an offset belongs, -1 if that is not known."""
+        epoch = self.leader_epoch_cache.epoch_for_offset(offset)
+        return -1 if epoch is None else epoch
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampAndOffset | None:
+        """The first record whose timestamp is at least `timestamp`. Raises KafkaError."""
+        return self._look_up(
+            lambda: first_offset_at_or_after(self._visible_segments(), timestamp, self.log_start_offset)
+        )
+
+    def offset_for_max_timestamp(self) -> TimestampAndOffset | None:
+        """The first record with the largest timestamp. Raises KafkaError."""
+        return self._look_up(lambda: offset_of_max_timestamp(self._visible_segments(), self.log_start_offset))
+
+    def _look_up(self, search: Callable[[], TimestampAndOffset | None]) -> TimestampAndOffset | None:
+        try:
+            return search()
+        except OSError as error:
+            raise self.storage_error("looking up a timestamp", error) from error
+
+    def _visible_segments(self) -> list[LogSegment]:
+        """The segments that hold records behind the log's start."""
+        return list(self.segments_from(self.log_start_offset))
+
     def segments_from(self, offset: int) -> Iterator[LogSegment]:
         """The segment that would hold `offset`, and those behind it."""
         return iter(self.segments[max(0, bisect_right(self._base_offsets, offset) - 1) :])
+
+    def delete_records(self, before_offset: int) -> int:
+        """Moves the log's start; see log_retention.delete_records. Returns the low watermark, raises KafkaError."""
+        from kafkalite.storage.log_retention import delete_records
+
+        return delete_records(self, before_offset)
 
     def drop_segments(self, count: int) -> None:
         """Takes the first segments out of the log; their files are the caller's."""

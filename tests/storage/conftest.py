@@ -44,7 +44,7 @@ class Disk:
         """Starts a manager and gives the log of topic-0, new or as it was left."""
         manager = self.open(**overrides)
         config = TopicConfig({name.replace("_", "."): str(value) for name, value in overrides.items()})
-        return manager.create(self.topic_partition, TOPIC_ID, config, now_ms=self.now_ms)
+        return manager.create(self.topic_partition, TOPIC_ID, config, self.now_ms)
 
     @property
     def manager(self) -> LogManager:
