@@ -1,4 +1,4 @@
-"""Which APIs are served, and by whom: each module in `apis` registers its handler, and what is registered is advertised."""
+"""Which APIs are served, and by whom: modules in `apis` register handlers, and what is registered is advertised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kafkalite.protocol.schema import Request, Response, VersionRange
 if TYPE_CHECKING:
     from kafkalite.broker.request_context import RequestContext
 
-Answer: TypeAlias = "Response | None | Awaitable[Response | None]"
+Answer: TypeAlias = "Response | Awaitable[Response | None] | None"
 Handler: TypeAlias = "Callable[[RequestContext, Any], Answer]"
 H = TypeVar("H", bound=Callable[..., Any])
 

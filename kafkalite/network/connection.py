@@ -5,8 +5,8 @@ begins: an idle connection owns no buffer. Only a frame that does not fit the by
 into which the rest is received directly.
 
 Writing. The answers to all frames of a read leave in one `write`; records leave their file by `sendfile`. What the
-socket does not take at once waits here, and meanwhile no further request of this connection is read or handled: a client
-that does not read costs one batch of answers, whatever it asks for. (TLS goes through the transport instead.)
+socket does not take at once waits here, and meanwhile no further request of this connection is read or handled: a
+client that does not read costs one batch of answers, whatever it asks for. (TLS goes through the transport instead.)
 
 Order. As in Apache Kafka, a request is handled when the one before it has been answered. While a handler waits, what
 arrives is kept as bytes, and reading pauses.
@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kafkalite.network.response_buffer import ResponseBuffer
 from kafkalite.protocol.primitives import ProtocolError
+from kafkalite.storage.log_slice import LogSlice
 
 if TYPE_CHECKING:
     from kafkalite.broker.request_context import RequestContext
     from kafkalite.network.request_dispatcher import PendingAnswer, RequestDispatcher
-    from kafkalite.storage.log_slice import LogSlice
 
 logger = logging.getLogger("kafkalite.network")
 
@@ -282,7 +282,7 @@ class Connection(asyncio.BufferedProtocol):
                         unsent[0] = piece[written:]
                         break
                 else:
-                    file = piece.file.fileno()
+                    file = piece.file.fileno() if piece.file is not None else None
                     if file is None:
                         unsent[0] = memoryview(piece.read())
                         continue
@@ -292,7 +292,7 @@ class Connection(asyncio.BufferedProtocol):
                         return
                     budget -= written
                     if written < len(piece):
-                        unsent[0] = piece.behind(written)
+                        unsent[0] = LogSlice(piece.file, piece.position + written, piece.size - written)
                         if budget <= 0:
                             break
                         continue
@@ -368,7 +368,9 @@ class Connection(asyncio.BufferedProtocol):
         return f"{context.client_host}:{context.client_port} on {context.listener_name}"
 
 
-def listening_socket(family: int, address: Any, *, backlog: int, send_buffer: int, receive_buffer: int) -> socket.socket:
+def listening_socket(
+    family: int, address: Any, *, backlog: int, send_buffer: int, receive_buffer: int
+) -> socket.socket:
     """A bound, listening socket; the connections that it accepts inherit its buffer sizes (-1: the system's)."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

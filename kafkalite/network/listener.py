@@ -15,10 +15,13 @@ from kafkalite.network.request_dispatcher import RequestDispatcher
 
 logger = logging.getLogger("kafkalite.network")
 
+
 class Listener:
     """Accepts the connections of one entry of `listeners`."""
 
-    def __init__(self, broker: Broker, name: str, dispatcher: RequestDispatcher, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, broker: Broker, name: str, dispatcher: RequestDispatcher, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.broker = broker
         self.name = name
         self.round = 0
@@ -30,10 +33,11 @@ class Listener:
         self._servers: list[asyncio.AbstractServer] = []
         self._connections: set[Connection] = set()
         self._connections_by_host: dict[str, int] = {}
-        self.addresses: list[tuple[str, int]] = []
+        self._sockets: list[socket.socket] = []
+        self.port = 0
 
-    async def start(self, host: str, port: int) -> int:
-        """Binds all addresses of a host (an empty host: every interface) and accepts; returns the port."""
+    async def bind(self, host: str, port: int) -> None:
+        """Binds all addresses of a host (an empty host: every interface); port 0 picks a free one. Raises OSError."""
         config = self.broker.config
         found = await self._loop.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if not host else 0
@@ -41,23 +45,25 @@ class Listener:
         for family, _, _, _, address in dict.fromkeys(found):
             if family not in (socket.AF_INET, socket.AF_INET6):
                 continue
-            bound = (address[0], port, *address[2:])
             try:
                 sock = listening_socket(
                     family,
-                    bound,
+                    (address[0], port, *address[2:]),
                     backlog=config.socket_listen_backlog_size,
                     send_buffer=config.socket_send_buffer_bytes,
                     receive_buffer=config.socket_receive_buffer_bytes,
                 )
             except OSError as error:
-                if self._servers and family == socket.AF_INET6:
+                if self._sockets and family == socket.AF_INET6:
                     continue  # a machine may name an IPv6 address that it does not have
-                raise OSError(error.errno, f"{host or '*'}:{port}: {error.strerror}") from None
-            port = sock.getsockname()[1]
-            self.addresses.append(sock.getsockname()[:2])
+                raise OSError(error.errno, f"Cannot listen on {host or '*'}:{port}: {error.strerror}") from None
+            self.port = port = sock.getsockname()[1]
+            self._sockets.append(sock)
+
+    async def accept_connections(self) -> None:
+        """Lets in who has connected since `bind`, and whoever comes."""
+        for sock in self._sockets:
             self._servers.append(await self._loop.create_server(self._new_connection, sock=sock))
-        return port
 
     def _new_connection(self) -> Connection:
         return Connection(self, self._dispatcher, self._loop)
@@ -72,7 +78,9 @@ class Listener:
         by_host = self._connections_by_host
         config = self.broker.config
         if len(self._connections) >= config.max_connections:
-            logger.warning("%s:%d: refused, there are %d connections (max.connections)", *peer[:2], len(self._connections))
+            logger.warning(
+                "%s:%d: refused, there are %d connections (max.connections)", *peer[:2], len(self._connections)
+            )
             return None
         if by_host.get(host, 0) >= config.max_connections_per_ip:
             logger.warning("%s:%d: refused, too many connections from there (max.connections.per.ip)", *peer[:2])
@@ -120,6 +128,8 @@ class Listener:
         """No new connections; those that are there go on."""
         for server in self._servers:
             server.close()
+        for sock in self._sockets:
+            sock.close()
 
     def close_connections(self, *, only_idle: bool) -> int:
         """Ends connections, all or those with nothing under way; returns how many are left."""

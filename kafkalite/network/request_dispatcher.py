@@ -61,7 +61,8 @@ class RequestDispatcher:
             context.correlation_id = correlation_id
             lowest, highest = api.versions
             if not lowest <= version <= highest:
-                return self._refuse_version(api, version, correlation_id, out)
+                self._refuse_version(api, version, correlation_id, out)
+                return None
             codec = api.codecs.get(version)
             is_flexible, decode, _ = codec if codec is not None else api.codec(version)
             position += 10

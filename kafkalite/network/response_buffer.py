@@ -23,6 +23,8 @@ class ResponseBuffer(bytearray):
 
     def append_slice(self, piece: LogSlice) -> None:
         """Puts a piece of a log behind what has been encoded so far."""
+        if not piece.size:
+            return
         if self.slices is None:
             self.slices = []
         self.slices.append((len(self), piece))

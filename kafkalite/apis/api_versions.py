@@ -1,0 +1,66 @@
+"""ApiVersions: which APIs and versions this broker serves, and the features of its cluster.
+
+Version 3 brought the client's software name and version, and features; before version 4 a feature whose lowest
+supported level is 0 is left out (KAFKA-17011). Version 5 lets a client say which cluster and node it means (KIP-1242):
+both or neither. A request in an unknown version is answered by the dispatcher.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from kafkalite.broker.api_registry import served_apis, serves
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode
+from kafkalite.metadata.features import SUPPORTED_FEATURES
+from kafkalite.metadata.metadata_version import METADATA_VERSION_FEATURE
+from kafkalite.protocol.messages.api_versions import (
+    ApiVersion,
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
+)
+
+_SOFTWARE_NAME: Final = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
+
+
+@serves(ApiVersionsRequest)
+def api_versions(context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
+    version = context.api_version
+    if version >= 3:
+        names = (request.client_software_name, request.client_software_version)
+        if not all(_SOFTWARE_NAME.fullmatch(name) for name in names):
+            return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
+        context.client_software_name, context.client_software_version = names
+    if request.cluster_id is not None or request.node_id != -1:
+        if not request.cluster_id or request.node_id < 0:
+            return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
+        if request.cluster_id != context.broker.cluster_id or request.node_id != context.node_id:
+            return ApiVersionsResponse(error_code=ErrorCode.REBOOTSTRAP_REQUIRED)
+    response = ApiVersionsResponse(
+        api_keys=[
+            ApiVersion(api_key=api.api_key, min_version=api.versions.lowest, max_version=api.versions.highest)
+            for api in served_apis().values()
+        ]
+    )
+    if version >= 3:
+        _add_features(context, response)
+    return response
+
+
+def _add_features(context: RequestContext, response: ApiVersionsResponse) -> None:
+    metadata = context.broker.metadata
+    features = metadata.image.features
+    response.supported_features = [
+        SupportedFeatureKey(name=name, min_version=lowest, max_version=highest)
+        for name, (lowest, highest) in SUPPORTED_FEATURES.items()
+        if lowest > 0 or context.api_version >= 4
+    ]
+    levels = features.finalized_versions | {METADATA_VERSION_FEATURE: features.level(METADATA_VERSION_FEATURE)}
+    response.finalized_features = [
+        FinalizedFeatureKey(name=name, max_version_level=level, min_version_level=level)
+        for name, level in levels.items()
+    ]
+    response.finalized_features_epoch = metadata.last_applied_offset

@@ -1,0 +1,53 @@
+"""DeleteRecords: moves the start of a log up to an offset; -1 stands for its high watermark."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import INTERNAL_TOPICS
+from kafkalite.protocol.messages.delete_records import (
+    DeleteRecordsPartitionResult,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopicResult,
+)
+
+INVALID_LOW_WATERMARK: Final = -1
+HIGH_WATERMARK: Final = -1
+
+
+@serves(DeleteRecordsRequest)
+def delete_records(context: RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
+    topics: dict[str, dict[int, DeleteRecordsPartitionResult]] = {}
+    for topic in request.topics:
+        results = topics.setdefault(topic.name, {})
+        for partition in topic.partitions:
+            index = partition.partition_index
+            try:
+                low_watermark = _delete(context, topic.name, index, partition.offset)
+                results[index] = DeleteRecordsPartitionResult(partition_index=index, low_watermark=low_watermark)
+            except KafkaError as error:
+                results[index] = DeleteRecordsPartitionResult(
+                    partition_index=index, low_watermark=INVALID_LOW_WATERMARK, error_code=error.error
+                )
+    return DeleteRecordsResponse(
+        topics=[DeleteRecordsTopicResult(name=name, partitions=list(of.values())) for name, of in topics.items()]
+    )
+
+
+def _delete(context: RequestContext, topic: str, index: int, offset: int) -> int:
+    log = context.broker.leader_log(topic, index)
+    if topic in INTERNAL_TOPICS:
+        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
+    if not log.config.is_deleted:
+        raise KafkaError(ErrorCode.POLICY_VIOLATION)
+    if offset == HIGH_WATERMARK:
+        offset = log.high_watermark
+    if not 0 <= offset <= log.high_watermark:
+        raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+    log.delete_records(offset)
+    context.broker.fetch_purgatory.notify(log.topic_partition)
+    return log.log_start_offset

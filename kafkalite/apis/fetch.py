@@ -1,0 +1,279 @@
+"""Fetch: record batches from given offsets on, at once or when there are enough of them.
+
+Version 4 knows isolation levels, 7 fetch sessions (KIP-227), 9 and 12 fencing and divergence by leader epochs, 11
+racks; 13 names topics by id, 15 moves the replica's id into a tag, 16 names the addresses of leaders; 17 and 18
+concern replicas.
+The bytes of the records are not touched: the answer names pieces of segments, which the kernel sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.broker import Broker, check_leader_epoch
+from kafkalite.broker.fetch_sessions import (
+    FINAL_EPOCH,
+    INITIAL_EPOCH,
+    INVALID_SESSION_ID,
+    FetchablePartition,
+    FetchSession,
+    FetchSessionError,
+    PartitionKey,
+)
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.protocol.messages.fetch import (
+    AbortedTransaction,
+    EpochEndOffset,
+    FetchableTopicResponse,
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    LeaderIdAndEpoch,
+    NodeEndpoint,
+    PartitionData,
+)
+from kafkalite.storage.partition_log import PartitionLog
+
+TOPIC_IDS_VERSION: Final = 13
+
+_Answer: TypeAlias = "tuple[PartitionKey, FetchablePartition, PartitionData]"
+
+
+@serves(FetchRequest)
+def fetch(context: RequestContext, request: FetchRequest) -> FetchResponse | asyncio.Future[FetchResponse]:
+    """Answers at once, or with a future that is done when data, an error or the end of the wait has come."""
+    try:
+        return _Fetch(context, request).start()
+    except FetchSessionError as error:
+        return FetchResponse(error_code=error.error)
+
+
+class _Fetch:
+    """One request on its way to its answer."""
+
+    __slots__ = (
+        "_broker",
+        "_context",
+        "_expected_epoch",
+        "_is_from_replica",
+        "_max_bytes",
+        "_min_bytes",
+        "_partitions",
+        "_request",
+        "_session",
+        "_uses_topic_ids",
+    )
+
+    def __init__(self, context: RequestContext, request: FetchRequest) -> None:
+        """Finds or prepares the session; raises FetchSessionError where the request does not fit it."""
+        self._context = context
+        self._broker: Broker = context.broker
+        self._request = request
+        self._is_from_replica = request.replica_id >= 0 or request.replica_state.replica_id >= 0
+        self._uses_topic_ids = context.api_version >= TOPIC_IDS_VERSION
+        self._max_bytes = min(request.max_bytes, self._broker.config.fetch_max_bytes)
+        self._min_bytes = min(request.min_bytes, self._max_bytes)
+        self._session: FetchSession | None = None
+        self._expected_epoch = 0
+        sessions = self._broker.fetch_sessions
+        if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
+            if request.session_id != INVALID_SESSION_ID:
+                sessions.remove(request.session_id)
+            self._partitions = {
+                key: FetchablePartition(topic, self._topic_id(key), wanted) for key, topic, wanted in self._wanted()
+            }
+            return
+        session = sessions.find(request.session_id, request.session_epoch, uses_topic_ids=self._uses_topic_ids)
+        if request.topics or request.forgotten_topics_data:
+            session.update(self._wanted(), self._forgotten())
+        if session.partitions:
+            sessions.touch(session, context.now_ms)
+            self._session = session
+            self._expected_epoch = session.epoch
+            self._partitions = session.partitions
+        else:
+            sessions.remove(session.session_id)
+            self._partitions = {}
+
+    def start(self) -> FetchResponse | asyncio.Future[FetchResponse]:
+        answers, size, is_due = self._read()
+        if is_due or size >= self._min_bytes or self._request.max_wait_ms <= 0:
+            return self._respond(answers)
+        return self._broker.fetch_purgatory.wait(
+            [TopicPartition(p.topic, p.partition) for p in self._partitions.values() if p.topic is not None],
+            self._request.max_wait_ms,
+            self._try_complete,
+        )
+
+    def _try_complete(self, is_expired: bool) -> FetchResponse | None:
+        answers, size, is_due = self._read()
+        if is_due or is_expired or size >= self._min_bytes:
+            return self._respond(answers)
+        return None
+
+    # --- what is wanted -----------------------------------------------------------------------------------------------
+
+    def _wanted(self) -> Iterable[tuple[PartitionKey, str | None, FetchPartition]]:
+        topics = self._broker.metadata.image.topics
+        for topic in self._request.topics:
+            name: str | None = topic.topic
+            identity: str | Uuid = topic.topic
+            if self._uses_topic_ids:
+                image = topics.by_id.get(topic.topic_id)
+                name, identity = None if image is None else image.name, topic.topic_id
+            for partition in topic.partitions:
+                yield (identity, partition.partition), name, partition
+
+    def _forgotten(self) -> Iterable[PartitionKey]:
+        for topic in self._request.forgotten_topics_data:
+            for partition in topic.partitions:
+                yield (topic.topic_id if self._uses_topic_ids else topic.topic), partition
+
+    def _topic_id(self, key: PartitionKey) -> Uuid:
+        return key[0] if isinstance(key[0], Uuid) else Uuid.ZERO
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[list[_Answer], int, bool]:
+        """What can be answered now: the partitions' data, the size of their records, and whether that must go out."""
+        readable: list[_Answer] = []
+        erroneous: list[_Answer] = []
+        size = 0
+        is_due = False
+        has_readable = False
+        max_bytes = self._max_bytes
+        for key, wanted in self._partitions.items():
+            if wanted.topic is None:
+                image = self._broker.metadata.image.topics.by_id.get(wanted.topic_id)
+                if image is None:
+                    erroneous.append((key, wanted, _error(wanted, ErrorCode.UNKNOWN_TOPIC_ID)))
+                    continue
+                wanted.topic = image.name
+            try:
+                log = self._broker.leader_log(wanted.topic, wanted.partition)
+                if wanted.topic_id != log.topic_id and self._uses_topic_ids:
+                    raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
+                has_readable = True
+                data = self._read_partition(log, wanted, max_bytes - size, minimum_one_batch=size == 0)
+            except KafkaError as error:
+                data = _error(wanted, error.error)
+                if error.error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+                    erroneous.append((key, wanted, data))
+                    continue
+                if self._context.api_version <= 5 and error.error is ErrorCode.KAFKA_STORAGE_ERROR:
+                    data.error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER
+                data.aborted_transactions = None
+                has_readable = is_due = True
+                if self._context.api_version >= 16 and error.error in (
+                    ErrorCode.NOT_LEADER_OR_FOLLOWER,
+                    ErrorCode.FENCED_LEADER_EPOCH,
+                ):
+                    data.current_leader = LeaderIdAndEpoch(
+                        leader_id=self._context.node_id,
+                        leader_epoch=self._broker.leader_log(wanted.topic, wanted.partition).leader_epoch,
+                    )
+            if data.diverging_epoch.epoch >= 0:
+                is_due = True
+            size += len(data.records)
+            readable.append((key, wanted, data))
+        return readable + erroneous, size, is_due or not has_readable
+
+    def _read_partition(
+        self, log: PartitionLog, wanted: FetchablePartition, max_bytes: int, *, minimum_one_batch: bool
+    ) -> PartitionData:
+        """Raises KafkaError where the partition cannot be read at that offset."""
+        if self._is_from_replica:
+            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # no replica but this one exists
+        check_leader_epoch(log, wanted.current_leader_epoch)
+        offset = wanted.fetch_offset
+        data = PartitionData(
+            partition_index=wanted.partition,
+            high_watermark=log.high_watermark,
+            last_stable_offset=log.last_stable_offset,
+            log_start_offset=log.log_start_offset,
+            aborted_transactions=None,
+            records=b"",
+        )
+        if wanted.last_fetched_epoch >= 0:
+            diverging = _diverging_epoch(log, wanted)
+            if diverging is not None:
+                data.diverging_epoch = diverging
+                return data
+        found = log.read(
+            offset,
+            max(0, min(wanted.max_bytes, max_bytes)),
+            isolation_level=self._request.isolation_level,
+            minimum_one_batch=minimum_one_batch,
+        )
+        data.records = found.records
+        if found.aborted_transactions is not None:
+            data.aborted_transactions = [
+                AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
+                for aborted in found.aborted_transactions
+            ]
+        return data
+
+    # --- answering ----------------------------------------------------------------------------------------------------
+
+    def _respond(self, answers: list[_Answer]) -> FetchResponse:
+        session = self._session
+        response = FetchResponse()
+        if session is not None:
+            response.session_id = session.session_id
+            if session.epoch != self._expected_epoch:
+                response.error_code = ErrorCode.INVALID_FETCH_SESSION_EPOCH
+                return response
+            answers = [answer for answer in answers if answer[1].note_answer(answer[2])]
+            for key, _, data in answers:
+                if data.records:
+                    session.move_to_end(key)
+        elif self._request.session_epoch == INITIAL_EPOCH and self._context.api_version >= 7:
+            response.session_id = self._new_session(answers)
+        self._add_topics(response, answers)
+        return response
+
+    def _new_session(self, answers: list[_Answer]) -> int:
+        session = self._broker.fetch_sessions.create(
+            len(answers),
+            uses_topic_ids=self._uses_topic_ids,
+            is_privileged=self._is_from_replica,
+            now_ms=self._context.now_ms,
+        )
+        if session is None:
+            return INVALID_SESSION_ID
+        for key, wanted, data in answers:
+            wanted.note_answer(data)
+            session.partitions[key] = wanted
+        return session.session_id
+
+    def _add_topics(self, response: FetchResponse, answers: list[_Answer]) -> None:
+        topic: FetchableTopicResponse | None = None
+        identity: str | Uuid | None = None
+        for key, wanted, data in answers:
+            if topic is None or key[0] != identity:
+                identity = key[0]
+                topic = FetchableTopicResponse(topic=wanted.topic or "", topic_id=wanted.topic_id)
+                response.responses.append(topic)
+            topic.partitions.append(data)
+            if data.current_leader.leader_id >= 0 and not response.node_endpoints:
+                host, port = self._context.advertised_address()
+                response.node_endpoints.append(NodeEndpoint(node_id=self._context.node_id, host=host, port=port))
+
+
+def _error(wanted: FetchablePartition, error: ErrorCode) -> PartitionData:
+    return PartitionData(partition_index=wanted.partition, error_code=error, high_watermark=-1, records=b"")
+
+
+def _diverging_epoch(log: PartitionLog, wanted: FetchablePartition) -> EpochEndOffset | None:
+    """Where the reader's log leaves this one (KIP-595), or None where it agrees."""
+    epoch, end_offset = log.end_offset_for_epoch(wanted.last_fetched_epoch)
+    if epoch == -1 or end_offset == -1:
+        raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+    if epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset:
+        return EpochEndOffset(epoch=epoch, end_offset=end_offset)
+    return None

@@ -1,0 +1,116 @@
+"""What happens by the clock: retention, flushing, checkpoints, the removal of deleted files, the metadata's snapshots.
+
+Decisions are made on the event loop's thread; the slow part, syncing, is done by one worker thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from kafkalite.broker.broker import Broker
+from kafkalite.broker.clock import Timer
+from kafkalite.storage.log_flush import LogFlush
+
+logger = logging.getLogger("kafkalite.background")
+
+DELETE_INTERVAL_MS: Final = 1_000
+PRODUCER_EXPIRY_INTERVAL_MS: Final = 600_000
+METADATA_INTERVAL_MS: Final = 60_000
+MAX_FLUSH_INTERVAL_MS: Final = 60_000
+"""log.flush.scheduler.interval.ms is for ever by default; rolled segments are synced within this time."""
+
+
+class BackgroundTasks:
+    """Runs the broker's housekeeping from `start` to `stop`."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._timers: dict[str, Timer] = {}
+        self._is_stopped = False
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-flush")
+        self._flushing: asyncio.Future[list[OSError | None]] | None = None
+
+    def start(self) -> None:
+        """Schedules each task at its interval; the worker thread starts with the first flush."""
+        config = self._broker.config
+        flush_interval_ms = min(config.log_flush_scheduler_interval_ms, MAX_FLUSH_INTERVAL_MS)
+        self._every("retention", config.log_retention_check_interval_ms, self._clean_up_logs)
+        self._every("flush", flush_interval_ms, self._flush_logs)
+        self._every("recovery points", config.log_flush_offset_checkpoint_interval_ms, self._checkpoint_recovery_points)
+        self._every(
+            "log starts", config.log_flush_start_offset_checkpoint_interval_ms, self._checkpoint_log_start_offsets
+        )
+        self._every("deletion", DELETE_INTERVAL_MS, self._delete_due_files)
+        self._every("producers", PRODUCER_EXPIRY_INTERVAL_MS, self._remove_expired_producers)
+        self._every("metadata", METADATA_INTERVAL_MS, self._broker.metadata.run_periodic_tasks)
+
+    async def stop(self) -> None:
+        """Nothing runs any more when this returns."""
+        self._is_stopped = True
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        self._worker.shutdown()
+
+    def _every(self, name: str, interval_ms: int, task: Callable[[], object]) -> None:
+        def run() -> None:
+            try:
+                task()
+            except Exception:
+                logger.exception("%s failed, and will be tried again", name)
+            schedule()
+
+        def schedule() -> None:
+            if not self._is_stopped:
+                self._timers[name] = self._broker.clock.call_later(interval_ms, run)
+
+        schedule()
+
+    def _clean_up_logs(self) -> None:
+        self._broker.logs.cleanup_logs(self._broker.clock.now_ms())
+
+    def _checkpoint_recovery_points(self) -> None:
+        self._broker.logs.checkpoint_recovery_points()
+
+    def _checkpoint_log_start_offsets(self) -> None:
+        self._broker.logs.checkpoint_log_start_offsets()
+
+    def _delete_due_files(self) -> None:
+        self._broker.logs.delete_due_files(self._broker.clock.now_ms())
+
+    def _remove_expired_producers(self) -> None:
+        self._broker.logs.remove_expired_producers(self._broker.clock.now_ms())
+
+    def _flush_logs(self) -> None:
+        if self._flushing is not None and not self._flushing.done():
+            return
+        flushes = self._broker.logs.prepare_flushes(self._broker.clock.now_ms())
+        if flushes:
+            loop = asyncio.get_running_loop()
+            self._flushing = loop.run_in_executor(self._worker, _sync_all, flushes)
+            self._flushing.add_done_callback(lambda done: self._finish(flushes, done))
+
+    def _finish(self, flushes: list[LogFlush], done: asyncio.Future[list[OSError | None]]) -> None:
+        for flush, error in zip(flushes, done.result(), strict=True):
+            if error is None:
+                flush.finish(self._broker.clock.now_ms())
+            else:
+                flush.fail(error)
+
+
+def _sync_all(flushes: list[LogFlush]) -> list[OSError | None]:
+    """The outcome of each; no sync is tried twice."""
+    outcomes: list[OSError | None] = []
+    for flush in flushes:
+        try:
+            flush.sync()
+        except OSError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+    return outcomes

@@ -1,0 +1,206 @@
+"""The broker: its configuration, time, files, metadata, logs and what waits, put together; no sockets and no APIs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Final
+
+from kafkalite.broker.clock import Clock
+from kafkalite.broker.fetch_sessions import FetchSessionCache
+from kafkalite.broker.metadata_publisher import MetadataPublisher
+from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
+from kafkalite.broker.producer_ids import PRODUCER_ID_BLOCK_SIZE, ProducerIds
+from kafkalite.broker.purgatory import Purgatory
+from kafkalite.broker.random_uuid import random_uuid
+from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.metadata.cluster_control import NodeRegistration
+from kafkalite.metadata.cluster_image import Endpoint
+from kafkalite.protocol.metadata_records.settings import ProducerIdsRecord
+from kafkalite.storage.filesystem import FileSystem
+from kafkalite.storage.log_manager import LogDirectoryError, LogManager
+from kafkalite.storage.meta_properties import read_meta_properties
+from kafkalite.storage.partition_log import PartitionLog
+
+DEFAULT_CONTROLLER_PORT: Final = 9093
+"""Where Apache Kafka's stock configuration has its controller. Nothing listens there: it stands in the metadata."""
+
+
+class Broker:
+    """What handlers work on. `load`, `start`, `begin_shutdown` and `close` are its life, in this order.
+
+    Everything in it belongs to the event loop's thread.
+    """
+
+    def __init__(self, config: BrokerConfig, *, clock: Clock, filesystem: FileSystem) -> None:
+        self.config = config
+        self.clock = clock
+        self.filesystem = filesystem
+        self.node_id: int = config.node_id
+        self.cluster_id = ""
+        self.is_shutting_down = False
+        self.metadata: MetadataStore
+        self.logs: LogManager
+        self.fetch_purgatory = Purgatory(clock)
+        self.fetch_sessions = FetchSessionCache(
+            config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 1 << 31)
+        )
+        self.producer_ids = ProducerIds(self._reserve_producer_ids)
+        self.advertised_listeners: dict[str, tuple[str, int]] = {
+            endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
+        }
+        """Listener name -> the address that clients are told; a listener that is missing tells each client its own."""
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Locks and reads the data directory, formatting it where it is new.
+
+        Raises LogDirectoryError, MetaPropertiesError, MetadataLogError, FormatError or OSError, each with a line for
+        whoever started the broker.
+        """
+        config = self.config
+        log_dirs = [self.filesystem.absolute_path(path) for path in config.log_dirs]
+        self.logs = LogManager(
+            self.filesystem,
+            log_dirs,
+            producer_id_expiration_ms=config.producer_id_expiration_ms,
+            is_transaction_verification_enabled=config.transaction_partition_verification_enable,
+        )
+        self.logs.open_directories()
+        self._format_new_directories()
+        self._previous_broker_epoch = self.logs.clean_shutdown_broker_epoch()
+        self.metadata = MetadataStore(
+            self.filesystem,
+            self.filesystem.absolute_path(config.metadata_log_dir),
+            self.node_id,
+            now_ms=self.clock.now_ms,
+            settings=self._metadata_settings(),
+        )
+        self._publisher = MetadataPublisher(
+            self.metadata.image,
+            config,
+            self.logs,
+            now_ms=self.clock.now_ms,
+            on_append=lambda log: self.fetch_purgatory.notify(log.topic_partition),
+            on_delete=self.fetch_purgatory.notify,
+        )
+        self._publisher.update_broker_config()
+        self.logs.load_logs(
+            self._publisher.topic_config,
+            now_ms=self.clock.now_ms(),
+            is_stray=lambda topic_partition, topic_id, _: self._is_stray(topic_partition, topic_id),
+        )
+
+    def start(self, listeners: Sequence[Endpoint]) -> None:
+        """Takes office: a new leader epoch for all partitions, and `listeners` as this broker's addresses."""
+        self.metadata.start(
+            NodeRegistration(
+                self.node_id,
+                random_uuid(),
+                listeners,
+                [directory.directory_id for directory in self.logs.directories if directory.directory_id is not None],
+                self.config.broker_rack,
+                -1 if self._previous_broker_epoch is None else self._previous_broker_epoch,
+            ),
+            [Endpoint(name, host, port, 0) for name, host, port in self._controller_listeners()],
+        )
+        self._publisher.publish_all()
+        self.metadata.add_listener(self._publisher.publish)
+
+    def begin_shutdown(self) -> None:
+        """From here on nothing new begins; what waits for data is answered with what there is."""
+        self.is_shutting_down = True
+        self.fetch_purgatory.complete_all()
+
+    def close(self) -> None:
+        """Leaves a cleanly shut down data directory behind. Does nothing the second time."""
+        if not hasattr(self, "logs"):
+            return
+        broker_epoch = -1
+        if hasattr(self, "metadata"):
+            broker_epoch = self.metadata.broker_epoch
+            if broker_epoch >= 0:
+                self.metadata.stop()
+            self.metadata.close()
+        self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
+
+    # --- what handlers ask --------------------------------------------------------------------------------------------
+
+    def leader_log(self, topic: str, partition: int) -> PartitionLog:
+        """A partition's log; raises UNKNOWN_TOPIC_OR_PARTITION, or KAFKA_STORAGE_ERROR where its disk has failed."""
+        log = self.logs.get(TopicPartition(topic, partition))
+        if log is not None:
+            return log
+        if self.metadata.image.topics.partition(TopicPartition(topic, partition)) is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Partition {topic}-{partition} is in an offline log directory")
+
+    # --- details ------------------------------------------------------------------------------------------------------
+
+    def _format_new_directories(self) -> None:
+        directories = self.logs.directories
+        known = [d.meta_properties for d in directories if d.meta_properties is not None]
+        cluster_ids = {properties.cluster_id for properties in known}
+        if len(cluster_ids) > 1:
+            names = ", ".join(map(str, cluster_ids))
+            raise LogDirectoryError(f"The log directories belong to different clusters: {names}")
+        self.cluster_id = (cluster_ids.pop() if cluster_ids else None) or str(random_uuid())
+        format_directories(
+            self.filesystem,
+            [directory.path for directory in directories],
+            self.filesystem.absolute_path(self.config.metadata_log_dir),
+            DirectoryFormat(self.cluster_id, self.node_id, self._controller_listeners()),
+            now_ms=self.clock.now_ms(),
+            random_uuid=random_uuid,
+            is_synced=self.filesystem.is_durable,
+        )
+        for directory in directories:
+            directory.meta_properties = read_meta_properties(self.filesystem, directory.path)
+
+    def _controller_listeners(self) -> list[tuple[str, str, int]]:
+        found = [(e.listener_name, e.host or "localhost", e.port) for e in self.config.controller_endpoints]
+        return found or [(self.config.controller_listener_names[0], "localhost", DEFAULT_CONTROLLER_PORT)]
+
+    def _metadata_settings(self) -> MetadataLogSettings:
+        config = self.config
+        return MetadataLogSettings(
+            segment_bytes=config.metadata_log_segment_bytes,
+            segment_ms=config.metadata_log_segment_ms,
+            max_record_bytes_between_snapshots=config.metadata_log_max_record_bytes_between_snapshots,
+            max_snapshot_interval_ms=config.metadata_log_max_snapshot_interval_ms,
+            max_retention_bytes=config.metadata_max_retention_bytes,
+            max_retention_ms=config.metadata_max_retention_ms,
+            min_insync_replicas=config.min_insync_replicas,
+            is_synced=self.filesystem.is_durable,
+        )
+
+    def _is_stray(self, topic_partition: TopicPartition, topic_id: Uuid | None) -> bool:
+        topics = self.metadata.image.topics
+        return topics.partition(topic_partition) is None or (
+            topic_id is not None and topics.topic_id(topic_partition.topic) != topic_id
+        )
+
+    def _reserve_producer_ids(self) -> int:
+        first = max(0, self.metadata.image.producer_ids.next_producer_id)
+        self.metadata.append(
+            [
+                ProducerIdsRecord(
+                    broker_id=self.node_id,
+                    broker_epoch=self.metadata.broker_epoch,
+                    next_producer_id=first + PRODUCER_ID_BLOCK_SIZE,
+                )
+            ]
+        )
+        return first
+
+
+def check_leader_epoch(log: PartitionLog, current_leader_epoch: int) -> None:
+    """Whether a client that names a leader epoch means the current one; raises FENCED_ or UNKNOWN_LEADER_EPOCH."""
+    if current_leader_epoch != -1 and current_leader_epoch != log.leader_epoch:
+        raise KafkaError(
+            ErrorCode.FENCED_LEADER_EPOCH if current_leader_epoch < log.leader_epoch else ErrorCode.UNKNOWN_LEADER_EPOCH
+        )

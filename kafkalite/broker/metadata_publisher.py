@@ -1,0 +1,124 @@
+"""Carries changes of the metadata to where they take effect: logs come and go, configurations and epochs change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.config.config_value import ConfigException
+from kafkalite.config.topic_config import TopicConfig
+from kafkalite.errors import KafkaError
+from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.metadata.configurations_image import CLUSTER_DEFAULT, ConfigResource, ConfigResourceType
+from kafkalite.metadata.metadata_image import MetadataImage
+from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.protocol.metadata_records.settings import ConfigRecord
+from kafkalite.protocol.metadata_records.topics import (
+    PartitionChangeRecord,
+    PartitionRecord,
+    RemoveTopicRecord,
+)
+from kafkalite.storage.log_manager import LogManager
+from kafkalite.storage.partition_log import PartitionLog
+
+logger = logging.getLogger("kafkalite.metadata")
+
+
+class MetadataPublisher:
+    """Keeps logs and configurations in step with the image; `publish` is a listener of the metadata store."""
+
+    def __init__(
+        self,
+        image: MetadataImage,
+        config: BrokerConfig,
+        logs: LogManager,
+        *,
+        now_ms: Callable[[], int],
+        on_append: Callable[[PartitionLog], None],
+        on_delete: Callable[[TopicPartition], None],
+    ) -> None:
+        self._image = image
+        self._config = config
+        self._logs = logs
+        self._now_ms = now_ms
+        self._on_append = on_append
+        self._on_delete = on_delete
+
+    def publish_all(self) -> None:
+        """Brings everything in step with the image as it stands: after the start's replay."""
+        self.update_broker_config()
+        for topic in self._image.topics.by_name.values():
+            for index in topic.partitions:
+                self._assign(topic.topic_id, index)
+
+    def publish(self, records: Sequence[MetadataRecord]) -> None:
+        """Takes over one change. A log that cannot be made or changed is reported and leaves the others alone."""
+        changed_configs: dict[ConfigResource, None] = {}
+        for record in records:
+            match record:
+                case PartitionRecord() | PartitionChangeRecord():
+                    self._assign(record.topic_id, record.partition_id)
+                case RemoveTopicRecord():
+                    self._remove(record.topic_id)
+                case ConfigRecord():
+                    changed_configs[ConfigResource(record.resource_type, record.resource_name)] = None
+        for resource in changed_configs:
+            if resource.type == ConfigResourceType.TOPIC:
+                self._update_topic_config(resource.name)
+            elif resource == CLUSTER_DEFAULT or resource == ConfigResource(
+                ConfigResourceType.BROKER, str(self._config.node_id)
+            ):
+                self.update_broker_config()
+
+    def _assign(self, topic_id: Uuid, index: int) -> None:
+        topic = self._image.topics.by_id.get(topic_id)
+        if topic is None or index not in topic.partitions:
+            return
+        topic_partition = TopicPartition(topic.name, index)
+        log = self._logs.get(topic_partition)
+        if log is None:
+            try:
+                log = self._logs.create(topic_partition, topic_id, self.topic_config(topic.name), now_ms=self._now_ms())
+            except KafkaError as error:
+                logger.error("%s: its log cannot be made: %s", topic_partition, error)
+                return
+        if log.on_append is None:
+            log.on_append = self._on_append
+        log.leader_epoch = topic.partitions[index].leader_epoch
+
+    def _remove(self, topic_id: Uuid) -> None:
+        for log in [log for log in self._logs.logs() if log.topic_id == topic_id]:
+            self._logs.delete(log.topic_partition, now_ms=self._now_ms())
+            self._on_delete(log.topic_partition)
+
+    def topic_config(self, name: str) -> TopicConfig:
+        config, complaints = TopicConfig.of_stored(self._image.configs.topic_configs(name), self._config.topic_defaults)
+        for complaint in complaints:
+            logger.warning("Topic %s: %s", name, complaint)
+        return config
+
+    def _update_topic_config(self, name: str) -> None:
+        topic = self._image.topics.by_name.get(name)
+        if topic is None:
+            return
+        config = self.topic_config(name)
+        for index in topic.partitions:
+            log = self._logs.get(TopicPartition(name, index))
+            if log is not None:
+                log.update_config(config)
+
+    def update_broker_config(self) -> None:
+        configs = self._image.configs
+        try:
+            complaints = self._config.update_dynamic(
+                configs.configs(CLUSTER_DEFAULT),
+                configs.configs(ConfigResource(ConfigResourceType.BROKER, str(self._config.node_id))),
+            )
+        except ConfigException as error:
+            logger.warning("The broker's dynamic configuration is not taken over: %s", error)
+            return
+        for complaint in complaints:
+            logger.warning(complaint)
+        for name in self._image.topics.by_name:
+            self._update_topic_config(name)

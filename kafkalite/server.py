@@ -1,0 +1,117 @@
+"""The composition root: puts clock, files, broker, dispatcher and listeners together, starts them and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from kafkalite.broker.background_tasks import BackgroundTasks
+from kafkalite.broker.broker import Broker
+from kafkalite.broker.clock import Clock, SystemClock
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.config.endpoint import SECURITY_PROTOCOLS
+from kafkalite.metadata.cluster_image import Endpoint
+from kafkalite.network.listener import Listener
+from kafkalite.network.request_dispatcher import RequestDispatcher
+from kafkalite.storage.filesystem import FileSystem, LocalFileSystem
+
+logger = logging.getLogger("kafkalite")
+
+STOP_TIMEOUT_S: Final = 1.0
+"""How long a stop waits for answers that are under way."""
+IDLE_CHECK_ROUNDS: Final = 4
+"""Idle connections are looked for this often within connections.max.idle.ms."""
+
+
+class Server:
+    """A broker with its listeners. `start` and `stop` are called once each, on the event loop's thread."""
+
+    def __init__(
+        self, config: BrokerConfig, *, clock: Clock | None = None, filesystem: FileSystem | None = None
+    ) -> None:
+        self.config = config
+        self._clock = clock
+        self._filesystem = filesystem or LocalFileSystem()
+        self._listeners: list[Listener] = []
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._background: BackgroundTasks
+        self.broker: Broker
+
+    async def start(self) -> None:
+        """Opens the data directory and listens; raises OSError or StartError with a line for the user."""
+        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        self.broker = Broker(self.config, clock=self._clock or SystemClock(loop), filesystem=self._filesystem)
+        try:
+            self.broker.load()
+            dispatcher = RequestDispatcher()
+            for endpoint in self.config.broker_endpoints:
+                listener = Listener(self.broker, endpoint.listener_name, dispatcher, loop)
+                self._listeners.append(listener)
+                await listener.bind(endpoint.host, endpoint.port)
+            self.broker.start(self._registered_endpoints())
+            for listener in self._listeners:
+                await listener.accept_connections()
+        except BaseException:
+            for listener in self._listeners:
+                listener.stop_accepting()
+            self.broker.close()
+            raise
+        self._background = BackgroundTasks(self.broker)
+        self._background.start()
+        self._schedule_idle_check()
+        logger.info(
+            "Started on %s with data in %s: %d topics, %d ms",
+            ", ".join(sorted({f"{host}:{port}" for host, port in self.addresses})),
+            ", ".join(self.config.log_dirs),
+            len(self.broker.metadata.image.topics),
+            (time.monotonic() - began) * 1000,
+        )
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """The name of the host as it was configured, and the port, of each listener."""
+        return [
+            (endpoint.host or "*", listener.port)
+            for endpoint, listener in zip(self.config.broker_endpoints, self._listeners, strict=False)
+        ]
+
+    def _registered_endpoints(self) -> list[Endpoint]:
+        """The addresses that stand in the metadata: those advertised, else those configured."""
+        endpoints = []
+        for endpoint, listener in zip(self.config.broker_endpoints, self._listeners, strict=True):
+            name = endpoint.listener_name
+            host, port = self.broker.advertised_listeners.get(name) or (endpoint.host or "localhost", listener.port)
+            endpoints.append(Endpoint(name, host, port, SECURITY_PROTOCOLS.index(endpoint.security_protocol)))
+        return endpoints
+
+    async def stop(self) -> None:
+        """Answers what is under way, ends all connections, and leaves the data directory cleanly shut down."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        for listener in self._listeners:
+            listener.stop_accepting()
+        self.broker.begin_shutdown()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while sum(listener.close_connections(only_idle=True) for listener in self._listeners):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.01)
+        for listener in self._listeners:
+            listener.close_connections(only_idle=False)
+        await self._background.stop()
+        await asyncio.sleep(0)
+        self.broker.close()
+
+    def _schedule_idle_check(self) -> None:
+        idle_ms = self.config.connections_max_idle_ms
+        if idle_ms > 0:
+            loop = asyncio.get_running_loop()
+            self._idle_timer = loop.call_later(idle_ms / 1000 / IDLE_CHECK_ROUNDS, self._check_idle)
+
+    def _check_idle(self) -> None:
+        for listener in self._listeners:
+            listener.close_idle_connections(IDLE_CHECK_ROUNDS)
+        self._schedule_idle_check()
