@@ -1,0 +1,43 @@
+"""AlterConfigs: gives resources just the properties that it names; what else was set on them is gone.
+
+Deprecated in favour of IncrementalAlterConfigs. The levels of loggers cannot be altered this way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.metadata.configuration_control import ConfigurationControl
+from kafkalite.metadata.configurations_image import ConfigResource
+from kafkalite.protocol.messages.alter_configs import (
+    AlterConfigsRequest,
+    AlterConfigsResourceResponse,
+    AlterConfigsResponse,
+)
+
+
+@serves(AlterConfigsRequest)
+def alter_configs(context: RequestContext, request: AlterConfigsRequest) -> AlterConfigsResponse:
+    metadata = context.broker.metadata
+    control = ConfigurationControl(metadata.image, context.broker.config)
+    asked = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
+    response = AlterConfigsResponse()
+    records = []
+    for resource in request.resources:
+        target = ConfigResource(resource.resource_type, resource.resource_name)
+        answer = AlterConfigsResourceResponse(
+            error_message=None, resource_type=resource.resource_type, resource_name=resource.resource_name
+        )
+        response.responses.append(answer)
+        try:
+            if asked[target] > 1:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
+            records += control.alter(target, [(config.name, config.value) for config in resource.configs])
+        except KafkaError as error:
+            answer.error_code, answer.error_message = error.error, error.message
+    if records and not request.validate_only:
+        metadata.append(records)
+    return response

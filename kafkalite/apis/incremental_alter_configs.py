@@ -1,0 +1,51 @@
+"""IncrementalAlterConfigs: sets, removes and, in lists, adds and takes away single properties of resources (KIP-339).
+
+All changes of a resource are made or none; resources do not depend on each other. Changes are in force when the answer
+leaves, and are stored, except the levels of loggers (KIP-412), which end with the process.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.broker_loggers import alter_logger_levels
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.metadata.configuration_control import Alteration, ConfigurationControl
+from kafkalite.metadata.configurations_image import ConfigResource, ConfigResourceType
+from kafkalite.protocol.messages.incremental_alter_configs import (
+    AlterConfigsResourceResponse,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
+
+
+@serves(IncrementalAlterConfigsRequest)
+def incremental_alter_configs(
+    context: RequestContext, request: IncrementalAlterConfigsRequest
+) -> IncrementalAlterConfigsResponse:
+    metadata = context.broker.metadata
+    control = ConfigurationControl(metadata.image, context.broker.config)
+    asked = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
+    response = IncrementalAlterConfigsResponse()
+    records = []
+    for resource in request.resources:
+        target = ConfigResource(resource.resource_type, resource.resource_name)
+        alterations = [Alteration(config.name, config.config_operation, config.value) for config in resource.configs]
+        answer = AlterConfigsResourceResponse(
+            error_message=None, resource_type=resource.resource_type, resource_name=resource.resource_name
+        )
+        response.responses.append(answer)
+        try:
+            if asked[target] > 1:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
+            if target.type == ConfigResourceType.BROKER_LOGGER:
+                alter_logger_levels(context.node_id, target.name, alterations, validate_only=request.validate_only)
+            else:
+                records += control.incremental_alter(target, alterations)
+        except KafkaError as error:
+            answer.error_code, answer.error_message = error.error, error.message
+    if records and not request.validate_only:
+        metadata.append(records)
+    return response
