@@ -1,0 +1,390 @@
+"""Opening a log after its broker was killed, and after its files were damaged."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+import pytest
+
+from kafkalite.records.compression import CompressionType
+from kafkalite.records.record_batch import decode_records, iter_batches, read_header
+from kafkalite.storage.checkpoint_files import EpochEntry
+from kafkalite.storage.file_names import offset_file_name
+from kafkalite.storage.log_flush import prepare_flush
+from kafkalite.storage.partition_log import PartitionLog
+from kafkalite.storage.producer_state import AppendOrigin
+
+SEGMENT = {"internal_segment_bytes": 5000, "index_interval_bytes": 300}
+FIRST_LOG = "00000000000000000000.log"
+
+
+def fill(log: PartitionLog, batch, count: int, size: int = 100) -> None:
+    for number in range(log.log_end_offset, log.log_end_offset + count):
+        log.append(batch(b"%04d" % number + bytes(size)), now_ms=log.last_flush_ms)
+
+
+def contents(log: PartitionLog) -> list[tuple[int, bytes]]:
+    """All records, read as consumers do."""
+    found: list[tuple[int, bytes]] = []
+    offset = log.log_start_offset
+    while offset < log.log_end_offset:
+        data = log.read(offset, 2000).records.read()
+        assert data, f"nothing at {offset}"
+        for position, header in iter_batches(data):
+            found += [(record.offset, record.value[:4]) for record in decode_records(data, position)]
+            offset = header.next_offset
+    return found
+
+
+def expected(count: int) -> list[tuple[int, bytes]]:
+    return [(number, b"%04d" % number) for number in range(count)]
+
+
+def checkpointed(disk, log: PartitionLog) -> None:
+    """Flushes with indexes and snapshot and writes the recovery point, as the broker does now and then."""
+    flush = prepare_flush(log, with_checkpoint=True)
+    if flush is not None:
+        flush.run(disk.now_ms)
+    disk.manager.checkpoint_recovery_points()
+
+
+def test_a_torn_last_batch_is_cut_off_with_a_log_line(disk, batch, caplog):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 10)
+    disk.kill()
+    disk.write(FIRST_LOG, disk.read(FIRST_LOG)[:-5])
+    with caplog.at_level(logging.WARNING):
+        log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(9)
+    assert "Cutting off" in caplog.text and "the log ends at offset 9" in caplog.text
+    fill(log, batch, 1)
+    assert contents(log) == expected(10)
+    disk.close()
+
+
+def test_a_zeroed_tail_is_cut_off(disk, batch):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 10)
+    disk.kill()
+    disk.write(FIRST_LOG, disk.read(FIRST_LOG) + bytes(4096))
+    log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(10)
+    assert len(disk.read(FIRST_LOG)) == log.size()
+    disk.close()
+
+
+def test_a_flipped_bit_ends_the_log_before_its_batch_and_drops_later_segments(disk, batch):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 100)
+    size = len(disk.read(FIRST_LOG)) // (log.segments[1].base_offset)
+    disk.kill()
+    data = bytearray(disk.read(FIRST_LOG))
+    data[7 * size + 90] ^= 1
+    disk.write(FIRST_LOG, data)
+    log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(7)
+    assert len(log.segments) == 1
+    assert [name for name in disk.files() if name.endswith(".log")] == [FIRST_LOG]
+    assert any(name.endswith(".log.deleted") for name in disk.files())
+    disk.manager.delete_due_files(disk.now_ms + 60_000)
+    assert not any(name.endswith(".deleted") for name in disk.files())
+    disk.close()
+
+
+def test_a_base_offset_that_no_checksum_covers_is_not_believed(disk, batch):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 10)
+    size = log.size() // 10
+    disk.kill()
+    data = bytearray(disk.read(FIRST_LOG))
+    data[9 * size] ^= 0x40
+    disk.write(FIRST_LOG, data)
+    log = disk.open_log(**SEGMENT)
+    assert log.log_end_offset == 9
+    disk.close()
+
+
+def test_missing_indexes_are_built_again(disk, batch):
+    for kill in (disk.kill, disk.close):
+        log = disk.open_log(**SEGMENT)
+        fill(log, batch, 100)
+        count = log.log_end_offset
+        expected_files = [name for name in disk.files() if name.endswith("index")]
+        kill()
+        before = {name: disk.read(name) for name in expected_files}
+        for name in expected_files:
+            disk.filesystem.remove(f"{disk.directory}/{name}")
+        log = disk.open_log(**SEGMENT)
+        assert contents(log) == expected(count)
+        disk.close()
+        if kill == disk.close:
+            assert {name: disk.read(name) for name in expected_files} == before
+
+
+@pytest.mark.parametrize("damage", [b"\x00" * 13, b"\xff" * 16, b"\x00\x00\x00\x05\x00\x00\x00\x07" * 2])
+def test_damaged_indexes_are_built_again(disk, batch, damage):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 100)
+    disk.close()
+    for name in disk.files():
+        if name.endswith("index"):
+            disk.write(name, damage)
+    log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(100)
+    assert log.offset_for_timestamp(0).offset == 0
+    disk.close()
+
+
+def test_only_what_lies_behind_the_recovery_point_is_read_again(memory_disk, batch):
+    disk = memory_disk
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 45)
+    checkpointed(disk, log)
+    assert log.recovery_point == 45 and log.active_segment.base_offset < 45 - 5
+    fill(log, batch, 10)
+    disk.kill()
+    # A flipped bit well before the recovery point is not met by a recovery that starts there.
+    data = bytearray(disk.read(FIRST_LOG))
+    data[100] ^= 1
+    disk.write(FIRST_LOG, data)
+    log = disk.open_log(**SEGMENT)
+    assert (log.log_end_offset, log.recovery_point) == (55, 45)
+    disk.close()
+
+
+def test_recovery_inside_a_segment_gives_the_same_indexes_as_writing_it(memory_disk, batch):
+    disk = memory_disk
+    log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
+    fill(log, batch, 45)
+    checkpointed(disk, log)
+    fill(log, batch, 45)
+    offset_index, time_index = log.active_segment.offset_index.entries(), log.active_segment.time_index.entries()
+    disk.kill()
+    log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
+    assert log.active_segment.offset_index.entries() == offset_index
+    assert log.active_segment.time_index.entries() == time_index
+    assert contents(log) == expected(90)
+    disk.close()
+
+
+def test_index_entries_behind_the_recovery_point_are_not_believed(memory_disk, batch):
+    disk = memory_disk
+    log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
+    fill(log, batch, 45)
+    checkpointed(disk, log)
+    fill(log, batch, 45)
+    log.active_segment.write_indexes()
+    size = log.size() // 90
+    disk.kill()
+    disk.write(FIRST_LOG, disk.read(FIRST_LOG)[: 50 * size])
+    log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
+    assert contents(log) == expected(50)
+    assert all(entry.position < 50 * size for entry in log.active_segment.offset_index.entries())
+    disk.close()
+
+
+def test_a_tail_that_is_torn_despite_a_clean_stop_costs_the_torn_batch_only(disk, batch, caplog):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 10)
+    disk.close()
+    disk.write(FIRST_LOG, disk.read(FIRST_LOG)[:-5])
+    log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(9)
+    assert "although its broker had stopped cleanly" in caplog.text
+    disk.close()
+
+
+def test_a_retried_batch_is_known_after_a_clean_stop_and_after_a_kill(disk, batch):
+    sequence = 0
+    for end in (disk.close, disk.kill, disk.kill, disk.close, disk.kill):
+        log = disk.open_log(**SEGMENT)
+        if sequence:
+            repeated = log.append(batch(b"x", producer_id=9, epoch=0, sequence=sequence - 1), now_ms=disk.now_ms)
+            assert repeated.is_duplicate and repeated.first_offset == sequence - 1
+        for _ in range(30):
+            log.append(batch(bytes(200), producer_id=9, epoch=0, sequence=sequence), now_ms=disk.now_ms)
+            sequence += 1
+        end()
+
+
+def test_producer_state_comes_from_the_log_where_snapshots_are_missing_or_damaged(disk, batch):
+    log = disk.open_log(**SEGMENT)
+    for sequence in range(60):
+        log.append(batch(bytes(200), producer_id=9, epoch=0, sequence=sequence), now_ms=disk.now_ms)
+    disk.close()
+    snapshots = [name for name in disk.files() if name.endswith(".snapshot")]
+    assert len(snapshots) > 1
+    disk.write(snapshots[-1], b"damaged")
+    for name in snapshots[:-1]:
+        disk.filesystem.remove(f"{disk.directory}/{name}")
+    log = disk.open_log(**SEGMENT)
+    assert [entry.last_sequence for entry in log.active_producers()] == [59]
+    assert log.append(batch(b"x", producer_id=9, epoch=0, sequence=57), now_ms=disk.now_ms).is_duplicate
+    disk.close()
+
+
+def test_an_open_transaction_and_aborted_ones_survive_a_kill(disk, batch, end_marker):
+    log = disk.open_log(**SEGMENT)
+    log.producer_state.is_verification_enabled = False
+
+    def write(producer_id: int, sequence: int) -> None:
+        log.append(
+            batch(bytes(300), producer_id=producer_id, epoch=0, sequence=sequence, is_transactional=True),
+            now_ms=disk.now_ms,
+        )
+
+    def end(producer_id: int, *, is_commit: bool) -> None:
+        log.append(
+            end_marker(producer_id, 0, is_commit=is_commit),
+            now_ms=disk.now_ms,
+            origin=AppendOrigin.COORDINATOR,
+            transaction_version=1,
+        )
+
+    write(1, 0)
+    write(2, 0)
+    end(1, is_commit=False)
+    for sequence in range(1, 31):
+        write(2, sequence)
+    end(2, is_commit=False)
+    write(3, 0)
+    fetched = log.read(0, 1 << 20, isolation_level=1)
+    aborted = [(entry.producer_id, entry.first_offset) for entry in fetched.aborted_transactions]
+    assert aborted == [(1, 0), (2, 1)]
+    assert log.last_stable_offset == log.log_end_offset - 1
+    stable = log.last_stable_offset
+    indexes = [segment.transaction_index.aborted_transactions for segment in log.segments]
+    assert len(log.segments) > 1
+    disk.kill()
+    log = disk.open_log(**SEGMENT)
+    assert [segment.transaction_index.aborted_transactions for segment in log.segments] == indexes
+    assert log.last_stable_offset == stable
+    disk.close()
+    log = disk.open_log(**SEGMENT)
+    assert log.last_stable_offset == stable
+    assert [segment.transaction_index.aborted_transactions for segment in log.segments] == indexes
+    for name in disk.files():
+        if name.endswith(".txnindex"):
+            disk.write(name, b"garbage")
+    disk.close()
+    log = disk.open_log(**SEGMENT)
+    assert [segment.transaction_index.aborted_transactions for segment in log.segments] == indexes
+    disk.close()
+
+
+def test_leader_epochs_are_found_in_the_batches_where_their_file_is_lost(disk, batch):
+    log = disk.open_log(**SEGMENT)
+    for epoch in (0, 3, 5):
+        for _ in range(10):
+            log.append(batch(bytes(100)), now_ms=disk.now_ms, leader_epoch=epoch)
+    epochs = [EpochEntry(0, 0), EpochEntry(3, 10), EpochEntry(5, 20)]
+    assert log.leader_epoch_cache.entries() == epochs
+    disk.kill()
+    disk.write("leader-epoch-checkpoint", b"garbage")
+    log = disk.open_log(**SEGMENT)
+    assert log.leader_epoch_cache.entries() == epochs
+    disk.close()
+    assert disk.open_log(**SEGMENT).leader_epoch_cache.entries() == epochs
+    disk.close()
+
+
+def test_files_of_an_interrupted_deletion_or_compaction_are_dealt_with(disk, batch):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 100)
+    second = log.segments[1].base_offset
+    names = [offset_file_name(second, suffix) for suffix in (".log", ".index", ".timeindex")]
+    disk.close()
+    kept = {name: disk.read(name) for name in names}
+    for name in names:  # compacted into itself, renamed to .swap, and then the broker died
+        disk.write(name + ".swap", kept[name])
+    disk.write(names[0], b"old data that the compacted segment replaces")
+    disk.write("00000000000000000999.log.cleaned", b"half-written")
+    disk.write("00000000000000000998.log.deleted", b"on its way out")
+    disk.write("00000000000000000997.index", b"")
+    log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(100)
+    assert not any(name.endswith((".swap", ".cleaned", ".deleted")) for name in disk.files())
+    assert "00000000000000000997.index" not in disk.files()
+    disk.close()
+
+
+def test_a_swap_of_segments_that_were_still_being_cleaned_is_forgotten(disk, batch):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 10)
+    disk.close()
+    disk.write("00000000000000000000.log.cleaned", b"half-written")
+    disk.write("00000000000000000003.log.swap", b"renamed too early")
+    log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(10)
+    assert not any(name.endswith((".swap", ".cleaned")) for name in disk.files())
+    disk.close()
+
+
+def test_a_log_that_ends_before_its_start_offset_begins_anew_there(disk, batch):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 100)
+    log.delete_records(90)
+    disk.manager.checkpoint_log_start_offsets()
+    disk.kill()
+    for name in disk.files():
+        if name.endswith(".log"):
+            disk.write(name, b"")
+    log = disk.open_log(**SEGMENT)
+    assert (log.log_start_offset, log.log_end_offset) == (90, 90)
+    assert log.append(batch(b"x"), now_ms=disk.now_ms).first_offset == 90
+    disk.close()
+
+
+def test_reserved_room_at_the_end_of_a_segment_is_no_damage(disk, batch):
+    log = disk.open_log(preallocate=True, **SEGMENT)
+    fill(log, batch, 60)
+    disk.kill()
+    log = disk.open_log(preallocate=True, **SEGMENT)
+    assert contents(log) == expected(60)
+    disk.close()
+    log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(60)
+    disk.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_damaged_the_log_opens_with_a_valid_prefix(memory_disk, batch, seed):
+    """Random damage to the files of a killed broker: never an exception, and what is kept is what was written."""
+    disk, dice = memory_disk, random.Random(seed)
+    log = disk.open_log(**SEGMENT)
+    codecs = list(CompressionType)
+    for number in range(120):
+        value = b"%04d" % number + dice.randbytes(dice.randrange(150))
+        log.append(
+            batch(value, producer_id=4, epoch=0, sequence=number, compression=dice.choice(codecs)), now_ms=disk.now_ms
+        )
+        if dice.random() < 0.02:
+            checkpointed(disk, log)
+    disk.kill()
+    damaged_logs = False
+    for _ in range(dice.randrange(1, 4)):
+        name = dice.choice([name for name in disk.files() if name != "partition.metadata"])
+        data = bytearray(disk.read(name))
+        kind = dice.randrange(5)
+        if kind == 0:
+            disk.filesystem.remove(f"{disk.directory}/{name}")
+        elif kind == 1:
+            disk.write(name, data[: dice.randrange(len(data) + 1)])
+        elif kind == 2:
+            disk.write(name, data + bytes(dice.randrange(5000)))
+        elif data:
+            start = dice.randrange(len(data))
+            for position in range(start, min(len(data), start + dice.choice([1, 30, 512]))):
+                data[position] = data[position] ^ 1 << dice.randrange(8) if kind == 3 else 0
+            disk.write(name, data)
+        damaged_logs |= name.endswith(".log")
+    log = disk.open_log(**SEGMENT)
+    if not damaged_logs:
+        assert contents(log) == expected(120)
+    else:
+        for segment in log.segments:
+            data = segment.file.pread(segment.size, 0)
+            assert not segment.size or read_header(data)
+    assert log.append(batch(b"afterwards"), now_ms=disk.now_ms).first_offset == log.log_end_offset - 1
+    disk.close()
