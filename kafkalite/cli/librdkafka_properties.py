@@ -136,6 +136,10 @@ def producer_properties(properties: Mapping[str, str]) -> Properties:
     translated = to_librdkafka(properties)
     defaults = {
         "partitioner": "murmur2_random",
+        "linger.ms": "5",
+        "batch.size": "16384",
+        "queue.buffering.max.messages": "0",
+        "queue.buffering.max.kbytes": "32768",
         "message.timeout.ms": properties.get("max.block.ms", "60000"),
         **_RECONNECTING,
     }
