@@ -105,9 +105,8 @@ def test_the_performance_tools_measure_a_topic(tool: Tool, topic: str) -> None:
 def test_the_broker_tells_its_api_versions(tool: Tool, bootstrap_servers: str) -> None:
     first, *lines = tool(API_VERSIONS).splitlines()
     assert first == f"{bootstrap_servers} (id: 1 rack: null isFenced: false) -> ("
-    supported = dict(
-        match.groups() for line in lines if (match := re.match(r"\t(\w+)\(\d+\): (\d+ to \d+|\d+) ", line))
-    )
+    matches = [re.match(r"\t(\w+)\(\d+\): (\d+ to \d+|\d+) ", line) for line in lines]
+    supported = {match[1]: match[2] for match in matches if match}
     assert {name: supported[name] for name in ("Produce", "Fetch", "ListOffsets", "JoinGroup", "ApiVersions")} == {
         "Produce": "0 to 13",
         "Fetch": "4 to 18",
