@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 
 from kafkalite.broker.api_registry import serves
+from kafkalite.broker.config_admin_manager import ConfigAdminManager
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.metadata.configuration_control import ConfigurationControl
 from kafkalite.metadata.configurations_image import ConfigResource
 from kafkalite.protocol.messages.alter_configs import (
     AlterConfigsRequest,
@@ -22,7 +22,7 @@ from kafkalite.protocol.messages.alter_configs import (
 @serves(AlterConfigsRequest)
 def alter_configs(context: RequestContext, request: AlterConfigsRequest) -> AlterConfigsResponse:
     metadata = context.broker.metadata
-    control = ConfigurationControl(metadata.image, context.broker.config)
+    manager = ConfigAdminManager(metadata.image, context.broker.config)
     asked = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
     response = AlterConfigsResponse()
     records = []
@@ -35,7 +35,7 @@ def alter_configs(context: RequestContext, request: AlterConfigsRequest) -> Alte
         try:
             if asked[target] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
-            records += control.alter(target, [(config.name, config.value) for config in resource.configs])
+            records += manager.alter(target, [(config.name, config.value) for config in resource.configs])
         except KafkaError as error:
             answer.error_code, answer.error_message = error.error, error.message
     if records and not request.validate_only:

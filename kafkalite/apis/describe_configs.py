@@ -1,7 +1,7 @@
 """DescribeConfigs: the effective configurations of topics, brokers, groups, client metrics subscriptions and loggers.
 
-A BROKER without a name is what was set for all brokers. Version 1 brought the sources of values and their synonyms, 3 types
-and documentation. Documentation says what a property does in this broker, so its texts are not Apache Kafka's.
+A BROKER without a name is what was set for all brokers. Version 1 brought the sources of values and their synonyms, 3
+types and documentation. Documentation says what a property does in this broker: its texts are not Apache Kafka's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.broker_loggers import logger_levels
+from kafkalite.broker.config_admin_manager import parse_node_id
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.broker_config import BROKER_CONFIG_DEF, ConfigSource
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
@@ -28,7 +29,6 @@ from kafkalite.config.config_entry import (
 from kafkalite.config.group_config import GROUP_CONFIG_DEF
 from kafkalite.config.topic_config import TOPIC_CONFIG_DEF
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.metadata.configuration_control import parse_node_id
 from kafkalite.metadata.configurations_image import ConfigResource, ConfigResourceType
 from kafkalite.metadata.topic_name import validate_topic_name
 from kafkalite.protocol.messages.describe_configs import (

@@ -10,9 +10,10 @@ from collections import Counter
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.broker_loggers import alter_logger_levels
+from kafkalite.broker.config_admin_manager import ConfigAdminManager
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.metadata.configuration_control import Alteration, ConfigurationControl
+from kafkalite.metadata.configuration_control import ConfigChange
 from kafkalite.metadata.configurations_image import ConfigResource, ConfigResourceType
 from kafkalite.protocol.messages.incremental_alter_configs import (
     AlterConfigsResourceResponse,
@@ -26,13 +27,13 @@ def incremental_alter_configs(
     context: RequestContext, request: IncrementalAlterConfigsRequest
 ) -> IncrementalAlterConfigsResponse:
     metadata = context.broker.metadata
-    control = ConfigurationControl(metadata.image, context.broker.config)
+    manager = ConfigAdminManager(metadata.image, context.broker.config)
     asked = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
     response = IncrementalAlterConfigsResponse()
     records = []
     for resource in request.resources:
         target = ConfigResource(resource.resource_type, resource.resource_name)
-        alterations = [Alteration(config.name, config.config_operation, config.value) for config in resource.configs]
+        changes = [ConfigChange(config.name, config.config_operation, config.value) for config in resource.configs]
         answer = AlterConfigsResourceResponse(
             error_message=None, resource_type=resource.resource_type, resource_name=resource.resource_name
         )
@@ -41,9 +42,9 @@ def incremental_alter_configs(
             if asked[target] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
             if target.type == ConfigResourceType.BROKER_LOGGER:
-                alter_logger_levels(context.node_id, target.name, alterations, validate_only=request.validate_only)
+                alter_logger_levels(context.node_id, target.name, changes, validate_only=request.validate_only)
             else:
-                records += control.incremental_alter(target, alterations)
+                records += manager.incremental_alter(target, changes)
         except KafkaError as error:
             answer.error_code, answer.error_message = error.error, error.message
     if records and not request.validate_only:

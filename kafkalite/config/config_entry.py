@@ -1,4 +1,4 @@
-"""What is told about configurations: the effective value of every property with its source and all that could decide it.
+"""What is told about configurations: the value of every property, its source, and all that could decide it.
 
 Entries follow Apache Kafka's ConfigHelper; a list of them answers DescribeConfigs or a CreateTopics.
 """
