@@ -20,7 +20,7 @@ from kafkalite.protocol.metadata_records.settings import ConfigRecord
 from kafkalite.protocol.metadata_records.topics import ClearElrRecord
 
 CORDONED_LOG_DIRS: Final = "cordoned.log.dirs"
-_MAX_VALUE_LENGTH: Final = 32767
+MAX_VALUE_LENGTH: Final = 32767
 
 
 class AlterConfigOpType(IntEnum):
@@ -153,10 +153,10 @@ def _reason_refused(image: MetadataImage, record: ConfigRecord) -> str | None:
                 f"The {CORDONED_LOG_DIRS} configuration value cannot be set because it requires metadata.version >= "
                 "4.3-IV0"
             )
-    if record.value is not None and len(record.value) > _MAX_VALUE_LENGTH:
+    if record.value is not None and len(record.value) > MAX_VALUE_LENGTH:
         return (
             "The configuration value cannot be added because it exceeds the maximum value size of "
-            f"{_MAX_VALUE_LENGTH} bytes."
+            f"{MAX_VALUE_LENGTH} bytes."
         )
     return None
 
