@@ -30,7 +30,7 @@ from kafkalite.broker.metadata_snapshot import (
     write_snapshot,
 )
 from kafkalite.broker.quorum_state import QuorumState, read_quorum_state, write_quorum_state
-from kafkalite.errors import KafkaError
+from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.metadata import metadata_version as versions
 from kafkalite.metadata.bootstrap_metadata import activation_records, bootstrap_records
 from kafkalite.metadata.cluster_control import (
@@ -107,6 +107,7 @@ class MetadataStore:
         self._voters: VotersRecord | None = None
         self._has_voters_in_log = False
         self._transaction: list[MetadataRecord] | None = None
+        self._failure: OSError | None = None
         self._bytes_since_snapshot = 0
         self._last_snapshot_ms = now_ms()
         self.log = MetadataLog(
@@ -303,7 +304,8 @@ class MetadataStore:
         """Makes a change durable, then visible; returns the offset of its last record.
 
         All or nothing: one batch, or where that would be too large several within one metadata transaction. Raises
-        OSError when it cannot be written; the image is unchanged then.
+        KafkaError(KAFKA_STORAGE_ERROR) when it cannot be written; the image is unchanged then. Where it is not known
+        what the disk holds (a sync that failed) nothing more can be written before the next start.
         """
         if records:
             self._append(records, sync=True)
@@ -313,20 +315,35 @@ class MetadataStore:
     def _append(self, records: Sequence[MetadataRecord], *, sync: bool) -> None:
         if not records:
             return
-        now_ms = self._now_ms()
-        for frames in self._split(self._to_frames(records)):
-            batch = build_metadata_batch(
-                frames, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
-            )
-            self.log.append(batch, read_header(batch), now_ms=now_ms)
-            self._bytes_since_snapshot += len(batch)
-        if sync:
-            self._sync()
+        try:
+            self._write(self._split(self._to_frames(records)), sync=sync)
+        except OSError as error:
+            raise _storage_error(error) from error
         visible: list[MetadataRecord] = []
         for record in records:
             visible += self._replay(record)
         for listener in self._listeners:
             listener(visible)
+
+    def _write(self, batches: list[list[bytes]], *, sync: bool) -> None:
+        if self._failure is not None:
+            raise self._failure
+        now_ms = self._now_ms()
+        start_offset = self.log.end_offset
+        try:
+            for frames in batches:
+                batch = build_metadata_batch(
+                    frames, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
+                )
+                self.log.append(batch, read_header(batch), now_ms=now_ms)
+                self._bytes_since_snapshot += len(batch)
+            if sync:
+                self._sync()
+        except OSError as error:
+            if self.log.end_offset != start_offset:
+                _logger.error("The metadata log takes no more changes until the next start: %s", error)
+                self._failure = error
+            raise
 
     def _to_frames(self, records: Iterable[MetadataRecord]) -> list[bytes]:
         level = self.image.features.metadata_version
@@ -409,6 +426,10 @@ class MetadataStore:
                 return
             _logger.info("Removing metadata snapshot %s, which newer ones have made superfluous", oldest.file_name)
             self.log.delete_before(following)
+
+
+def _storage_error(error: OSError) -> KafkaError:
+    return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The metadata log cannot be written: {error.strerror or error}")
 
 
 def _list(numbers: Iterable[int]) -> str:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from kafkalite.config.broker_config import BrokerConfig
-from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, validate_topic_overrides
+from kafkalite.config.config_entry import topic_entries
+from kafkalite.config.config_value import ConfigException
+from kafkalite.config.topic_config import validate_topic_overrides
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 from kafkalite.metadata.cluster_image import BrokerRegistration
-from kafkalite.metadata.configuration_control import (
-    AlterConfigOpType,
-    ConfigChange,
-    effective_topic_configs,
-    incremental_alter_config,
-)
-from kafkalite.metadata.configurations_image import ConfigResource, ConfigResourceType
+from kafkalite.metadata.configurations_image import ConfigResourceType
 from kafkalite.metadata.controller_result import ApiError, ControllerResult
 from kafkalite.metadata.metadata_image import MetadataImage
+from kafkalite.metadata.partition_elections import MIN_INSYNC_REPLICAS
 from kafkalite.metadata.partition_registration import (
     MIGRATING_DIRECTORY,
     RECOVERED,
@@ -39,10 +36,12 @@ from kafkalite.protocol.messages.create_topics import (
     CreateTopicsResponse,
 )
 from kafkalite.protocol.metadata_record import MetadataRecord
-from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord, TopicRecord
+from kafkalite.protocol.metadata_records.settings import ConfigRecord
+from kafkalite.protocol.metadata_records.topics import ClearElrRecord, RemoveTopicRecord, TopicRecord
 
 MAX_PARTITIONS_PER_BATCH: Final = 10_000
 _DEFAULT: Final = -1
+_MAX_CONFIG_VALUE_LENGTH: Final = 32767
 
 
 def create_topics(
@@ -106,17 +105,17 @@ def _create_topic(
     config_records, configs = _new_topic_configs(image, config, topic)
     partitions = _new_partitions(image, config, topic)
     topic_id = new_topic_id()
-    result = CreatableTopicResult(name=topic.name, topic_id=topic_id)
+    result = CreatableTopicResult(name=topic.name, topic_id=topic_id, error_message=None)
     if is_describable:
         result.configs = [
             CreatableTopicConfigs(
-                name=effective.name,
-                value=None if effective.is_sensitive else effective.value,
-                read_only=False,
-                config_source=effective.source,
-                is_sensitive=effective.is_sensitive,
+                name=entry.name,
+                value=entry.value,
+                read_only=entry.is_read_only,
+                config_source=entry.source,
+                is_sensitive=entry.is_sensitive,
             )
-            for effective in effective_topic_configs(image, config, configs)
+            for entry in sorted(topic_entries(config, configs))
         ]
         result.num_partitions = len(partitions)
         result.replication_factor = len(partitions[0].replicas)
@@ -138,17 +137,24 @@ def _new_topic_configs(
             ErrorCode.INVALID_CONFIG, f"Null value not supported for topic configs: {','.join(without_value)}"
         )
     configs = {entry.name: entry.value for entry in topic.configs if entry.value is not None}
-
-    def validate(resource: ConfigResource, wanted: Mapping[str, str], current: Mapping[str, str]) -> None:
-        validate_topic_overrides(wanted, config.topic_defaults, existing=current)
-
-    records = incremental_alter_config(
-        image,
-        ConfigResource(ConfigResourceType.TOPIC, topic.name),
-        [ConfigChange(name, AlterConfigOpType.SET, value) for name, value in configs.items()],
-        validate,
-        key_of=lambda resource_type, name: TOPIC_CONFIG_DEF.keys.get(name),
-    )
+    if any(len(value) > _MAX_CONFIG_VALUE_LENGTH for value in configs.values()):
+        raise KafkaError(
+            ErrorCode.INVALID_CONFIG,
+            "The configuration value cannot be added because it exceeds the maximum value size of "
+            f"{_MAX_CONFIG_VALUE_LENGTH} bytes.",
+        )
+    try:
+        validate_topic_overrides(
+            configs, config.topic_defaults, is_remote_storage_enabled=config.remote_log_storage_system_enable
+        )
+    except ConfigException as error:
+        raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
+    records: list[MetadataRecord] = [
+        ConfigRecord(resource_type=ConfigResourceType.TOPIC, resource_name=topic.name, name=name, value=value)
+        for name, value in configs.items()
+    ]
+    if MIN_INSYNC_REPLICAS in configs and image.features.is_elr_enabled:
+        records.append(ClearElrRecord(topic_name=topic.name))
     return records, configs
 
 

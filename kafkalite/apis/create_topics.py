@@ -1,0 +1,53 @@
+"""CreateTopics: makes topics, or with validateOnly says what would come of it.
+
+Version 5 tells the partition count, replication factor and configurations of the new topic (KIP-525), version 7 its id.
+A topic exists for all other requests once this one is answered.
+"""
+
+from __future__ import annotations
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.random_uuid import random_uuid
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import CLUSTER_METADATA_TOPIC
+from kafkalite.metadata import replication_control
+from kafkalite.metadata.controller_result import ApiError
+from kafkalite.protocol.messages.create_topics import CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse
+
+
+@serves(CreateTopicsRequest)
+def create_topics(context: RequestContext, request: CreateTopicsRequest) -> CreateTopicsResponse:
+    names: dict[str, int] = {}
+    for topic in request.topics:
+        names[topic.name] = names.get(topic.name, 0) + 1
+    allowed = CreateTopicsRequest(
+        topics=[topic for topic in request.topics if names[topic.name] == 1 and topic.name != CLUSTER_METADATA_TOPIC],
+        timeout_ms=request.timeout_ms,
+        validate_only=request.validate_only,
+    )
+    store = context.broker.metadata
+    try:
+        result = replication_control.create_topics(
+            store.image, context.broker.config, allowed, describable=None, new_topic_id=random_uuid
+        )
+        store.append(result.records)
+    except KafkaError as refusal:
+        error = ApiError.of(refusal)
+        return CreateTopicsResponse(
+            topics=[
+                CreatableTopicResult(name=topic.name, error_code=error.error, error_message=error.message)
+                for topic in request.topics
+            ]
+        )
+    response = result.response
+    for name, count in names.items():
+        if count > 1:
+            response.topics.append(_invalid(name, "Duplicate topic name."))
+        elif name == CLUSTER_METADATA_TOPIC:
+            response.topics.append(_invalid(name, f"Creation of internal topic {name} is prohibited."))
+    return response
+
+
+def _invalid(name: str, message: str) -> CreatableTopicResult:
+    return CreatableTopicResult(name=name, error_code=ErrorCode.INVALID_REQUEST, error_message=message)

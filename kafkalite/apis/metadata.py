@@ -1,0 +1,133 @@
+"""Metadata: this broker's address, and the partitions of the topics that are asked for.
+
+Version 0 takes an empty list for all topics, later ones null. Version 4 lets the client forbid auto-creation, version
+7 brought leader epochs, versions 8 to 10 the operations a client may do on the cluster, version 8 those on topics,
+version 10 topic ids in the answer and version 12 in the request. A topic that is created on demand is there in the
+answer, where Apache Kafka tells the client to come again. The address is that of `advertised.listeners`, else the one
+by which this very client came.
+"""
+
+from __future__ import annotations
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED_FOR, TOPIC_OPERATIONS
+from kafkalite.broker.auto_topic_creation import auto_create_topics
+from kafkalite.broker.broker import Broker
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode
+from kafkalite.identifiers import INTERNAL_TOPICS, Uuid
+from kafkalite.metadata.topic_name import reason_invalid
+from kafkalite.metadata.topics_image import TopicImage
+from kafkalite.protocol.messages.metadata import (
+    MetadataRequest,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+
+_FIRST_VERSION_WITH_IDS = 12
+
+
+@serves(MetadataRequest)
+def metadata(context: RequestContext, request: MetadataRequest) -> MetadataResponse:
+    broker = context.broker
+    version = context.api_version
+    topics_image = broker.metadata.image.topics
+    wanted = request.topics
+    operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED_FOR
+    if wanted is None or (not wanted and version == 0):
+        topics = [_describe(broker, topic, operations) for topic in topics_image.by_name.values()]
+    elif version < _FIRST_VERSION_WITH_IDS:
+        if any(topic.name is None or topic.topic_id != Uuid.ZERO for topic in wanted):
+            return _refuse(request)
+        topics = _by_name(context, request, operations)
+    elif any(topic.topic_id != Uuid.ZERO for topic in wanted):
+        topics = []
+        for topic_id in dict.fromkeys(topic.topic_id for topic in wanted if topic.topic_id != Uuid.ZERO):
+            topic = topics_image.by_id.get(topic_id)
+            if topic is None:
+                topics.append(
+                    MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
+                )
+            else:
+                topics.append(_describe(broker, topic, operations))
+    else:
+        topics = _by_name(context, request, operations)
+    host, port = context.advertised_address()
+    cluster_operations = NOT_ASKED_FOR
+    if request.include_cluster_authorized_operations:
+        cluster_operations = CLUSTER_OPERATIONS
+    return MetadataResponse(
+        brokers=[MetadataResponseBroker(node_id=broker.node_id, host=host, port=port, rack=broker.config.broker_rack)],
+        cluster_id=broker.cluster_id,
+        controller_id=broker.node_id,
+        topics=topics,
+        cluster_authorized_operations=cluster_operations,
+    )
+
+
+def _refuse(request: MetadataRequest) -> MetadataResponse:
+    """Versions before 12 name their topics, and by nothing else."""
+    return MetadataResponse(
+        topics=[
+            MetadataResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=topic.name or "", topic_id=topic.topic_id)
+            for topic in request.topics or ()
+        ],
+        error_code=ErrorCode.INVALID_REQUEST,
+    )
+
+
+def _by_name(context: RequestContext, request: MetadataRequest, operations: int) -> list[MetadataResponseTopic]:
+    broker = context.broker
+    by_name = broker.metadata.image.topics.by_name
+    names = dict.fromkeys(topic.name or "" for topic in request.topics or ())
+    missing = [name for name in names if name not in by_name]
+    failed: dict[str, ErrorCode] = {}
+    if missing and request.allow_auto_topic_creation and broker.config.auto_create_topics_enable:
+        failed = auto_create_topics(broker, missing)
+    topics = []
+    for name in names:
+        topic = by_name.get(name)
+        if topic is not None:
+            topics.append(_describe(broker, topic, operations))
+            continue
+        error = failed.get(name)
+        if error is None:
+            is_invalid = reason_invalid(name) is not None
+            error = ErrorCode.INVALID_TOPIC_EXCEPTION if is_invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        topics.append(
+            MetadataResponseTopic(
+                error_code=error,
+                name=name,
+                is_internal=name in INTERNAL_TOPICS,
+                topic_authorized_operations=operations,
+            )
+        )
+    return topics
+
+
+def _describe(broker: Broker, topic: TopicImage, operations: int) -> MetadataResponseTopic:
+    node_id = broker.node_id
+    partitions = []
+    for index, partition in topic.partitions.items():
+        leader = partition.leader
+        is_led = leader == node_id
+        partitions.append(
+            MetadataResponsePartition(
+                error_code=0 if is_led else ErrorCode.LEADER_NOT_AVAILABLE,
+                partition_index=index,
+                leader_id=leader if is_led else -1,
+                leader_epoch=partition.leader_epoch,
+                replica_nodes=list(partition.replicas),
+                isr_nodes=list(partition.isr),
+                offline_replicas=[] if is_led else list(partition.replicas),
+            )
+        )
+    return MetadataResponseTopic(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.name in INTERNAL_TOPICS,
+        partitions=partitions,
+        topic_authorized_operations=operations,
+    )

@@ -1,0 +1,110 @@
+"""Topics that come into being because somebody asks for them, and the broker's own topics (AutoTopicCreationManager).
+
+Apache Kafka answers the request that asks with an error and creates the topic behind it; here it exists at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kafkalite.broker.random_uuid import random_uuid
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import GROUP_METADATA_TOPIC, SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
+from kafkalite.metadata.replication_control import create_topics
+from kafkalite.metadata.topic_name import reason_invalid
+from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+
+if TYPE_CHECKING:
+    from kafkalite.broker.broker import Broker
+
+_logger = logging.getLogger(__name__)
+
+
+def auto_create_topics(broker: Broker, names: Iterable[str]) -> dict[str, ErrorCode]:
+    """Creates missing topics, the internal ones with the properties they need; returns those that could not be made.
+
+    A name that no topic can have gives INVALID_TOPIC_EXCEPTION, any other refusal UNKNOWN_TOPIC_OR_PARTITION and a
+    warning in the log, as in Apache Kafka.
+    """
+    failed: dict[str, ErrorCode] = {}
+    wanted = []
+    for name in names:
+        if reason_invalid(name) is not None:
+            failed[name] = ErrorCode.INVALID_TOPIC_EXCEPTION
+        else:
+            wanted.append(_creatable_topic(broker.config, name))
+    if not wanted:
+        return failed
+    try:
+        result = create_topics(
+            broker.metadata.image,
+            broker.config,
+            CreateTopicsRequest(topics=wanted),
+            describable=(),
+            new_topic_id=random_uuid,
+        )
+        broker.metadata.append(result.records)
+    except KafkaError as error:
+        _logger.warning("Auto topic creation failed: %s", error)
+        return failed | {topic.name: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION for topic in wanted}
+    for topic in result.response.topics:
+        if topic.error_code:
+            error_name = ErrorCode.for_code(topic.error_code).name
+            _logger.warning(
+                "Auto topic creation failed for %s with error '%s': %s", topic.name, error_name, topic.error_message
+            )
+            failed[topic.name] = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return failed
+
+
+def _creatable_topic(config: BrokerConfig, name: str) -> CreatableTopic:
+    if name == GROUP_METADATA_TOPIC:
+        return _topic(
+            name,
+            config.offsets_topic_num_partitions,
+            config.offsets_topic_replication_factor,
+            {
+                "cleanup.policy": "compact",
+                "segment.bytes": config.offsets_topic_segment_bytes,
+                "compression.type": "producer",
+            },
+        )
+    if name == TRANSACTION_STATE_TOPIC:
+        return _topic(
+            name,
+            config.transaction_state_log_num_partitions,
+            config.transaction_state_log_replication_factor,
+            {
+                "unclean.leader.election.enable": "false",
+                "compression.type": "uncompressed",
+                "cleanup.policy": "compact",
+                "min.insync.replicas": config.transaction_state_log_min_isr,
+                "segment.bytes": config.transaction_state_log_segment_bytes,
+            },
+        )
+    if name == SHARE_GROUP_STATE_TOPIC:
+        return _topic(
+            name,
+            config.share_coordinator_state_topic_num_partitions,
+            config.share_coordinator_state_topic_replication_factor,
+            {
+                "cleanup.policy": "delete",
+                "compression.type": "producer",
+                "segment.bytes": config.share_coordinator_state_topic_segment_bytes,
+                "min.insync.replicas": config.share_coordinator_state_topic_min_isr,
+                "retention.ms": -1,
+            },
+        )
+    return _topic(name, -1, -1, {})
+
+
+def _topic(name: str, num_partitions: int, replication_factor: int, configs: dict[str, str | int]) -> CreatableTopic:
+    return CreatableTopic(
+        name=name,
+        num_partitions=num_partitions,
+        replication_factor=replication_factor,
+        configs=[CreatableTopicConfig(name=key, value=str(value)) for key, value in configs.items()],
+    )
