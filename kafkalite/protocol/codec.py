@@ -6,7 +6,7 @@ defaults, tags are collected at the end. Layouts (KIP-482 calls those with varin
 
     string, bytes, records   length int16 (string) or int32, flexible: unsigned varint of length + 1; null is -1 or 0
     array                    count int32, flexible: unsigned varint of count + 1; null is -1 or 0
-    nullable struct          int8, below zero for null, before the struct
+    nullable struct          int8, below zero for null, before the struct; as a tag: unsigned varint, 0 for null
     tagged fields            flexible: unsigned varint count, then tag, size and bytes of each, by rising tag
 
 Nothing is ever allocated on the word of a length: a length beyond what is left of the buffer raises ProtocolError.
@@ -205,7 +205,7 @@ class _DecoderWriter:
     def __init__(self, source: _Source, version: int, is_flexible: bool) -> None:
         self.source, self.version, self.is_flexible = source, version, is_flexible
 
-    def value(self, field: Field, target: str, indent: str) -> None:
+    def value(self, field: Field, target: str, indent: str, *, is_tagged: bool = False) -> None:
         """Lines that read one field at `p` into `target` and move `p` behind it."""
         line = self.source.line
         kind = field.kind
@@ -223,7 +223,7 @@ class _DecoderWriter:
             decode = self._struct(field.element)
             if is_nullable:
                 line(f"{indent}p += 1")
-                line(f"{indent}if b[p - 1] > 127:")
+                line(f"{indent}if b[p - 1] {'== 0' if is_tagged else '> 127'}:")
                 line(f"{indent}    {target} = None")
                 line(f"{indent}else:")
                 line(f"{indent}    {target}, p = {decode}(b, p, end)")
@@ -296,7 +296,7 @@ class _DecoderWriter:
         condition = "if"
         for field in fields:
             line(f"        {condition} tag == {field.tag}:")
-            self.value(field, f"o.{field.name}", "            ")
+            self.value(field, f"o.{field.name}", "            ", is_tagged=True)
             line(f"            if p != behind: overrun({field.name!r})")
             condition = "elif"
         line("        p = behind")
@@ -361,7 +361,7 @@ class _EncoderWriter:
             return f"{value} != {self.source.name(field.element, 'new')}()"
         return f"{value} != {self.source.default(field)}"
 
-    def value(self, field: Field, value: str, indent: str, out: str) -> None:
+    def value(self, field: Field, value: str, indent: str, out: str, *, is_tagged: bool = False) -> None:
         """Lines that append `value` to `out`; a null where none is allowed raises TypeError, as a bug of the caller."""
         line = self.source.line
         kind = field.kind
@@ -376,7 +376,7 @@ class _EncoderWriter:
         if kind == "struct":
             encode = self._struct(field.element)
             if is_nullable:
-                line(f"{indent}if {value} is None: {out}.append(255)")
+                line(f"{indent}if {value} is None: {out}.append({0 if is_tagged else 255})")
                 line(f"{indent}else:")
                 line(f"{indent}    {out}.append(1)")
                 line(f"{indent}    {encode}({value}, {out})")
@@ -442,7 +442,7 @@ class _EncoderWriter:
             line(f"    if {self.differs(field)}:")
             line(f"        v = o.{field.name}")
             line("        t = bytearray()")
-            self.value(field, "v", "        ", "t")
+            self.value(field, "v", "        ", "t", is_tagged=True)
             line(f"        tags.append(({field.tag}, t))")
         line("    if tags: write_tags(out, tags)")
         line("    else: out.append(0)")

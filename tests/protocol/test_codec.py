@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.api_keys import ApiKey, request_class
+from kafkalite.protocol.coordinator_records.consumer_group import (
+    ClassicMemberMetadata,
+    ConsumerGroupMemberMetadataValue,
+)
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
 from kafkalite.protocol.messages.fetch import FetchResponse, NodeEndpoint
 from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
@@ -126,6 +130,18 @@ def test_the_bytes_of_a_flexible_version_with_tags() -> None:
         "00 00 00 00 00 00 00 00 00 00 01 01 00 0d 02 00 00 00 01 02 68 00 00 00 02 00 00"
     )
     assert FetchResponse.decode(response.encode(16), 16) == response
+
+
+def test_a_nullable_struct_in_a_tag_is_marked_by_an_unsigned_number() -> None:
+    written_by_apache_kafka = "00000872646b61666b610b2f3132372e302e302e3102087374616d70656401000493e000" + "01000100"
+    value = ConsumerGroupMemberMetadataValue.decode(bytes.fromhex(written_by_apache_kafka), 0)
+    assert value.subscribed_topic_names == ["stamped"]
+    assert value.classic_member_metadata is None
+    assert value.encode(0).hex() == written_by_apache_kafka
+    value.classic_member_metadata = ClassicMemberMetadata(session_timeout_ms=6000)
+    encoded = value.encode(0)
+    assert encoded.hex().endswith("01000701000017700100")
+    assert ConsumerGroupMemberMetadataValue.decode(encoded, 0) == value
 
 
 def test_unknown_tags_are_passed_over() -> None:
