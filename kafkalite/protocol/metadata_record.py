@@ -54,7 +54,10 @@ def read_frame_and_version(value: Buffer) -> tuple[MetadataRecord, int]:
     except IndexError as error:
         raise ProtocolError("a metadata record ends within its frame") from error
     if frame_version != FRAME_VERSION:
-        raise ProtocolError(f"Could not deserialize metadata record with frame version {frame_version}")
+        raise ProtocolError(
+            f"Could not deserialize metadata record due to unknown frame version {frame_version}(only frame version "
+            f"{FRAME_VERSION} is supported)"
+        )
     cls = _TYPES.get(api_key)
     if cls is None or version not in cls.valid_versions:
         raise ProtocolError(f"Unknown metadata record type {api_key} version {version}")
