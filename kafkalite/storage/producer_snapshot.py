@@ -60,11 +60,15 @@ def decode_snapshot(data: bytes) -> list[ProducerStateEntry]:
         raise CorruptSnapshotError(f"it ends after {len(data)} bytes")
     version, crc = _PREFIX.unpack_from(data)
     if version != _VERSION:
-        raise CorruptSnapshotError(f"unknown version {version}")
+        raise CorruptSnapshotError(
+            f"Snapshot failed schema validation: Snapshot contained an unknown file version {version}"
+        )
     body = memoryview(data)[_PREFIX.size :]
     computed = crc32c(body)
     if crc != computed:
-        raise CorruptSnapshotError(f"its CRC is {computed}, it says {crc}")
+        raise CorruptSnapshotError(
+            f"Snapshot is corrupt (CRC is no longer valid). Stored crc: {crc}. Computed crc: {computed}"
+        )
     (count,) = _COUNT.unpack_from(body)
     if len(body) != _COUNT.size + count * _ENTRY.size:
         raise CorruptSnapshotError(f"{len(body) - _COUNT.size} bytes do not hold {count} entries")
