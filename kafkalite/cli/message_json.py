@@ -1,40 +1,61 @@
-"""Messages as the JSON that Apache Kafka's tools print: camelCase names, bytes in base64, tagged fields when set."""
+"""Messages as JSON, field by field as Apache Kafka's generated converters write them.
+
+Names are the schemas' in camel case, in their order; bytes are base64, ids their 22 characters; a tagged field stands
+there only when it is not at its default. Text is compact and escaped as Jackson escapes it.
+"""
 
 from __future__ import annotations
 
-import base64
-from typing import Any
+import json
+import re
+from base64 import b64encode
+from functools import cache
+from typing import Any, Final
 
-from kafkalite.identifiers import Uuid
-from kafkalite.protocol.schema import Struct
+from kafkalite.protocol.schema import Field, Struct
+
+_ESCAPE: Final = re.compile(r"\\(?:u00[0-9a-f]{2}|.)")
+
+
+def to_json(value: object) -> str:
+    """Compact JSON text; control characters are escaped with capital digits."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if "\\u" not in text:
+        return text
+    return _ESCAPE.sub(lambda found: "\\u" + found[0][2:].upper() if found[0][1] == "u" else found[0], text)
 
 
 def message_to_json(message: Struct, version: int) -> dict[str, Any]:
-    """The fields that the message has in a version, in their order, ready for json.dumps."""
-    result: dict[str, Any] = {}
+    """The fields that a message has in this version, ready for `to_json`."""
+    out: dict[str, Any] = {}
     for field in message.fields:
         if version not in field.versions:
             continue
         value = getattr(message, field.name)
-        is_tagged = field.tag is not None and version in field.tagged_versions
-        if is_tagged and value == field.new_default():
+        if version in field.tagged_versions and field.tag is not None and value == field.new_default():
             continue
-        result[_camel_case(field.name)] = _value_to_json(value, version)
-    return result
+        out[camel_case(field.name)] = _value_to_json(field, value, version)
+    return out
 
 
-def _value_to_json(value: Any, version: int) -> Any:
-    if isinstance(value, Struct):
+def _value_to_json(field: Field, value: Any, version: int) -> Any:
+    if value is None:
+        return None
+    if field.kind == "array":
+        if isinstance(field.element, Field):
+            return [_value_to_json(field.element, item, version) for item in value]
+        return [message_to_json(item, version) for item in value]
+    if field.kind == "struct":
         return message_to_json(value, version)
-    if isinstance(value, list):
-        return [_value_to_json(element, version) for element in value]
-    if isinstance(value, Uuid):  # before bytes, which it is as well
+    if field.kind == "uuid":
         return str(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(value).decode()
+    if field.kind in ("bytes", "records"):
+        return b64encode(value).decode("ascii")
     return value
 
 
-def _camel_case(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(word.capitalize() for word in others)
+@cache
+def camel_case(name: str) -> str:
+    """`leader_epoch` as `leaderEpoch`."""
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
