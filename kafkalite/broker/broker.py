@@ -8,6 +8,7 @@ from typing import Final
 
 from kafkalite.broker.clock import Clock
 from kafkalite.broker.fetch_sessions import FetchSessionCache
+from kafkalite.broker.group_coordinator import GroupCoordinator
 from kafkalite.broker.metadata_publisher import MetadataPublisher
 from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
 from kafkalite.broker.producer_ids import PRODUCER_ID_BLOCK_SIZE, ProducerIds
@@ -49,6 +50,7 @@ class Broker:
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 1 << 31)
         )
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
+        self.group_coordinator = GroupCoordinator(self)
         self.advertised_listeners: dict[str, tuple[str, int]] = {
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
         }
@@ -110,11 +112,13 @@ class Broker:
         )
         self._publisher.publish_all()
         self.metadata.add_listener(self._publisher.publish)
+        self.group_coordinator.start()
 
     def begin_shutdown(self) -> None:
         """From here on nothing new begins; what waits for data is answered with what there is."""
         self.is_shutting_down = True
         self.fetch_purgatory.complete_all()
+        self.group_coordinator.close()
 
     def close(self) -> None:
         """Leaves a cleanly shut down data directory behind. Does nothing the second time."""

@@ -7,16 +7,17 @@ who was heard of when, which rebalance is under way. Apache Kafka's GroupCoordin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
+from kafkalite.coordinator.classic_group import ClassicGroup
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
 from kafkalite.coordinator.group_metadata_manager import GroupMetadataManager
 from kafkalite.coordinator.group_offsets import OffsetMetadataManager
 from kafkalite.coordinator.opaque_group import GROUP_TYPES
-from kafkalite.errors import KafkaError
+from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_key, read_prefix, read_value
 from kafkalite.protocol.coordinator_records import consumer_group, share_group, streams_group
@@ -69,6 +70,13 @@ class GroupCoordinatorShard:
         self.groups.on_loaded(now_ms)
         self._schedule_expiration()
 
+    def on_unloaded(self) -> None:
+        """The partition is given up: whoever waits is sent to look for the coordinator anew."""
+        for group in self.groups.groups.values():
+            if isinstance(group, ClassicGroup):
+                for member in group.members.values():
+                    member.fail(ErrorCode.NOT_COORDINATOR, member.member_id)
+
     # Groups and their offsets
 
     def delete_group(self, group_id: str) -> CoordinatorResult[DeletableGroupResult]:
@@ -81,9 +89,9 @@ class GroupCoordinatorShard:
         records = [*self.offsets.delete_all(group_id), *group.tombstones()]
         return CoordinatorResult(records, DeletableGroupResult(group_id=group_id))
 
-    def delete_topics(self, topics: dict[str, Uuid]) -> CoordinatorResult[None]:
-        """Topics have been deleted, given by name and id: their offsets go."""
-        return CoordinatorResult(self.offsets.delete_topics(topics), is_atomic=False)
+    def delete_topics(self, topic_ids: Container[Uuid], has_topic: Callable[[str], bool]) -> CoordinatorResult[None]:
+        """Topics have just been deleted: their offsets go."""
+        return CoordinatorResult(self.offsets.delete_topics(topic_ids, has_topic), is_atomic=False)
 
     def expire(self, now_ms: int) -> CoordinatorResult[None]:
         """Removes offsets that are too old, and empty groups that are left without any."""

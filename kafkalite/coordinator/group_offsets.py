@@ -7,6 +7,7 @@ reads does not age. Apache Kafka's OffsetMetadataManager.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from typing import Final, NamedTuple
 
 from kafkalite.coordinator.classic_group import ClassicGroup
@@ -290,17 +291,20 @@ class OffsetMetadataManager:
                     is_all_expired = False
         return records, is_all_expired and not has_open_transactions
 
-    def delete_topics(self, topics: dict[str, Uuid]) -> list[CoordinatorRecord]:
-        """Tombstones for the offsets of topics that have been deleted, by name and id."""
+    def delete_topics(self, topic_ids: Container[Uuid], has_topic: Callable[[str], bool]) -> list[CoordinatorRecord]:
+        """Tombstones for the offsets of topics that have just been deleted.
+
+        Offsets of older clients have no topic id: they go with the last topic of their name.
+        """
         gone: dict[Partition, None] = {}
         for group_id, of_group in self.offsets.items():
-            for name in topics.keys() & of_group.keys():
-                for index, offset in of_group[name].items():
-                    if not _differ(offset.topic_id, topics[name]):
+            for name, of_topic in of_group.items():
+                for index, offset in of_topic.items():
+                    if offset.topic_id in topic_ids or (offset.topic_id == Uuid.ZERO and not has_topic(name)):
                         gone[group_id, name, index] = None
         for of_producer in self.pending_transactional_offsets.values():
             for partition, offset in of_producer.items():
-                if partition[1] in topics and not _differ(offset.topic_id, topics[partition[1]]):
+                if offset.topic_id in topic_ids or (offset.topic_id == Uuid.ZERO and not has_topic(partition[1])):
                     gone[partition] = None
         return [_tombstone(*partition) for partition in gone]
 

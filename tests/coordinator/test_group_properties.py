@@ -90,6 +90,24 @@ class GroupStories(RuleBasedStateMachine):
         )
         self.simulation.append_error = None
 
+    @precondition(lambda self: "g" in self.simulation.shard.groups.groups)
+    @rule()
+    def all_sync(self) -> None:
+        """Members that can, sync, the leader last."""
+        group = self.simulation.group()
+        for member in sorted(group.members.values(), key=lambda member: member.member_id == group.leader_id):
+            assignments = {each: each.encode() for each in group.members}
+            self.ask(
+                self.simulation.sync(
+                    member.member_id,
+                    group.generation_id,
+                    assignments,
+                    instance_id=member.group_instance_id,
+                    protocol_type=None,
+                    protocol_name=None,
+                )
+            )
+
     @rule(choice=CHOICE)
     def heartbeat(self, choice: int) -> None:
         group = self.simulation.shard.groups.groups.get("g")

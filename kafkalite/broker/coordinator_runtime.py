@@ -1,0 +1,348 @@
+"""Joins coordinators, which are pure, with their topic's logs and with the loop.
+
+A coordinator has one shard for each partition of its topic. An operation on a shard gives a CoordinatorResult; here its
+records are appended as one batch, replayed, and the request is answered: at once, or through a future where the
+coordinator's answer is still to come. The shard's timers run by one call of the clock for each partition.
+Apache Kafka's CoordinatorRuntime, without its queues: on one loop an operation is over before the next begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from kafkalite.broker.clock import Clock, Timer
+from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult, Deferred
+from kafkalite.coordinator.coordinator_timers import NEVER, CoordinatorTimers
+from kafkalite.coordinator.string_hash import partition_for
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import TopicPartition
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from kafkalite.protocol.primitives import ProtocolError
+from kafkalite.records.compression import CompressionType
+from kafkalite.records.record import Record
+from kafkalite.records.record_batch import build_batch, decode_batch, iter_batches
+from kafkalite.storage.end_transaction_marker import read_end_transaction_marker
+from kafkalite.storage.log_manager import LogManager
+from kafkalite.storage.partition_log import PartitionLog
+from kafkalite.storage.producer_state import AppendOrigin
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+NO_PRODUCER_ID: Final = -1
+NO_PRODUCER_EPOCH: Final = -1
+MAX_REMEMBERED_KEYS: Final = 10_000
+RETRY_BACKOFF_MS: Final = 500
+"""When a timer's records could not be written, its shard is looked at again after this."""
+
+
+class CoordinatorShard(Protocol):
+    """The state machine of one partition."""
+
+    def decode(self, key: bytes, value: bytes | None) -> tuple[CoordinatorKey, CoordinatorValue | None] | None:
+        """A record's key and value; None for a type that is not known."""
+
+    def replay(
+        self, record_offset: int, producer_id: int, key: CoordinatorKey, value: CoordinatorValue | None, now_ms: int
+    ) -> None:
+        """Brings one record into the state."""
+
+    def replay_end_transaction_marker(self, producer_id: int, *, is_commit: bool) -> None:
+        """A transaction has ended in the partition."""
+
+    def on_loaded(self, now_ms: int) -> None:
+        """All records have been replayed."""
+
+    def on_unloaded(self) -> None:
+        """The partition is given up: whoever waits is to be answered."""
+
+
+S = TypeVar("S", bound=CoordinatorShard)
+
+
+class CoordinatorContext(Generic[S]):
+    """One partition of a coordinator: its shard, log and timers."""
+
+    __slots__ = ("_clock", "_compression", "_wakeup", "_wakeup_ms", "log", "shard", "timers")
+
+    def __init__(
+        self,
+        log: PartitionLog,
+        clock: Clock,
+        new_shard: Callable[[CoordinatorTimers], S],
+        compression: CompressionType,
+    ) -> None:
+        self.log = log
+        self.timers = CoordinatorTimers(clock.steady_ms)
+        self.shard = new_shard(self.timers)
+        self._clock = clock
+        self._compression = compression
+        self._wakeup: Timer | None = None
+        self._wakeup_ms = NEVER
+
+    # Operations
+
+    def run(
+        self,
+        result: CoordinatorResult[T],
+        producer_id: int = NO_PRODUCER_ID,
+        producer_epoch: int = NO_PRODUCER_EPOCH,
+    ) -> T | asyncio.Future[T]:
+        """Puts an operation's effects into force; its answer, or a future where the coordinator has yet to give one.
+
+        With a producer's id the records are part of its transaction. Raises KafkaError where they could not be written
+        and nobody has been told yet.
+        """
+        reply = result.reply
+        records = result.records
+        if records:
+            try:
+                self._append(records, result, producer_id, producer_epoch)
+            except KafkaError as error:
+                logger.warning("Writing to %s failed: %s", self.log.topic_partition, error)
+                if result.on_appended is not None:
+                    result.on_appended(error)
+                self.arm()
+                if isinstance(reply, Deferred) and reply.is_done:
+                    return reply.value
+                raise
+        if result.on_appended is not None:
+            result.on_appended(None)
+        if self.timers.next_deadline_ms < self._wakeup_ms:
+            self.arm()
+        if isinstance(reply, Deferred):
+            return reply.value if reply.is_done else _future_of(reply)
+        return reply  # type: ignore[return-value]
+
+    def _append(
+        self,
+        records: Sequence[CoordinatorRecord],
+        result: CoordinatorResult[Any],
+        producer_id: int,
+        producer_epoch: int,
+    ) -> None:
+        now_ms = self._clock.now_ms()
+        limit = self.log.config.max_message_bytes
+        first = 0
+        while first < len(records):
+            encoded: list[Record] = []
+            size = 0
+            for record in records[first:]:
+                key, value = record.to_bytes()
+                size += len(key) + len(value or b"") + 32
+                if encoded and not result.is_atomic and size > limit // 2:
+                    break
+                encoded.append(Record(len(encoded), now_ms, key, value))
+            batch = build_batch(
+                encoded,
+                compression=self._compression,
+                producer_id=producer_id,
+                producer_epoch=producer_epoch,
+                is_transactional=producer_id != NO_PRODUCER_ID,
+            )
+            if len(batch) > limit:
+                raise KafkaError(
+                    ErrorCode.MESSAGE_TOO_LARGE,
+                    f"Message batch size is {len(batch)} bytes in append to partition {self.log.topic_partition} "
+                    f"which exceeds the maximum configured size of {limit}.",
+                )
+            offset = self.log.append(batch, now_ms=now_ms, origin=AppendOrigin.COORDINATOR).first_offset
+            if result.is_replayed:
+                replay = self.shard.replay
+                for record in records[first : first + len(encoded)]:
+                    replay(offset, producer_id, record.key, record.value, now_ms)
+                    offset += 1
+            first += len(encoded)
+
+    # Timers
+
+    def arm(self) -> None:
+        """Makes sure that the loop comes by when the earliest timer is due."""
+        next_ms = self.timers.next_deadline_ms
+        if next_ms >= self._wakeup_ms:
+            return
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+        self._wakeup_ms = next_ms
+        self._wakeup = self._clock.call_later(max(0, next_ms - self._clock.steady_ms()), self._wake)
+
+    def _wake(self) -> None:
+        self._wakeup = None
+        self._wakeup_ms = NEVER
+        for operation in self.timers.pop_due():
+            try:
+                self.run(operation(self._clock.now_ms()))
+            except KafkaError:
+                self._retry(operation)
+            except Exception:
+                logger.exception("A timer of %s failed", self.log.topic_partition)
+        self.arm()
+
+    def _retry(self, operation: Callable[[int], CoordinatorResult[None]]) -> None:
+        self.timers.schedule(("retry", object()), RETRY_BACKOFF_MS, operation)
+
+    # Loading
+
+    def load(self, buffer_size: int) -> None:
+        """Replays the partition's log."""
+        began_ms = self._clock.steady_ms()
+        offset = self.log.log_start_offset
+        count = 0
+        while offset < self.log.log_end_offset:
+            data = self.log.read(offset, buffer_size).records.read()
+            next_offset = offset
+            for position, header in iter_batches(data):
+                next_offset = header.next_offset
+                if header.is_control:
+                    marker = read_end_transaction_marker(data, position, header)
+                    if marker is not None:
+                        self.shard.replay_end_transaction_marker(header.producer_id, is_commit=marker.is_commit)
+                    continue
+                for record in decode_batch(data, position, header):
+                    if record.offset >= offset:
+                        self._load_record(record, header.producer_id)
+                        count += 1
+            if next_offset == offset:
+                break
+            offset = next_offset
+        self.shard.on_loaded(self._clock.now_ms())
+        self.arm()
+        if count:
+            took_ms = self._clock.steady_ms() - began_ms
+            logger.info("Loaded %d records of %s in %d ms", count, self.log.topic_partition, took_ms)
+
+    def _load_record(self, record: Record, producer_id: int) -> None:
+        if record.key is None:
+            logger.error("Record %d of %s has no key: ignored", record.offset, self.log.topic_partition)
+            return
+        try:
+            decoded = self.shard.decode(record.key, record.value)
+        except ProtocolError as error:
+            logger.error("Record %d of %s cannot be read: %s", record.offset, self.log.topic_partition, error)
+            return
+        if decoded is None:
+            logger.warning("Record %d of %s is of an unknown type: ignored", record.offset, self.log.topic_partition)
+            return
+        self.shard.replay(record.offset, producer_id, *decoded, self._clock.now_ms())
+
+    def unload(self) -> None:
+        """Gives the partition up."""
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+            self._wakeup = None
+        self._wakeup_ms = NEVER
+        self.timers.clear()
+        self.shard.on_unloaded()
+        self.timers.clear()
+
+
+class CoordinatorRuntime(Generic[S]):
+    """All partitions of a coordinator, loaded when the broker starts or when they are first asked for."""
+
+    def __init__(
+        self,
+        topic: str,
+        *,
+        clock: Clock,
+        logs: Callable[[], LogManager],
+        ensure_topic: Callable[[], int],
+        new_shard: Callable[[CoordinatorTimers], S],
+        load_buffer_size: int,
+        compression: CompressionType = CompressionType.NONE,
+    ) -> None:
+        self._topic = topic
+        self._clock = clock
+        self._logs = logs
+        self._ensure_topic = ensure_topic
+        self._new_shard = new_shard
+        self._load_buffer_size = load_buffer_size
+        self._compression = compression
+        self._partition_count = 0
+        self._contexts: dict[int, CoordinatorContext[S]] = {}
+        self._contexts_by_key: dict[str, CoordinatorContext[S]] = {}
+        self._is_closed = False
+
+    def partition_for(self, key: str) -> int:
+        """The partition that is responsible for a key; makes the topic if it is not there."""
+        if not self._partition_count:
+            self._partition_count = self._ensure_topic()
+        return partition_for(key, self._partition_count)
+
+    def context_for(self, key: str) -> CoordinatorContext[S]:
+        """The partition that is responsible for a key, loaded.
+
+        Raises COORDINATOR_NOT_AVAILABLE where its topic cannot be made, NOT_COORDINATOR where its log is offline.
+        """
+        context = self._contexts_by_key.get(key)
+        if context is None:
+            if self._is_closed:
+                raise KafkaError(ErrorCode.NOT_COORDINATOR)
+            context = self.context(self.partition_for(key))
+            if len(self._contexts_by_key) >= MAX_REMEMBERED_KEYS:
+                self._contexts_by_key.clear()
+            self._contexts_by_key[key] = context
+        return context
+
+    def context(self, partition: int) -> CoordinatorContext[S]:
+        """A partition by its number, loaded."""
+        context = self._contexts.get(partition)
+        if context is None:
+            log = self._logs().get(TopicPartition(self._topic, partition))
+            if log is None or self._is_closed:
+                raise KafkaError(ErrorCode.NOT_COORDINATOR)
+            context = CoordinatorContext(log, self._clock, self._new_shard, self._compression)
+            context.load(self._load_buffer_size)
+            self._contexts[partition] = context
+        return context
+
+    def start(self, partition_count: int) -> None:
+        """The topic exists, with so many partitions: what is in them is loaded, one partition a round of the loop."""
+        self._partition_count = partition_count
+        self._load_next(0)
+
+    def _load_next(self, partition: int) -> None:
+        for index in range(partition, self._partition_count):
+            log = self._logs().get(TopicPartition(self._topic, index))
+            if not self._is_closed and log is not None and log.log_end_offset > log.log_start_offset:
+                try:
+                    self.context(index)
+                except Exception:
+                    logger.exception("%s-%d cannot be loaded", self._topic, index)
+                self._clock.call_later(0, self._load_next, index + 1)
+                return
+
+    def contexts(self) -> list[CoordinatorContext[S]]:
+        """All partitions that have ever been written to; none while there is no topic."""
+        for index in range(self._partition_count):
+            log = self._logs().get(TopicPartition(self._topic, index))
+            if log is not None and log.log_end_offset > log.log_start_offset:
+                self.context(index)
+        return list(self._contexts.values())
+
+    def unload(self) -> None:
+        """Gives all partitions up: the topic has been deleted."""
+        contexts, self._contexts = self._contexts, {}
+        self._contexts_by_key.clear()
+        self._partition_count = 0
+        for context in contexts.values():
+            context.unload()
+
+    def close(self) -> None:
+        """The broker stops: whoever waits is answered, and nothing is loaded any more."""
+        self._is_closed = True
+        self.unload()
+
+
+def _future_of(reply: Deferred[T]) -> asyncio.Future[T]:
+    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    def answer(value: T) -> None:
+        # The client may have gone meanwhile, and the future with it.
+        if not future.done():
+            future.set_result(value)
+
+    reply.on_done(answer)
+    return future

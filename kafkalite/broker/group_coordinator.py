@@ -1,0 +1,226 @@
+"""The group coordinator as handlers call it: checks a request, finds the group's shard, and answers errors.
+
+What it is asked for is known to exist and to be allowed: topics are looked up by the handlers. Apache Kafka's
+GroupCoordinatorService.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
+from kafkalite.broker.internal_topics import ensure_internal_topic
+from kafkalite.broker.random_uuid import random_uuid
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.config.units import MINUTE_MS
+from kafkalite.coordinator.classic_group_requests import join_error
+from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
+from kafkalite.coordinator.group_coordinator_shard import GroupCoordinatorShard
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import GROUP_METADATA_TOPIC, Uuid
+from kafkalite.protocol.messages.delete_groups import DeletableGroupResult
+from kafkalite.protocol.messages.describe_groups import DescribedGroup
+from kafkalite.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from kafkalite.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
+from kafkalite.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberResponse
+from kafkalite.protocol.messages.list_groups import ListedGroup
+from kafkalite.protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
+from kafkalite.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+from kafkalite.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
+from kafkalite.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord
+from kafkalite.records.compression import CompressionType
+
+if TYPE_CHECKING:
+    from kafkalite.broker.broker import Broker
+
+
+class GroupCoordinator:
+    """All groups, each in its shard. Everything happens on the event loop's thread."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        config = broker.config
+        self.config = group_coordinator_config(config)
+        self.runtime: CoordinatorRuntime[GroupCoordinatorShard] = CoordinatorRuntime(
+            GROUP_METADATA_TOPIC,
+            clock=broker.clock,
+            logs=lambda: broker.logs,
+            ensure_topic=lambda: ensure_internal_topic(broker, GROUP_METADATA_TOPIC),
+            new_shard=self._new_shard,
+            load_buffer_size=config.offsets_load_buffer_size,
+            compression=CompressionType(config.offsets_topic_compression_codec),
+        )
+
+    def _new_shard(self, timers: CoordinatorTimers) -> GroupCoordinatorShard:
+        return GroupCoordinatorShard(timers, self.config, _random_member_uuid)
+
+    def start(self) -> None:
+        """The metadata is known: groups are loaded, and follow the deletion of topics."""
+        topic = self._broker.metadata.image.topics.topic(GROUP_METADATA_TOPIC)
+        if topic is not None:
+            self.runtime.start(len(topic.partitions))
+        self._broker.metadata.add_listener(self._on_metadata_change)
+
+    def close(self) -> None:
+        """Members that wait are answered, so that their connections can end."""
+        self.runtime.close()
+
+    def _on_metadata_change(self, records: Sequence[MetadataRecord]) -> None:
+        topic_ids: set[Uuid] = {record.topic_id for record in records if isinstance(record, RemoveTopicRecord)}
+        if not topic_ids:
+            return
+        topics = self._broker.metadata.image.topics
+        if topics.topic(GROUP_METADATA_TOPIC) is None:
+            self.runtime.unload()
+            return
+        for context in self.runtime.contexts():
+            context.run(context.shard.delete_topics(topic_ids, topics.by_name.__contains__))
+
+    def _context(self, group_id: str) -> CoordinatorContext[GroupCoordinatorShard]:
+        if not group_id:
+            raise KafkaError(ErrorCode.INVALID_GROUP_ID)
+        return self.runtime.context_for(group_id)
+
+    # Members
+
+    def join_group(
+        self, context: RequestContext, request: JoinGroupRequest
+    ) -> JoinGroupResponse | Future[JoinGroupResponse]:
+        """JoinGroup; a future where others have to join first."""
+        if not request.group_id:
+            return join_error(ErrorCode.INVALID_GROUP_ID, request.member_id)
+        config = self.config
+        if not config.min_session_timeout_ms <= request.session_timeout_ms <= config.max_session_timeout_ms:
+            return join_error(ErrorCode.INVALID_SESSION_TIMEOUT, request.member_id)
+        try:
+            partition = self._context(request.group_id)
+            return partition.run(partition.shard.groups.join_classic_group(context, request))
+        except KafkaError as error:
+            return join_error(operation_error(error))
+
+    def sync_group(
+        self, context: RequestContext, request: SyncGroupRequest
+    ) -> SyncGroupResponse | Future[SyncGroupResponse]:
+        """SyncGroup; a future where the leader's assignment is awaited."""
+        try:
+            partition = self._context(request.group_id)
+            return partition.run(partition.shard.groups.sync_classic_group(context, request))
+        except KafkaError as error:
+            return SyncGroupResponse(error_code=operation_error(error))
+
+    def heartbeat(self, request: HeartbeatRequest) -> HeartbeatResponse:
+        """Heartbeat."""
+        try:
+            partition = self._context(request.group_id)
+            error_code = partition.shard.groups.heartbeat_classic_group(request)
+        except KafkaError as error:
+            return HeartbeatResponse(error_code=operation_error(error))
+        partition.arm()
+        return HeartbeatResponse(error_code=error_code)
+
+    def leave_group(
+        self, context: RequestContext, request: LeaveGroupRequest
+    ) -> LeaveGroupResponse | Future[LeaveGroupResponse]:
+        """LeaveGroup, with the members in `request.members` whatever its version."""
+        try:
+            partition = self._context(request.group_id)
+            return partition.run(partition.shard.groups.leave_classic_group(context, request))
+        except KafkaError as error:
+            error_code = operation_error(error)
+            if error_code is not ErrorCode.UNKNOWN_MEMBER_ID:
+                return LeaveGroupResponse(error_code=error_code)
+            return LeaveGroupResponse(
+                members=[
+                    MemberResponse(
+                        member_id=member.member_id,
+                        group_instance_id=member.group_instance_id,
+                        error_code=error_code,
+                    )
+                    for member in request.members
+                ]
+            )
+
+    # Offsets
+
+    def commit_offsets(
+        self, context: RequestContext, request: OffsetCommitRequest
+    ) -> OffsetCommitResponse | Future[OffsetCommitResponse]:
+        """OffsetCommit of partitions that exist; raises KafkaError. An empty group id is a group's as any other."""
+        partition = self.runtime.context_for(request.group_id)
+        return partition.run(partition.shard.offsets.commit(context, request))
+
+    def fetch_offsets(self, request: OffsetFetchRequestGroup, *, require_stable: bool) -> OffsetFetchResponseGroup:
+        """OffsetFetch of one group; raises KafkaError."""
+        return self.runtime.context_for(request.group_id).shard.offsets.fetch(request, require_stable=require_stable)
+
+    def delete_offsets(self, request: OffsetDeleteRequest) -> OffsetDeleteResponse | Future[OffsetDeleteResponse]:
+        """OffsetDelete of partitions that exist; raises KafkaError."""
+        partition = self._context(request.group_id)
+        return partition.run(partition.shard.offsets.delete(request))
+
+    # Administration
+
+    def describe_group(self, group_id: str, api_version: int) -> DescribedGroup:
+        """One group of DescribeGroups."""
+        try:
+            return self.runtime.context_for(group_id).shard.groups.describe_classic_group(group_id, api_version)
+        except KafkaError as error:
+            return DescribedGroup(group_id=group_id, error_code=operation_error(error))
+
+    def list_groups(self, states_filter: Iterable[str], types_filter: Iterable[str]) -> list[ListedGroup]:
+        """ListGroups."""
+        states, types = list(states_filter), list(types_filter)
+        return [
+            group for context in self.runtime.contexts() for group in context.shard.groups.list_groups(states, types)
+        ]
+
+    def delete_group(self, group_id: str) -> DeletableGroupResult | Future[DeletableGroupResult]:
+        """One group of DeleteGroups."""
+        try:
+            partition = self.runtime.context_for(group_id)
+            return partition.run(partition.shard.delete_group(group_id))
+        except KafkaError as error:
+            return DeletableGroupResult(group_id=group_id, error_code=operation_error(error))
+
+
+def _random_member_uuid() -> str:
+    """A random id as Java writes UUIDs; member ids end with one."""
+    digits = random_uuid().hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def operation_error(error: KafkaError) -> ErrorCode:
+    """What clients of a coordinator are told: errors of its log turn into those that they know how to go on from."""
+    return _OPERATION_ERRORS.get(error.error, error.error)
+
+
+_OPERATION_ERRORS = {
+    ErrorCode.NETWORK_EXCEPTION: ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.NOT_ENOUGH_REPLICAS: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.REQUEST_TIMED_OUT: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.NOT_LEADER_OR_FOLLOWER: ErrorCode.NOT_COORDINATOR,
+    ErrorCode.KAFKA_STORAGE_ERROR: ErrorCode.NOT_COORDINATOR,
+    ErrorCode.MESSAGE_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
+    ErrorCode.RECORD_LIST_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
+    ErrorCode.INVALID_FETCH_SIZE: ErrorCode.UNKNOWN_SERVER_ERROR,
+}
+
+
+def group_coordinator_config(config: BrokerConfig) -> GroupCoordinatorConfig:
+    """The coordinator's settings out of the broker's."""
+    return GroupCoordinatorConfig(
+        initial_rebalance_delay_ms=config.group_initial_rebalance_delay_ms,
+        max_size=config.group_max_size,
+        min_session_timeout_ms=config.group_min_session_timeout_ms,
+        max_session_timeout_ms=config.group_max_session_timeout_ms,
+        offset_metadata_max_size=config.offset_metadata_max_bytes,
+        offsets_retention_ms=config.offsets_retention_minutes * MINUTE_MS,
+        offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
+    )
