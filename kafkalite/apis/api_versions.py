@@ -2,7 +2,8 @@
 
 Version 3 brought the client's software name and version, and features; before version 4 a feature whose lowest
 supported level is 0 is left out (KAFKA-17011). Version 5 lets a client say which cluster and node it means (KIP-1242):
-both or neither. A request in an unknown version is answered by the dispatcher.
+both or neither. A request in an unknown version is answered by the dispatcher. Produce is announced from version 0 on,
+though served from 3: from that librdkafka concludes what compression it may use (KAFKA-18659).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from kafkalite.protocol.messages.api_versions import (
     FinalizedFeatureKey,
     SupportedFeatureKey,
 )
+from kafkalite.protocol.messages.produce import ProduceRequest
 
+_LOWEST_ANNOUNCED: Final = {ProduceRequest.api_key: 0}
 _SOFTWARE_NAME: Final = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
@@ -41,7 +44,11 @@ def api_versions(context: RequestContext, request: ApiVersionsRequest) -> ApiVer
             return ApiVersionsResponse(error_code=ErrorCode.REBOOTSTRAP_REQUIRED)
     response = ApiVersionsResponse(
         api_keys=[
-            ApiVersion(api_key=api.api_key, min_version=api.versions.lowest, max_version=api.versions.highest)
+            ApiVersion(
+                api_key=api.api_key,
+                min_version=_LOWEST_ANNOUNCED.get(api.api_key, api.versions.lowest),
+                max_version=api.versions.highest,
+            )
             for api in served_apis().values()
         ]
     )
