@@ -27,8 +27,8 @@ class File(Protocol):
     path: str
     size: int
 
-    def append(self, *buffers: Buffer) -> None:
-        """Writes the buffers one after the other at the end: all of them, or none (then `size` stays as it was)."""
+    def append(self, data: Buffer, rest: Buffer = b"") -> None:
+        """Writes `data` and `rest` at the end: all of it, or none (then `size` stays as it was)."""
 
     def pread(self, size: int, position: int) -> bytes:
         """Up to `size` bytes from `position`; fewer only at the end of the file."""
@@ -105,6 +105,9 @@ class FileSystem(Protocol):
 
     def sync_directory(self, path: str) -> None: ...
 
+    def sync_volume(self, path: str) -> None:
+        """Syncs everything on the volume of a directory: for many files at once, where one by one would take long."""
+
     def lock(self, path: str) -> DirectoryLock | None:
         """Takes the lock file at `path`; None when another process (or this one) holds it."""
 
@@ -142,6 +145,9 @@ def remove_if_exists(filesystem: FileSystem, path: str) -> bool:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+_pwritev = os.pwritev
+
+
 class LocalFile:
     """A file of the operating system."""
 
@@ -152,15 +158,13 @@ class LocalFile:
         self.path = path
         self.size = size
 
-    def append(self, *buffers: Buffer) -> None:
+    def append(self, data: Buffer, rest: Buffer = b"") -> None:
         size = self.size
-        total = 0
-        for buffer in buffers:
-            total += len(buffer)
+        total = len(data) + len(rest)
         try:
-            written = os.pwritev(self._fd, buffers, size)
+            written = _pwritev(self._fd, (data, rest), size)
             if written != total:
-                self._write_rest(b"".join(buffers), written)
+                self._write_rest(b"".join((data, rest)), written)
         except OSError:
             self._cut_back(size)
             raise
@@ -352,6 +356,21 @@ class LocalFileSystem:
         finally:
             os.close(fd)
 
+    def sync_volume(self, path: str) -> None:
+        import ctypes
+
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None:
+            os.sync()
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if syncfs(fd):
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), path)
+        finally:
+            os.close(fd)
+
     def lock(self, path: str) -> DirectoryLock | None:
         return LocalDirectoryLock.take(path)
 
@@ -392,14 +411,14 @@ class MemoryFile:
         self.path = path
         self.size = len(content.data)
 
-    def append(self, *buffers: Buffer) -> None:
+    def append(self, data: Buffer, rest: Buffer = b"") -> None:
         self._begin_write()
-        data = self._content.data
-        if len(data) != self.size:
-            del data[self.size :]
-        for buffer in buffers:
-            data += buffer
-        self.size = len(data)
+        content = self._content.data
+        if len(content) != self.size:
+            del content[self.size :]
+        content += data
+        content += rest
+        self.size = len(content)
 
     def _begin_write(self) -> None:
         if self._is_read_only:
@@ -576,6 +595,9 @@ class MemoryFileSystem:
         del children[name]
 
     def sync_directory(self, path: str) -> None:
+        self._children(path)
+
+    def sync_volume(self, path: str) -> None:
         self._children(path)
 
     def lock(self, path: str) -> DirectoryLock | None:

@@ -23,13 +23,15 @@ _logger = logging.getLogger(__name__)
 class LeaderEpochFileCache:
     """Which epoch an offset belongs to, and where an epoch ends."""
 
-    __slots__ = ("_entries", "_filesystem", "is_dirty", "latest_epoch", "path")
+    __slots__ = ("_entries", "_filesystem", "is_dirty", "latest_epoch", "path", "written_epoch")
 
     def __init__(self, filesystem: FileSystem, path: str) -> None:
         self._filesystem = filesystem
         self.path = path
         self._entries: list[EpochEntry] = []
         self.latest_epoch = -1
+        self.written_epoch = -1
+        """The latest epoch that stands in the file: one without records need not."""
         self.is_dirty = False
         """Whether the file has changed since it was last synced."""
 
@@ -44,6 +46,7 @@ class LeaderEpochFileCache:
             _logger.warning("Leader epochs are taken from the log: %s", error)
             cache._entries.clear()
         cache._update_latest()
+        cache.written_epoch = cache.latest_epoch
         return cache
 
     def entries(self) -> list[EpochEntry]:
@@ -53,9 +56,14 @@ class LeaderEpochFileCache:
         """Notes that `epoch` begins at `start_offset`, unless it has begun already. Entries that contradict go."""
         if epoch < 0 or start_offset < 0:
             raise ValueError(f"invalid leader epoch entry: epoch {epoch}, start offset {start_offset}")
-        if self._assign(EpochEntry(epoch, start_offset)):
+        if self._assign(EpochEntry(epoch, start_offset)) or self.written_epoch < epoch:
             self._update_latest()
             self.write()
+
+    def begin(self, epoch: int, start_offset: int) -> None:
+        """As `assign`, but the file waits for the epoch's first record: thousands of logs begin one at a start."""
+        if self._assign(EpochEntry(epoch, start_offset)):
+            self._update_latest()
 
     def _assign(self, new: EpochEntry) -> bool:
         entries = self._entries
@@ -71,6 +79,7 @@ class LeaderEpochFileCache:
 
     def write(self) -> None:
         write_epoch_checkpoint(self._filesystem, self.path, self._entries, sync=False)
+        self.written_epoch = self.latest_epoch
         self.is_dirty = True
 
     def earliest_entry(self) -> EpochEntry | None:

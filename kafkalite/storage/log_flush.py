@@ -11,10 +11,15 @@ of new files. The active segment's indexes are a help only: recovery goes on fro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from kafkalite.errors import KafkaError
 from kafkalite.storage.file_names import PARTITION_METADATA_FILE
 from kafkalite.storage.filesystem import File, FileSystem
 from kafkalite.storage.partition_log import PartitionLog
+
+_MANY_FILES: Final = 64
 
 
 class LogFlush:
@@ -38,6 +43,16 @@ class LogFlush:
         self._directories = directories
         self._snapshot_offset = snapshot_offset
 
+    def size(self) -> int:
+        """How many files and directories there are to sync."""
+        return len(self._files) + len(self._directories)
+
+    def close(self) -> None:
+        """Lets go of the files, synced or not."""
+        for file in self._files:
+            file.close()
+        self._files = []
+
     def sync(self) -> None:
         """Syncs and closes the handles. Raises OSError: nothing can be said of the files then."""
         try:
@@ -46,9 +61,7 @@ class LogFlush:
             for directory in self._directories:
                 self._filesystem.sync_directory(directory)
         finally:
-            for file in self._files:
-                file.close()
-            self._files = []
+            self.close()
 
     def run(self, now_ms: int) -> None:
         """All that follows the preparation, in one go. Raises KafkaError."""
@@ -73,6 +86,19 @@ class LogFlush:
             base_offsets = {segment.base_offset for segment in log.segments}
             latest = self._snapshot_offset
             log.snapshots.remove_where(lambda offset: offset < latest and offset not in base_offsets)
+
+
+def sync_flushes(filesystem: FileSystem, directory: str, flushes: Sequence[LogFlush]) -> None:
+    """Syncs many flushes of logs in one log directory, all at once where there are many files. Raises OSError."""
+    if sum(flush.size() for flush in flushes) <= _MANY_FILES:
+        for flush in flushes:
+            flush.sync()
+        return
+    try:
+        filesystem.sync_volume(directory)
+    finally:
+        for flush in flushes:
+            flush.close()
 
 
 def prepare_flush(log: PartitionLog, *, with_checkpoint: bool = False) -> LogFlush | None:

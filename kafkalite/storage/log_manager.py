@@ -37,7 +37,7 @@ from kafkalite.storage.file_names import (
 )
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
 from kafkalite.storage.log_context import DEFAULT_MAX_OPEN_FILES, DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
-from kafkalite.storage.log_flush import LogFlush, prepare_flush
+from kafkalite.storage.log_flush import LogFlush, prepare_flush, sync_flushes
 from kafkalite.storage.log_recovery import load_log
 from kafkalite.storage.log_retention import delete_old_segments
 from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties
@@ -45,6 +45,8 @@ from kafkalite.storage.partition_log import PartitionLog
 
 _logger = logging.getLogger(__name__)
 
+_LOGS_CLOSED_AT_ONCE = 200
+"""Their files are open together while they are synced."""
 _REMOTE_INDEX_CACHE_DIRECTORY = "remote-log-index-cache"
 
 
@@ -437,12 +439,17 @@ class LogManager:
         self.release_locks()
 
     def _close_logs(self, directory: LogDirectory, now_ms: int) -> bool:
-        for log in self.logs_in(directory):
-            log.close()
-            flush = prepare_flush(log, with_checkpoint=True)
-            if flush is not None:
-                flush.run(now_ms)
-            log.release_files(with_active=True)
+        logs = self.logs_in(directory)
+        for start in range(0, len(logs), _LOGS_CLOSED_AT_ONCE):
+            closing = logs[start : start + _LOGS_CLOSED_AT_ONCE]
+            for log in closing:
+                log.close()
+            flushes = [flush for log in closing if (flush := prepare_flush(log, with_checkpoint=True)) is not None]
+            for log in closing:
+                log.release_files(with_active=True)
+            sync_flushes(self._filesystem, directory.path, flushes)
+            for flush in flushes:
+                flush.finish(now_ms)
         self.checkpoint_recovery_points()
         self.checkpoint_log_start_offsets()
         return directory.is_online and (directory.had_clean_shutdown or not directory.has_unread_logs)

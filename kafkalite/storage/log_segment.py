@@ -49,6 +49,7 @@ class LogSegment:
         "_context",
         "_file",
         "_first_batch_timestamp",
+        "_has_full_index",
         "_has_transaction_index_file",
         "_is_preallocated",
         "_max_timestamp",
@@ -97,6 +98,7 @@ class LogSegment:
         self._time_index: TimeIndex | None = None
         self._transaction_index: TransactionIndex | None = None
         self._has_transaction_index_file = has_transaction_index_file
+        self._has_full_index: bool | None = None  # None: not known since the last entry
         self._is_preallocated = False
         self._max_timestamp: int | None = None  # None: not read yet
         self._offset_of_max_timestamp = base_offset
@@ -263,6 +265,7 @@ class LogSegment:
             self.offset_index.append(last_offset, position)
             self.time_index.maybe_append(self._max_timestamp, self._offset_of_max_timestamp)  # type: ignore[arg-type]
             self.bytes_since_last_index_entry = 0
+            self._has_full_index = None
         self.bytes_since_last_index_entry += size
 
     def complete_time_index(self) -> None:
@@ -356,7 +359,10 @@ class LogSegment:
         waited_ms = max_timestamp - first if first >= 0 else now_ms - self.created_ms
         if waited_ms > config.max_segment_ms - self.roll_jitter_ms:
             return True
-        return self.offset_index.is_full() or self.time_index.is_full()
+        is_full = self._has_full_index
+        if is_full is None:
+            is_full = self._has_full_index = self.offset_index.is_full() or self.time_index.is_full()
+        return is_full
 
     def append(self, prefix: bytes, rest: memoryview, last_offset: int, max_timestamp: int) -> None:
         """Writes one batch, given in two pieces, and takes it into the indexes.
@@ -371,8 +377,17 @@ class LogSegment:
         self.size = position + size
         if not position:
             self._first_batch_timestamp = max_timestamp
-        self._note_batch(position, size, last_offset, max_timestamp)
-        self._note_tail(position, last_offset)
+        # What _note_batch and _note_tail do, without the calls.
+        largest = self._max_timestamp
+        if largest is None or max_timestamp > largest or self.bytes_since_last_index_entry > self.index_interval_bytes:
+            self._note_batch(position, size, last_offset, max_timestamp)
+        else:
+            self.bytes_since_last_index_entry += size
+        offsets = self._tail_offsets
+        offsets.append(last_offset)
+        self._tail_positions.append(position)
+        if len(offsets) > _TAIL_BATCHES:
+            self._shorten_tail()
 
     def append_batches(self, data: bytearray, batches: list[tuple[int, BatchHeader]]) -> None:
         """Writes whole batches that carry their offsets already, each given by its position in `data`."""
@@ -390,7 +405,10 @@ class LogSegment:
         offsets.append(last_offset)
         self._tail_positions.append(position)
         if len(offsets) > _TAIL_BATCHES:
-            del offsets[: _TAIL_BATCHES // 2], self._tail_positions[: _TAIL_BATCHES // 2]
+            self._shorten_tail()
+
+    def _shorten_tail(self) -> None:
+        del self._tail_offsets[: _TAIL_BATCHES // 2], self._tail_positions[: _TAIL_BATCHES // 2]
 
     # --- reading ---
 

@@ -246,6 +246,12 @@ class PartitionLog:
         write_partition_metadata(self._context.filesystem, path, topic_id, sync=False)
         self.is_metadata_unsynced = True
 
+    def begin_leader_epoch(self, epoch: int) -> None:
+        """From here on appends carry this epoch; it is known to begin at the log's end before it has records."""
+        self.leader_epoch = epoch
+        if epoch > self.leader_epoch_cache.latest_epoch:
+            self.leader_epoch_cache.begin(epoch, self.log_end_offset)
+
     def update_config(self, config: TopicConfig) -> None:
         """Takes on another configuration; it holds from the next append, read or step on."""
         self.config = config
@@ -343,7 +349,7 @@ class PartitionLog:
             raise self._batch_larger_than_segment(size)
         if leader_epoch is None:
             leader_epoch = self.leader_epoch
-        if leader_epoch > self.leader_epoch_cache.latest_epoch:
+        if leader_epoch > self.leader_epoch_cache.written_epoch:
             self._assign_epoch(leader_epoch, offset)
         next_offset = offset + header[6] + 1
         segment = self.segments[-1]
@@ -455,7 +461,7 @@ class PartitionLog:
             raise self._batch_larger_than_segment(len(buffer))
         max_timestamp = max(header.max_timestamp for _, header, _ in placed)
         for _, header, _ in placed:
-            if header.partition_leader_epoch > self.leader_epoch_cache.latest_epoch:
+            if header.partition_leader_epoch > self.leader_epoch_cache.written_epoch:
                 self._assign_epoch(header.partition_leader_epoch, header.base_offset)
         segment = self.segments[-1]
         if segment.should_roll(self.config, len(buffer), max_timestamp, offset - 1, now_ms):

@@ -16,8 +16,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from crc32c import crc32c
-
+from kafkalite.records.crc32c import crc32c
 from kafkalite.storage.file_names import DELETED_SUFFIX, PRODUCER_SNAPSHOT_SUFFIX, offset_file_name
 from kafkalite.storage.filesystem import FileSystem, remove_if_exists, write_file_atomically
 from kafkalite.storage.producer_state_entry import BatchMetadata, ProducerStateEntry
