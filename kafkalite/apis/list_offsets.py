@@ -34,6 +34,7 @@ _FIRST_VERSION: Final = {
     LATEST_TIERED_TIMESTAMP: 9,
     EARLIEST_PENDING_UPLOAD_TIMESTAMP: 11,
 }
+FIRST_LEADER_EPOCH_VERSION: Final = 4
 CONSUMER_REPLICA_ID: Final = -1
 DEBUGGING_REPLICA_ID: Final = -2
 
@@ -53,6 +54,8 @@ def list_offsets(context: RequestContext, request: ListOffsetsRequest) -> ListOf
                 answer = _find(context, request, topic.name, partition)
             except KafkaError as error:
                 answer = ListOffsetsPartitionResponse(error_code=error.error)
+            if context.api_version < FIRST_LEADER_EPOCH_VERSION:
+                answer.leader_epoch = -1
             answer.partition_index = partition.partition_index
             answers[partition.partition_index] = answer
     return ListOffsetsResponse(
@@ -76,11 +79,10 @@ def _find(
     fetchable_end = log.last_stable_offset if is_committed_only else log.high_watermark
     if timestamp == LATEST_TIMESTAMP:
         return ListOffsetsPartitionResponse(offset=fetchable_end, leader_epoch=log.leader_epoch_cache.latest_epoch)
-    if timestamp in (EARLIEST_TIMESTAMP, EARLIEST_LOCAL_TIMESTAMP, EARLIEST_PENDING_UPLOAD_TIMESTAMP):
-        return ListOffsetsPartitionResponse(
-            offset=log.log_start_offset, leader_epoch=log.leader_epoch_cache.epoch_for_offset(log.log_start_offset)
-        )
-    if timestamp == LATEST_TIERED_TIMESTAMP:
+    if timestamp in (EARLIEST_TIMESTAMP, EARLIEST_LOCAL_TIMESTAMP):
+        epoch = log.leader_epoch_cache.epoch_for_offset(log.log_start_offset)
+        return ListOffsetsPartitionResponse(offset=log.log_start_offset, leader_epoch=-1 if epoch is None else epoch)
+    if timestamp in (LATEST_TIERED_TIMESTAMP, EARLIEST_PENDING_UPLOAD_TIMESTAMP):
         return ListOffsetsPartitionResponse()
     found = log.offset_for_max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp)
     if found is None or found.offset >= fetchable_end:

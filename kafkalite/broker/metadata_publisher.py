@@ -85,7 +85,7 @@ class MetadataPublisher:
                 return
         if log.on_append is None:
             log.on_append = self._on_append
-        log.leader_epoch = topic.partitions[index].leader_epoch
+        log.begin_leader_epoch(topic.partitions[index].leader_epoch)
 
     def _remove(self, topic_id: Uuid) -> None:
         for log in [log for log in self._logs.logs() if log.topic_id == topic_id]:

@@ -96,7 +96,11 @@ class RequestDispatcher:
         out += _RESPONSE_HEADER.pack(0, correlation_id)
         if is_flexible and api.api_key != ApiKey.API_VERSIONS:
             out.append(0)
-        encode(response, out)
+        try:
+            encode(response, out)
+        except BaseException:
+            out.cut(start)  # no half of a response goes out
+            raise
         _SIZE.pack_into(out, start, len(out) - start - 4 + out.slices_size - slices_before)
 
     def _refuse_version(self, api: Api, version: int, correlation_id: int, out: ResponseBuffer) -> None:

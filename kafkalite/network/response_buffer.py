@@ -21,6 +21,13 @@ class ResponseBuffer(bytearray):
         self.slices: list[tuple[int, LogSlice]] | None = None
         self.slices_size = 0
 
+    def cut(self, size: int) -> None:
+        """Takes back everything behind the first `size` bytes."""
+        del self[size:]
+        while self.slices and self.slices[-1][0] > size:
+            _, piece = self.slices.pop()
+            self.slices_size -= len(piece)
+
     def append_slice(self, piece: LogSlice) -> None:
         """Puts a piece of a log behind what has been encoded so far."""
         if not piece.size:

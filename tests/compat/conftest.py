@@ -8,14 +8,14 @@ from collections.abc import Callable
 import pytest
 from apache_kafka import ApacheKafka
 from kafkalite_process import KafkaliteProcess
-from transcript import Scenario, Side
+from transcript import Scenario, Side, differences
 
 _namespaces = itertools.count()
 
 
 @pytest.fixture
 def compare(apache_kafka: ApacheKafka, kafkalite_process: KafkaliteProcess) -> Callable[[Scenario], None]:
-    """`compare(scenario)`; the first difference is shown with what led to it."""
+    """`compare(scenario)`; a failure lists every difference."""
 
     def run(scenario: Scenario) -> None:
         namespace = f"compat-{next(_namespaces)}"
@@ -29,9 +29,13 @@ def compare(apache_kafka: ApacheKafka, kafkalite_process: KafkaliteProcess) -> C
             finally:
                 side.client.close()
         theirs, ours = (side.transcript for side in sides)
-        for (label, expected), (our_label, answer) in zip(theirs, ours, strict=True):
-            assert our_label == label
-            assert answer == expected, label
+        assert [label for label, _ in ours] == [label for label, _ in theirs]
+        found = [
+            f"{label}: {path}: kafkalite {answer!r}, Apache Kafka {expected!r}"
+            for (label, their_value), (_, our_value) in zip(theirs, ours, strict=True)
+            for path, expected, answer in differences(their_value, our_value)
+        ]
+        assert not found, "\n".join(["answers differ", *found])
 
     return run
 
