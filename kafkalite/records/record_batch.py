@@ -26,8 +26,6 @@ from struct import Struct
 from struct import error as struct_error
 from typing import Final, NamedTuple
 
-from crc32c import crc32c
-
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import (
     COMPRESSION_TYPES,
@@ -38,6 +36,7 @@ from kafkalite.records.compression import (
     decompress,
     unknown_compression_type,
 )
+from kafkalite.records.crc32c import crc32c
 from kafkalite.records.record import NO_TIMESTAMP, Record, encode_record, parse_records
 
 LOG_OVERHEAD: Final = 12
@@ -245,8 +244,7 @@ def too_small(size: int) -> KafkaError:
 
 def compute_crc(buffer: Buffer, position: int, size_in_bytes: int) -> int:
     """The CRC-32C that a batch of format 2 at `position` should carry."""
-    crc: int = crc32c(memoryview(buffer)[position + ATTRIBUTES_POSITION : position + size_in_bytes])
-    return crc
+    return crc32c(memoryview(buffer)[position + ATTRIBUTES_POSITION : position + size_in_bytes])
 
 
 def is_valid(buffer: Buffer, position: int, header: BatchHeader) -> bool:
