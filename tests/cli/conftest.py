@@ -28,6 +28,7 @@ _ORIGINALS = {
     "kafka_cluster": "org.apache.kafka.tools.ClusterTool",
     "kafka_consumer_groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka_delete_records": "org.apache.kafka.tools.DeleteRecordsCommand",
+    "kafka_dump_log": "org.apache.kafka.tools.DumpLogSegments",
     "kafka_features": "org.apache.kafka.tools.FeatureCommand",
     "kafka_get_offsets": "org.apache.kafka.tools.GetOffsetShell",
     "kafka_groups": "org.apache.kafka.tools.GroupsCommand",
