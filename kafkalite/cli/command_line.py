@@ -327,7 +327,7 @@ def _description_column(option: Option) -> str:
 
 
 def _fold(text: str, width: int) -> list[str]:
-    """Breaks lines behind spaces and hyphens; continuation lines are indented."""
+    """Breaks lines behind spaces, hyphens and the dots of names; continuation lines are indented."""
     lines = []
     for line in text.strip().split("\n"):
         piece = ""
@@ -347,7 +347,7 @@ def _words(line: str) -> list[str]:
     for position in range(1, len(line)):
         before, after = line[position - 1], line[position]
         if (before == " " and after != " ") or (
-            before == "-" and after.isalpha() and line[position - 2 : position - 1].isalnum()
+            before in "-." and after.isalpha() and line[position - 2 : position - 1].isalnum()
         ):
             words.append(line[start:position])
             start = position
