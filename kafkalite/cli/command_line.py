@@ -72,6 +72,7 @@ class Option:
 
     __slots__ = (
         "argument",
+        "available_with",
         "convert",
         "defaults",
         "description",
@@ -96,6 +97,12 @@ class Option:
         self.convert: Callable[[str], Any] = str
         self.defaults: list[Any] = []
         self.separator: str | None = None
+        self.available_with: Sequence[Option] = ()
+
+    def available_if(self, *others: Option) -> Option:
+        """Allows this option only together with one of the others."""
+        self.available_with = others
+        return self
 
     def __str__(self) -> str:
         return f"[{', '.join(self.names)}]"
@@ -240,6 +247,7 @@ class OptionParser:
                 position = self._take_value(option, words, position, found)
         if not any(found.has(option) for option in self.options if option.is_for_help):
             self._check_required(found)
+            self._check_available(found)
         return found
 
     def _named(self, name: str) -> Option | None:
@@ -280,6 +288,18 @@ class OptionParser:
         missing = [option.slashed_names for option in self.options if option.is_required and not found.has(option)]
         if missing:
             raise OptionError("MissingRequiredOptionsException", f"Missing required option(s) [{', '.join(missing)}]")
+
+    def _check_available(self, found: OptionSet) -> None:
+        forbidden = [
+            option.slashed_names
+            for option in self.options
+            if option.available_with and found.has(option) and not any(map(found.has, option.available_with))
+        ]
+        if forbidden:
+            raise OptionError(
+                "UnavailableOptionException",
+                f"Option(s) [{', '.join(forbidden)}] are unavailable given other options on the command line",
+            )
 
     # --- explaining
 

@@ -180,32 +180,36 @@ class Admin:
     def coordinator(self, key: str, key_type: int = GROUP_COORDINATOR) -> int:
         """The broker that coordinates a group or transactional id; raises KafkaError where there is none."""
         known = self._coordinators.get((key_type, key))
-        if known is not None:
-            return known
+        return self.find_coordinators([key], key_type)[key] if known is None else known
+
+    def find_coordinators(self, keys: Iterable[str], key_type: int = GROUP_COORDINATOR) -> dict[str, int]:
+        """The brokers that coordinate groups or transactional ids, asked for all at once; raises KafkaError."""
         from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 
-        if self._bootstrap_version(FindCoordinatorRequest) >= 4:
-            response = self.send(
-                FindCoordinatorRequest(key_type=key_type, coordinator_keys=[key]),
-                call="findCoordinator",
-                retry_if=lambda response: is_retriable(response.coordinators[0].error_code),
-            )
-            found = response.coordinators[0]
-        else:
-            found = self.send(
-                FindCoordinatorRequest(key_type=key_type, key=key),
-                call="findCoordinator",
-                highest=3,
-                retry_if=lambda response: is_retriable(response.error_code),
-            )
-        raise_for(found.error_code, found.error_message)
-        node_id: int = found.node_id
-        self._coordinators[key_type, key] = node_id
-        return node_id
-
-    def _bootstrap_version(self, request: type[Request]) -> int:
+        found: dict[str, int] = {}
+        wanted = list(dict.fromkeys(keys))
         self.brokers()
-        return self._bootstrap.version_for(request)
+        if self._bootstrap.version_for(FindCoordinatorRequest) < 4:
+            for key in wanted:
+                response = self.send(
+                    FindCoordinatorRequest(key_type=key_type, key=key),
+                    call="findCoordinator",
+                    retry_if=lambda response: is_retriable(response.error_code),
+                )
+                raise_for(response.error_code, response.error_message)
+                found[key] = response.node_id
+        elif wanted:
+            response = self.send(
+                FindCoordinatorRequest(key_type=key_type, coordinator_keys=wanted),
+                call="findCoordinator",
+                retry_if=lambda response: any(is_retriable(each.error_code) for each in response.coordinators),
+            )
+            for each in response.coordinators:
+                raise_for(each.error_code, each.error_message)
+                found[each.key] = each.node_id
+        for key, node_id in found.items():
+            self._coordinators[key_type, key] = node_id
+        return found
 
     # --- topics
 

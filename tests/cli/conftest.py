@@ -7,26 +7,37 @@ import importlib
 import io
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pytest
 
 from apache_kafka import ApacheKafka, java_command
+from kafkalite.client.admin import Admin
+from kafkalite.client.group_admin import alter_offsets
 from kafkalite.client.wire_client import WireClient
-from kafkalite.identifiers import INTERNAL_TOPICS
+from kafkalite.errors import ErrorCode
+from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition
+from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from kafkalite.protocol.messages.list_groups import ListGroupsRequest
+from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from kafkalite.protocol.messages.metadata import MetadataRequest
+from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from kafkalite.records.record import Record
+from kafkalite.records.record_batch import build_batch
 
 _ORIGINALS = {
     "kafka_acls": "org.apache.kafka.tools.AclCommand",
     "kafka_broker_api_versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "kafka_client_metrics": "org.apache.kafka.tools.ClientMetricsCommand",
     "kafka_cluster": "org.apache.kafka.tools.ClusterTool",
+    "kafka_console_consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    "kafka_console_producer": "org.apache.kafka.tools.ConsoleProducer",
     "kafka_consumer_groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka_consumer_perf_test": "org.apache.kafka.tools.ConsumerPerformance",
     "kafka_delete_records": "org.apache.kafka.tools.DeleteRecordsCommand",
     "kafka_dump_log": "org.apache.kafka.tools.DumpLogSegments",
     "kafka_features": "org.apache.kafka.tools.FeatureCommand",
@@ -35,6 +46,7 @@ _ORIGINALS = {
     "kafka_leader_election": "org.apache.kafka.tools.LeaderElectionCommand",
     "kafka_log_dirs": "org.apache.kafka.tools.LogDirsCommand",
     "kafka_metadata_quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
+    "kafka_producer_perf_test": "org.apache.kafka.tools.ProducerPerformance",
     "kafka_reassign_partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "kafka_share_groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
     "kafka_streams_groups": "org.apache.kafka.tools.streams.StreamsGroupCommand",
@@ -121,19 +133,24 @@ def empty(broker: ApacheKafka) -> None:
 
 
 _STACK_FRAMES = re.compile(
-    r"^(\tat .*|\t\.\.\. \d+ more|\[[-\d]+ [\d:,]+\] .*"
-    r"|(Exception in thread \"main\" |Caused by: )?(joptsimple|[a-z]+\.[a-z]+)[.\w$]+:? ?.*)\n?",
+    r"^(\tat .*| at \[Source: .*|\t\.\.\. \d+ more|\[[-\d]+ [\d:,]+\] .*"
+    r"|(Caused by: )?(joptsimple|[a-z]+\.[a-z]+)[.\w$]+:? ?.*)\n?",
     re.MULTILINE,
 )
 
 
+_UNCAUGHT = re.compile(r"^Exception in thread \"main\" [\w.$]+: ", re.MULTILINE)
+
+
 def comparable_error(text: str) -> str:
     """The lines of stderr without stack traces, log lines and the table of options, whose wording is ours."""
-    lines = []
+    lines: list[str] = []
+    text = _UNCAUGHT.sub("", text)
     for line in _STACK_FRAMES.sub("", text).splitlines():
         if line.startswith(("Option  ", "Option (* = required)", "usage: ")):
             # After a command line that joptsimple cannot parse we show the options, which the originals do not.
-            if not any(text in lines[-1] for text in (" is not a recognized option", " requires an argument")):
+            unparseable = (" is not a recognized option", " requires an argument", " options on the command line")
+            if not lines[-1].endswith(unparseable):
                 lines.append("(usage)")
             break
         if line.strip():
@@ -172,8 +189,64 @@ class Comparison:
             step = normalise(" ".join(command))
             assert normalise(" ".join(our_command)) == step
             assert (step, normalise(output.stdout)) == (step, normalise(expected.stdout))
-            assert (step, comparable_error(output.stderr)) == (step, comparable_error(expected.stderr))
+            our_error, their_error = comparable_error(output.stderr), comparable_error(expected.stderr)
+            assert (step, normalise(our_error)) == (step, normalise(their_error))
             assert (step, output.exit_code) == (step, expected.exit_code)
+
+
+class Stage:
+    """Sets up what a scenario needs on a broker, without the tools under test."""
+
+    def __init__(self, broker: ApacheKafka) -> None:
+        self._broker = broker
+
+    def create_topic(self, name: str, partitions: int = 1, **configs: str) -> None:
+        topic = CreatableTopic(
+            name=name,
+            num_partitions=partitions,
+            replication_factor=-1,
+            configs=[CreatableTopicConfig(name=key.replace("_", "."), value=value) for key, value in configs.items()],
+        )
+        with Admin(self._broker.bootstrap_servers) as admin:
+            # A topic of this name may still be on its way out, and the new one is not led at once.
+            response = admin.send(
+                CreateTopicsRequest(topics=[topic], timeout_ms=30_000),
+                call="createTopics",
+                retry_if=lambda response: response.topics[0].error_code == ErrorCode.TOPIC_ALREADY_EXISTS,
+            )
+            assert response.topics[0].error_code == 0, response.topics[0].error_message
+            indexes = [ListOffsetsPartition(partition_index=index, timestamp=-1) for index in range(partitions)]
+            request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name=name, partitions=indexes)])
+            admin.send(
+                request,
+                call="listOffsets",
+                retry_if=lambda response: any(p.error_code for p in response.topics[0].partitions),
+            )
+
+    def produce(self, topic: str, timestamps_ms: Sequence[int], partition: int = 0) -> None:
+        """Appends a record for each timestamp."""
+        records = [
+            Record(offset=index, timestamp=timestamp, key=None, value=b"v", headers=())
+            for index, timestamp in enumerate(timestamps_ms)
+        ]
+        data = PartitionProduceData(index=partition, records=build_batch(records))
+        request = ProduceRequest(
+            acks=-1, timeout_ms=30_000, topic_data=[TopicProduceData(name=topic, partition_data=[data])]
+        )
+        with WireClient(self._broker.bootstrap_servers) as client:
+            response = client.send(request, 12)
+            assert response.responses[0].partition_responses[0].error_code == 0
+
+    def commit(self, group_id: str, offsets: dict[tuple[str, int], int]) -> None:
+        """Commits offsets for a group without members."""
+        with Admin(self._broker.bootstrap_servers) as admin:
+            errors = alter_offsets(admin, group_id, {TopicPartition(*key): offset for key, offset in offsets.items()})
+            assert not any(errors.values())
+
+
+@pytest.fixture
+def stage(tools_kafka: ApacheKafka) -> Stage:
+    return Stage(tools_kafka)
 
 
 @pytest.fixture

@@ -148,6 +148,18 @@ def test_a_missing_required_option_is_named_unless_help_is_asked_for() -> None:
     parser.parse(["--help"])
 
 
+def test_an_option_may_be_available_only_with_another() -> None:
+    parser = OptionParser()
+    describe, everything = parser.flag("describe", "Describe."), parser.flag("list", "List.")
+    members = parser.flag("members", "Members.").available_if(describe)
+    parser.option("state", "State.", is_value_optional=True).available_if(describe, everything)
+    assert parser.parse(["--members", "--describe", "--state"]).has(members)
+    parser.parse(["--list", "--state"])
+    with pytest.raises(OptionError) as caught:
+        parser.parse(["--members", "--state"])
+    assert str(caught.value) == ("Option(s) [members, state] are unavailable given other options on the command line")
+
+
 def test_help_is_a_table_of_two_columns_sorted_by_name() -> None:
     parser = OptionParser()
     parser.option(
