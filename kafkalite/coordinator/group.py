@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 class GroupType(Enum):
-    """The kinds of groups; the value is the name that tools show."""
+    """The kinds of groups; the value is its name in ListGroups."""
 
-    UNKNOWN = "Unknown"
-    CONSUMER = "Consumer"
-    CLASSIC = "Classic"
-    SHARE = "Share"
-    STREAMS = "Streams"
+    UNKNOWN = "unknown"
+    CONSUMER = "consumer"
+    CLASSIC = "classic"
+    SHARE = "share"
+    STREAMS = "streams"
 
     @classmethod
     def parse(cls, name: str) -> GroupType:
         """The type of a name in any case; UNKNOWN for others."""
         lower = name.lower()
-        return next((group_type for group_type in cls if group_type.value.lower() == lower), cls.UNKNOWN)
+        return next((group_type for group_type in cls if group_type.value == lower), cls.UNKNOWN)
 
 
 class Group(Protocol):

@@ -51,9 +51,9 @@ def test_groups_are_listed_by_state_and_type_in_any_case(simulation: GroupSimula
     simulation.commit({("t", 0): 1}, group_id="simple")
     simulation.stable_group(1)
     simulation.append(CONSUMER_GROUP)
-    everything = {"simple": "Classic//Empty", "g": "Classic/consumer/Stable", "c": "Consumer/consumer/Stable"}
+    everything = {"simple": "classic//Empty", "g": "classic/consumer/Stable", "c": "consumer/consumer/Stable"}
     assert listed(simulation) == listed(simulation.restarted()) == everything
-    assert listed(simulation, states=("EMPTY ",)) == {"simple": "Classic//Empty"}
+    assert listed(simulation, states=("EMPTY ",)) == {"simple": "classic//Empty"}
     assert set(listed(simulation, types=("classic",))) == {"simple", "g"}
     assert set(listed(simulation, ("stable",), ("Consumer", "share"))) == {"c"}
     assert listed(simulation, types=("nonsense",)) == {}
@@ -119,7 +119,7 @@ def test_groups_of_other_kinds_are_kept_with_their_offsets(simulation: GroupSimu
     assert simulation.join(group_id="c").value.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
     simulation.append(MEMBER_GONE)
     assert simulation.commit({("t", 0): 1}, group_id="c") == [0]
-    assert listed(simulation.restarted()) == {"c": "Consumer/consumer/Empty"}
+    assert listed(simulation.restarted()) == {"c": "consumer/consumer/Empty"}
     assert delete_group(simulation, "c") == ErrorCode.NONE
     assert listed(simulation.restarted()) == {}
 
@@ -131,12 +131,12 @@ def test_an_empty_group_of_another_kind_turns_into_a_classic_one_when_a_member_j
     _, reply = simulation.member(group_id="c")
     simulation.advance(0)
     assert reply.value.generation_id == 1
-    assert listed(simulation) == {"c": "Classic/consumer/CompletingRebalance"}
-    assert listed(simulation.restarted()) == {"c": "Classic//Empty"}
+    assert listed(simulation) == {"c": "classic/consumer/CompletingRebalance"}
+    assert listed(simulation.restarted()) == {"c": "classic//Empty"}
 
 
 def test_a_share_group_is_not_taken_over(simulation: GroupSimulation) -> None:
     simulation.append([CoordinatorRecord(ShareGroupMetadataKey(group_id="s"), ShareGroupMetadataValue(epoch=1))])
     assert simulation.join(group_id="s").value.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
     simulation.advance(30 * 86_400_000)
-    assert listed(simulation) == {"s": "Share/share/Empty"}
+    assert listed(simulation) == {"s": "share/share/Empty"}
