@@ -10,14 +10,14 @@ files are through, and does not change the exit code. An error that would be an 
 
 from __future__ import annotations
 
+import os.path
 import struct
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.cli.command_line import OptionParser, check_required, print_help_or_version, run_command
-from kafkalite.cli.log_dump import LogDump, ReadableFile, first_last_offset, iter_dumped_batches
+from kafkalite.cli.log_dump import DumpError, LogDump, ReadableFile, absolute, first_last_offset, iter_dumped_batches
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import Buffer
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 DEFAULT_MAX_MESSAGE_SIZE: Final = 5 * 1024 * 1024
 MAX_BYTES: Final = 0x7FFFFFFF
 _JAVA_CLASSES: Final = {
+    ErrorCode.CORRUPT_MESSAGE: "org.apache.kafka.common.errors.CorruptRecordException",
     ErrorCode.INVALID_RECORD: "org.apache.kafka.common.InvalidRecordException",
-    ErrorCode.UNKNOWN_SERVER_ERROR: "org.apache.kafka.common.KafkaException",
 }
 _OFFSET_ENTRY: Final = struct.Struct(">ii")
 _TIME_ENTRY: Final = struct.Struct(">qi")
@@ -171,9 +171,8 @@ class DumpLogOptions:
         return self._found.has(self._skip_record_metadata)
 
     def record_decoder(self) -> RecordDecoder:
-        """The decoder that the flags ask for; raises ToolError for a class that is none."""
+        """The decoder that the flags ask for; raises DumpError for a class that is none."""
         from kafkalite.cli import record_decoders
-        from kafkalite.cli.java_exceptions import ToolError
 
         if self._found.has(self._offsets):
             return record_decoders.offsets_decoder()
@@ -182,7 +181,7 @@ class DumpLogOptions:
         if self._found.has(self._metadata):
             return record_decoders.cluster_metadata_decoder()
         if self._found.has(self._remote_metadata):
-            raise ToolError(
+            raise DumpError(
                 "kafkalite keeps no remote log metadata and cannot decode it", "java.lang.UnsupportedOperationException"
             )
         if self._found.has(self._share_state):
@@ -238,13 +237,12 @@ def execute(argv: list[str]) -> int:
     decode: RecordDecoder | None = None
     for name in options.files:
         print(f"Dumping {name}")
-        path = Path(name)
-        stem, dot, suffix = path.name.rpartition(".")
+        stem, dot, suffix = os.path.basename(name).rpartition(".")
         if suffix in ("log", "checkpoint") and dot:
             if options.has_printed_data and decode is None:
                 decode = options.record_decoder()
             LogDump(
-                path,
+                name,
                 is_deep=options.is_deep,
                 skips_record_metadata=options.skips_record_metadata,
                 decode=decode,
@@ -256,9 +254,9 @@ def execute(argv: list[str]) -> int:
         elif suffix == "timeindex" and dot:
             _dump_time_index(name, options, index_errors)
         elif suffix == "snapshot" and dot:
-            _dump_producer_snapshot(path)
+            _dump_producer_snapshot(name)
         elif suffix == "txnindex" and dot:
-            _dump_transaction_index(path, int(stem))
+            _dump_transaction_index(name, int(stem))
         else:
             _complain(f"Ignoring unknown file {name}")
     sys.stdout.flush()
@@ -286,31 +284,32 @@ def _in_hash_map_order(
     return string_map_order(files)
 
 
-def _base_offset(path: Path) -> int:
-    return int(path.name.partition(".")[0])
+def _base_offset(path: str) -> int:
+    return int(os.path.basename(path).partition(".")[0])
 
 
-def _companion(path: Path, suffix: str) -> Path:
-    return path.absolute().with_name(path.name.partition(".")[0] + suffix)
+def _companion(path: str, suffix: str) -> str:
+    directory, name = os.path.split(absolute(path))
+    return os.path.join(directory, name.partition(".")[0] + suffix)
 
 
-def _dump_index(name: str, options: DumpLogOptions, errors: IndexErrors) -> None:
-    path = Path(name)
+def _dump_index(path: str, options: DumpLogOptions, errors: IndexErrors) -> None:
+    file = absolute(path)
     base_offset = _base_offset(path)
     with ReadableFile(_companion(path, ".log")) as log, ReadableFile(path, is_created=True) as index:
         entries = len(index.buffer) // _OFFSET_ENTRY.size
         if not entries:
-            print(f"{name} is empty.")
+            print(f"{path} is empty.")
             return
         if options.is_sanity_check_only:
             last_offset = base_offset + _OFFSET_ENTRY.unpack_from(index.buffer, (entries - 1) * 8)[0]
             if last_offset < base_offset:
                 raise _corrupt_index(
-                    f"Corrupt index found, index file {path.absolute()} has non-zero size but the last offset is "
+                    f"Corrupt index found, index file {file} has non-zero size but the last offset is "
                     f"{last_offset} which is less than the base offset {base_offset}"
                 )
-            _check_multiple(f"Index file {path.absolute()}", len(index.buffer), _OFFSET_ENTRY.size)
-            print(f"{name} passed sanity check.")
+            _check_multiple(f"Index file {file}", len(index.buffer), _OFFSET_ENTRY.size)
+            print(f"{path} passed sanity check.")
             return
         for number in range(entries):
             relative_offset, position = _OFFSET_ENTRY.unpack_from(index.buffer, number * _OFFSET_ENTRY.size)
@@ -320,14 +319,13 @@ def _dump_index(name: str, options: DumpLogOptions, errors: IndexErrors) -> None
             offset = base_offset + relative_offset
             log_offset = first_last_offset(log, position, options.max_message_size)
             if log_offset != offset:
-                errors.offset_mismatches.setdefault(str(path.absolute()), {})[offset] = log_offset
+                errors.offset_mismatches.setdefault(file, {})[offset] = log_offset
             if not options.is_verify_only:
                 print(f"offset: {offset} position: {position}")
 
 
-def _dump_time_index(name: str, options: DumpLogOptions, errors: IndexErrors) -> None:
-    path = Path(name)
-    file = str(path.absolute())
+def _dump_time_index(path: str, options: DumpLogOptions, errors: IndexErrors) -> None:
+    file = absolute(path)
     base_offset = _base_offset(path)
     with (
         ReadableFile(_companion(path, ".log")) as log,
@@ -337,7 +335,7 @@ def _dump_time_index(name: str, options: DumpLogOptions, errors: IndexErrors) ->
         entries = len(index.buffer) // _TIME_ENTRY.size
         if options.is_sanity_check_only:
             _check_time_index(file, index.buffer, entries, base_offset)
-            print(f"{name} passed sanity check.")
+            print(f"{path} passed sanity check.")
             return
         find_position = _position_lookup(offset_index.buffer, base_offset)
         previous_timestamp = -1
@@ -408,17 +406,16 @@ def _check_multiple(subject: str, size: int, entry_size: int) -> None:
         )
 
 
-def _corrupt_index(message: str) -> Exception:
-    from kafkalite.cli.java_exceptions import ToolError
-
-    return ToolError(message, "org.apache.kafka.storage.internals.log.CorruptIndexException")
+def _corrupt_index(message: str) -> DumpError:
+    return DumpError(message, "org.apache.kafka.storage.internals.log.CorruptIndexException")
 
 
-def _dump_producer_snapshot(path: Path) -> None:
+def _dump_producer_snapshot(path: str) -> None:
     from kafkalite.storage.producer_snapshot import CorruptSnapshotError, decode_snapshot
 
     try:
-        entries = decode_snapshot(path.read_bytes())
+        with ReadableFile(path) as file:
+            entries = decode_snapshot(bytes(file.buffer))
     except CorruptSnapshotError as error:
         _complain(str(error))
         return
@@ -438,10 +435,12 @@ def _dump_producer_snapshot(path: Path) -> None:
         print(line)
 
 
-def _dump_transaction_index(path: Path, base_offset: int) -> None:
+def _dump_transaction_index(path: str, base_offset: int) -> None:
     from kafkalite.storage.transaction_index import TransactionIndex
 
-    for entry in TransactionIndex.decode(path.read_bytes(), base_offset).aborted_transactions:
+    with ReadableFile(path, is_created=True) as file:
+        index = TransactionIndex.decode(bytes(file.buffer), base_offset)
+    for entry in index.aborted_transactions:
         print(
             f"version: 0 producerId: {entry.producer_id} firstOffset: {entry.first_offset} lastOffset: "
             f"{entry.last_offset} lastStableOffset: {entry.last_stable_offset}"
@@ -454,20 +453,21 @@ def _optional_long(value: int | None) -> str:
 
 def _execute_or_explain(argv: list[str]) -> int:
     """Runs the dump; an exception is shown as Java shows one that nobody caught."""
-    from kafkalite.cli.java_exceptions import ToolError, described
-
     try:
         return execute(argv)
-    except FileNotFoundError as error:
-        shown = f"java.nio.file.NoSuchFileException: {error.filename}"
-    except OSError as error:
-        shown = f"java.io.IOException: {error}"
-    except KafkaError as error:
-        shown = f"{_JAVA_CLASSES[error.error]}: {error.message}" if error.error in _JAVA_CLASSES else described(error)
-    except ToolError as error:
-        shown = described(error)
-    _complain(f'Exception in thread "main" {shown}')
-    return 1
+    except (OSError, KafkaError, DumpError) as error:
+        _complain(f'Exception in thread "main" {_described(error)}')
+        return 1
+
+
+def _described(error: OSError | KafkaError | DumpError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"java.nio.file.NoSuchFileException: {error.filename}"
+    if isinstance(error, OSError):
+        return f"java.io.IOException: {error}"
+    if isinstance(error, DumpError):
+        return f"{error.class_name}: {error}" if str(error) else error.class_name
+    return f"{_JAVA_CLASSES.get(error.error, 'org.apache.kafka.common.KafkaException')}: {error.message}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os.path
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -36,16 +36,29 @@ _NO_LIMIT: Final = 1 << 40
 _LINES_AT_ONCE: Final = 500
 
 
+class DumpError(Exception):
+    """What ends a dump, with the Java class that Apache Kafka's tool would show; the text may be empty."""
+
+    def __init__(self, message: str, class_name: str) -> None:
+        super().__init__(message)
+        self.class_name = class_name
+
+
+def absolute(path: str) -> str:
+    """The path from the root on, otherwise as it was given."""
+    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
+
+
 class ReadableFile:
     """A file as a buffer: mapped, so that a dump that stops early has not read it all."""
 
-    def __init__(self, path: Path, *, is_created: bool = False) -> None:
+    def __init__(self, path: str, *, is_created: bool = False) -> None:
         """With `is_created` a missing file counts as empty, as Apache Kafka creates an index that is not there."""
         self.path = path
         self._map: mmap.mmap | None = None
         self.buffer: Buffer = b""
         try:
-            file = path.open("rb")
+            file = open(path, "rb")  # noqa: SIM115 (entered below, where it was found)
         except FileNotFoundError:
             if is_created:
                 return
@@ -128,14 +141,14 @@ def _read_header(buffer: Buffer, position: int) -> BatchHeader:
 
 
 def first_last_offset(file: ReadableFile, position: int, max_bytes: int) -> int:
-    """The last offset of the batch at `position`; raises ToolError where there is none."""
-    from kafkalite.cli.java_exceptions import ToolError
-
+    """The last offset of the batch at `position`; raises DumpError where there is none."""
     if not 0 <= position <= len(file.buffer):
-        raise ToolError(f"Slice from position {position} exceeds end position of {file.path}")
+        raise DumpError(
+            f"Slice from position {position} exceeds end position of {file.path}", "java.lang.IllegalArgumentException"
+        )
     batch = next(iter_dumped_batches(file, position, max_bytes), None)
     if batch is None:
-        raise ToolError(f"No batch at position {position} of {file.path}", "java.util.NoSuchElementException")
+        raise DumpError("", "java.util.NoSuchElementException")
     return batch.header.last_offset
 
 
@@ -144,7 +157,7 @@ class LogDump:
 
     def __init__(
         self,
-        path: Path,
+        path: str,
         *,
         is_deep: bool,
         skips_record_metadata: bool,
@@ -177,12 +190,14 @@ class LogDump:
                         self._flush()
                 trailing_bytes = len(file.buffer) - valid_bytes
                 if trailing_bytes > 0 and self._max_bytes == _MAX_BYTES:
-                    self._lines.append(f"Found {trailing_bytes} invalid bytes at the end of {self._path.name}")
+                    self._lines.append(
+                        f"Found {trailing_bytes} invalid bytes at the end of {os.path.basename(self._path)}"
+                    )
         finally:
             self._flush()
 
     def _title(self) -> str:
-        name = self._path.name
+        name = os.path.basename(self._path)
         if name.endswith(".log"):
             return f"Log starting offset: {int(name.partition('.')[0])}"
         if name == "bootstrap.checkpoint":
@@ -220,7 +235,7 @@ class LogDump:
 
     def _dump_record(self, batch: DumpedBatch, record: Record, details: str) -> None:
         if record.offset != self._last_offset + 1:
-            self._gaps.setdefault(str(self._path.absolute()), {})[self._last_offset] = record.offset
+            self._gaps.setdefault(absolute(self._path), {})[self._last_offset] = record.offset
         self._last_offset = record.offset
         line = ""
         if not self._skips_record_metadata:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
-from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.log_dump import DumpError
 from kafkalite.cli.message_json import message_to_json, to_json
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_prefix
 from kafkalite.protocol.primitives import ProtocolError
@@ -28,7 +28,7 @@ DEFAULT_DECODER: Final = _API_PACKAGE + "StringDecoder"
 def _integer_of(size: int) -> Callable[[bytes], str]:
     def decode(raw: bytes) -> str:
         if len(raw) < size:
-            raise ToolError("", "java.nio.BufferUnderflowException")
+            raise DumpError("", "java.nio.BufferUnderflowException")
         return str(int.from_bytes(raw[:size], "big", signed=True))
 
     return decode
@@ -43,7 +43,7 @@ _FIELD_DECODERS: Final[dict[str, Callable[[bytes], str]]] = {
 
 
 def decoder_of_classes(key_class: str, value_class: str) -> RecordDecoder:
-    """Reads keys and values with the decoders that Apache Kafka ships; raises ToolError for any other class.
+    """Reads keys and values with the decoders that Apache Kafka ships; raises DumpError for any other class.
 
     DefaultDecoder shows hexadecimal digits, where the original shows the address of a Java array.
     """
@@ -61,7 +61,7 @@ def decoder_of_classes(key_class: str, value_class: str) -> RecordDecoder:
 def _field_decoder(class_name: str) -> Callable[[bytes], str]:
     decoder = _FIELD_DECODERS.get(class_name.removeprefix(_API_PACKAGE))
     if decoder is None or not class_name.startswith(_API_PACKAGE):
-        raise ToolError("Failed to load decoder class", "java.lang.RuntimeException")
+        raise DumpError("Failed to load decoder class", "java.lang.RuntimeException")
     return decoder
 
 
@@ -115,7 +115,7 @@ class _CoordinatorRecordDecoder:
 
     def decode(self, record: Record) -> Decoded:
         if record.key is None:
-            raise ToolError(
+            raise DumpError(
                 f"Failed to decode message at offset {record.offset} using the specified decoder (message had a "
                 "missing key)",
                 "java.lang.RuntimeException",
@@ -182,8 +182,10 @@ def cluster_metadata_decoder() -> RecordDecoder:
     from kafkalite.protocol.metadata_record import read_frame_and_version
 
     def decode(record: Record) -> Decoded:
+        if not record.value:
+            return None, f"Error at {record.offset}, skipping. Error while reading frame version"
         try:
-            message, version = read_frame_and_version(record.value or b"")
+            message, version = read_frame_and_version(record.value)
             shown = to_json(
                 {
                     "type": _record_type_name(type(message).__name__),
