@@ -146,7 +146,7 @@ def arguments(case: str) -> list[str]:
 def transcript(exit_code: int, stdout: str, stderr: str) -> str:
     """What a run left behind, as it stands in the golden files: without stack traces and what differs on purpose."""
     errors = "".join(line for line in stderr.splitlines(keepends=True) if not _STACK.match(line))
-    errors = re.sub("(Failed to decompress record stream): .*", r"\\1", errors)  # we tell what the codec says
+    errors = re.sub("(Failed to decompress record stream): .*", r"\1", errors)  # we tell what the codec says
     errors = errors.replace("Display Kafka version.", "Display the version.  ")
     text = f"exit code {exit_code}\n--- stdout\n{stdout}--- stderr\n{errors}"
     return text.replace(str(GOLDEN), "{golden}")
