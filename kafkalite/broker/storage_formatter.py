@@ -22,6 +22,7 @@ from kafkalite.identifiers import Uuid
 from kafkalite.metadata.bootstrap_metadata import bootstrap_records
 from kafkalite.protocol.control_records import VotersRecord
 from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.storage.file_names import META_PROPERTIES_FILE
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties, write_meta_properties
 
@@ -31,8 +32,8 @@ class FormatError(Exception):
 
 
 class DirectoryFormat(NamedTuple):
-    """How to format. `controller_listeners` (name, host, port) make a quorum of this one node, the dynamic kind;
-    with None and without `voters` the quorum is the static kind, which stands in the configuration."""
+    """How to format. `controller_listeners` (name, host, port) make a quorum of this one node, the dynamic kind, and
+    `voters` one of several; with neither the quorum's members stand in the configuration, or will be told by others."""
 
     cluster_id: str
     node_id: int
@@ -40,8 +41,6 @@ class DirectoryFormat(NamedTuple):
     voters: VotersRecord | None = None
     records: Sequence[MetadataRecord] | None = None
     """The bootstrap records; None: those of the default feature levels."""
-    is_kraft_version_1: bool = False
-    """The dynamic kind without voters of its own: they will be told by others (--no-initial-controllers)."""
 
 
 def format_directories(
@@ -53,10 +52,12 @@ def format_directories(
     now_ms: int,
     random_uuid: Callable[[], Uuid],
     is_synced: bool = True,
+    announce: Callable[[str], None] = lambda directory: None,
 ) -> dict[str, Uuid]:
     """Formats those log directories that have no meta.properties yet; returns the ids of those it formatted.
 
-    Raises FormatError where another directory belongs to another cluster or node; OSError.
+    `announce` is told of each before it is written. Raises FormatError where another directory belongs to another
+    cluster or node; OSError.
     """
     existing = {directory: read_meta_properties(filesystem, directory) for directory in log_directories}
     for directory, properties in existing.items():
@@ -66,11 +67,13 @@ def format_directories(
     formatted: dict[str, Uuid] = {}
     for directory in log_directories:
         if existing[directory] is None:
-            directory_id = random_uuid()
-            while directory_id in taken:
+            directory_id = _voter_directory_id(wanted) if directory == metadata_directory else None
+            while directory_id is None or directory_id in taken:
                 directory_id = random_uuid()
             taken.add(directory_id)
             formatted[directory] = directory_id
+    for directory in formatted:
+        announce(directory)
     if metadata_directory in formatted:
         _write_checkpoints(
             filesystem, metadata_directory, formatted[metadata_directory], wanted, now_ms=now_ms, is_synced=is_synced
@@ -82,13 +85,27 @@ def format_directories(
     return formatted
 
 
+def _voter_directory_id(wanted: DirectoryFormat) -> Uuid | None:
+    """The id under which the given voters know this node's metadata directory."""
+    if wanted.voters is not None:
+        for voter in wanted.voters.voters:
+            if voter.voter_id == wanted.node_id:
+                return voter.voter_directory_id
+    return None
+
+
 def _check(directory: str, properties: MetaProperties, wanted: DirectoryFormat) -> None:
+    path = f"{directory}/{META_PROPERTIES_FILE}"
     if properties.cluster_id not in (None, wanted.cluster_id):
         raise FormatError(
-            f"Log directory {directory} belongs to the cluster {properties.cluster_id}, not to {wanted.cluster_id}"
+            f"Invalid cluster.id in: {path}. Expected {wanted.cluster_id}, but read {properties.cluster_id}"
         )
     if properties.node_id not in (None, wanted.node_id):
-        raise FormatError(f"Log directory {directory} belongs to node {properties.node_id}, not to {wanted.node_id}")
+        raise FormatError(
+            f"Stored node id {properties.node_id} doesn't match previous node id {wanted.node_id} in {path}. If you "
+            "moved your data, make sure your configured node id matches. If you intend to create a new node, you "
+            "should remove all data in your data directories."
+        )
 
 
 def _write_checkpoints(
@@ -107,7 +124,7 @@ def _write_checkpoints(
     voters = wanted.voters
     if voters is None and wanted.controller_listeners is not None:
         voters = standalone_voter(wanted.node_id, directory_id, wanted.controller_listeners)
-    if voters is not None or wanted.is_kraft_version_1:
+    if voters is not None:
         zero = encode_snapshot(
             (),
             leader_epoch=0,
