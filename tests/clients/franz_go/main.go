@@ -326,7 +326,9 @@ func runAdmin(ctx context.Context, topic, group string) any {
 	_, err = admin.DeleteTopic(ctx, topic)
 	check(err)
 	exists := func() bool {
-		topics, err := admin.ListTopics(ctx)
+		fresh := newClient() // clients answer from metadata that they have got lately
+		defer fresh.Close()
+		topics, err := kadm.NewClient(fresh).ListTopics(ctx)
 		check(err)
 		return topics.Has(topic)
 	}
