@@ -1,0 +1,153 @@
+"""When what is on the disk: the steps of a flush, and what flush.messages and flush.ms promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from kafkalite.config.topic_config import TopicConfig
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.storage.filesystem import MemoryFile, MemoryFileSystem
+from kafkalite.storage.log_flush import prepare_flush
+from kafkalite.storage.log_manager import LogManager
+
+NOW_MS = 1_700_000_000_000
+TOPIC_ID = Uuid(bytes(range(16)))
+
+
+class WatchedFileSystem(MemoryFileSystem):
+    """Notes what is synced, by the names within the log's directory, and fails on request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synced: list[str] = []
+        self.is_failing = False
+
+    def open(self, path, *, create=False, read_only=False):
+        file = super().open(path, create=create, read_only=read_only)
+        return WatchedFile(self, file)
+
+    def sync_directory(self, path):
+        self.synced.append(path)
+
+
+class WatchedFile(MemoryFile):
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: WatchedFileSystem, file: MemoryFile) -> None:
+        super().__init__(file._content, file.path, file._is_read_only, file._clock_ms)
+        self._owner = owner
+
+    def sync(self):
+        if self._owner.is_failing:
+            raise OSError(5, "Input/output error")
+        self._owner.synced.append(self.path)
+
+    def duplicate(self):
+        return WatchedFile(self._owner, self)
+
+
+@pytest.fixture
+def filesystem() -> WatchedFileSystem:
+    return WatchedFileSystem()
+
+
+def open_log(filesystem, **overrides):
+    config = TopicConfig({name.replace("_", "."): str(value) for name, value in overrides.items()})
+    manager = LogManager(filesystem, ["/a"])
+    manager.open_directories()
+    manager.load_logs(lambda topic: config, now_ms=NOW_MS)
+    return manager, manager.create(TopicPartition("t", 0), TOPIC_ID, config, NOW_MS)
+
+
+def test_the_first_flush_syncs_the_files_and_all_names_that_lead_to_them(filesystem, batch):
+    _, log = open_log(filesystem)
+    log.append(batch(b"x"), now_ms=NOW_MS)
+    assert filesystem.synced == []
+    log.flush(NOW_MS)
+    assert set(filesystem.synced) == {
+        "/a/t-0/00000000000000000000.log",
+        "/a/t-0/leader-epoch-checkpoint",
+        "/a/t-0/partition.metadata",
+        "/a/t-0",
+        "/a",
+    }
+    filesystem.synced.clear()
+    log.append(batch(b"y"), now_ms=NOW_MS)
+    log.flush(NOW_MS)
+    log.flush(NOW_MS)
+    assert filesystem.synced == ["/a/t-0/00000000000000000000.log"]
+    assert log.recovery_point == 2
+
+
+def test_a_flush_over_a_roll_syncs_the_complete_indexes_and_the_snapshot_too(filesystem, batch):
+    _, log = open_log(filesystem, internal_segment_bytes=500)
+    log.append(batch(b"x"), now_ms=NOW_MS)
+    log.flush(NOW_MS)
+    filesystem.synced.clear()
+    while len(log.segments) < 2:
+        log.append(batch(bytes(100)), now_ms=NOW_MS)
+    log.flush(NOW_MS)
+    base = log.segments[1].base_offset
+    first, second = "/a/t-0/00000000000000000000", f"/a/t-0/{base:020d}"
+    assert set(filesystem.synced) == {
+        f"{first}.log",
+        f"{first}.index",
+        f"{first}.timeindex",
+        f"{second}.log",
+        f"{second}.snapshot",
+        "/a/t-0",
+    }
+
+
+def test_the_recovery_point_moves_when_the_sync_has_happened_and_to_what_it_covered(filesystem, batch):
+    _, log = open_log(filesystem)
+    log.append(batch(b"x"), now_ms=NOW_MS)
+    flush = prepare_flush(log)
+    log.append(batch(b"y"), now_ms=NOW_MS)
+    flush.sync()
+    assert log.recovery_point == 0
+    flush.finish(NOW_MS)
+    assert log.recovery_point == 1
+
+
+def test_flush_messages_syncs_before_the_append_returns(filesystem, batch):
+    _, log = open_log(filesystem, flush_messages=3)
+    for _ in range(2):
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    assert (log.recovery_point, filesystem.synced) == (0, [])
+    log.append(batch(b"x"), now_ms=NOW_MS)
+    assert log.recovery_point == 3 and "/a/t-0/00000000000000000000.log" in filesystem.synced
+
+
+def test_who_defers_the_flush_is_told_that_it_is_due(filesystem, batch):
+    _, log = open_log(filesystem, flush_messages=1)
+    info = log.append(batch(b"x"), now_ms=NOW_MS, defer_flush=True)
+    assert info.is_flush_due and log.recovery_point == 0
+    log.flush(NOW_MS)
+    assert log.recovery_point == 1
+
+
+def test_flush_ms_makes_a_log_due_and_so_does_a_rolled_segment(filesystem, batch):
+    manager, log = open_log(filesystem, flush_ms=1000, internal_segment_bytes=500)
+    log.append(batch(b"x"), now_ms=NOW_MS)
+    assert manager.prepare_flushes(NOW_MS + 999) == []
+    manager.flush_dirty_logs(NOW_MS + 1000)
+    assert log.recovery_point == 1
+    while len(log.segments) < 2:
+        log.append(batch(bytes(100)), now_ms=NOW_MS + 1000)
+    (flush,) = manager.prepare_flushes(NOW_MS + 1000)
+    flush.run(NOW_MS + 1000)
+    assert log.recovery_point == log.log_end_offset
+
+
+def test_a_sync_that_fails_is_an_error_and_takes_the_directory_offline(filesystem, batch):
+    manager, log = open_log(filesystem, flush_messages=1)
+    filesystem.is_failing = True
+    with pytest.raises(KafkaError) as raised:
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    assert raised.value.error is ErrorCode.KAFKA_STORAGE_ERROR
+    assert not manager.directories[0].is_online
+    filesystem.is_failing = False
+    manager.close(now_ms=NOW_MS)
+    assert not filesystem.exists("/a/.kafka_cleanshutdown")

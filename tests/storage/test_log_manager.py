@@ -1,0 +1,267 @@
+"""Several log directories: locks, creation, deletion, strays, failures, descriptors, checkpoints."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from kafkalite.config.topic_config import TopicConfig
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.storage.filesystem import MemoryFileSystem
+from kafkalite.storage.log_manager import LogDirectoryError, LogManager
+
+CONFIG = TopicConfig()
+TOPIC_ID = Uuid(bytes(range(16)))
+OTHER_ID = Uuid(bytes(range(1, 17)))
+NOW_MS = 1_700_000_000_000
+
+
+def start(filesystem: MemoryFileSystem, *log_dirs: str, **options) -> LogManager:
+    manager = LogManager(filesystem, log_dirs or ("/a",))
+    manager.open_directories()
+    manager.loaded = manager.load_logs(lambda topic: CONFIG, now_ms=NOW_MS, **options)
+    return manager
+
+
+def test_new_logs_go_to_the_directory_with_the_fewest():
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem, "/a", "/b")
+    for partition in range(5):
+        manager.create(TopicPartition("t", partition), TOPIC_ID, CONFIG, NOW_MS)
+    assert sorted(len(manager.logs_in(directory)) for directory in manager.directories) == [2, 3]
+    manager.close(now_ms=NOW_MS)
+    manager = start(filesystem, "/a", "/b")
+    assert sorted(len(manager.logs_in(directory)) for directory in manager.directories) == [2, 3]
+    assert len(manager) == 5 and manager.loaded.recovered == 0
+    assert sorted(manager.partitions_of("t")) == [TopicPartition("t", partition) for partition in range(5)]
+
+
+def test_a_second_broker_on_the_same_directory_is_refused():
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem, "/a")
+    second = LogManager(filesystem, ["/b", "/a"])
+    with pytest.raises(LogDirectoryError, match=r"Failed to acquire lock on file \.lock in /a"):
+        second.open_directories()
+    manager.close(now_ms=NOW_MS)
+    second.open_directories()
+
+
+def test_the_same_directory_twice_is_refused():
+    with pytest.raises(LogDirectoryError, match="Duplicate log directory found: /a"):
+        LogManager(MemoryFileSystem(), ["/a", "/a/"]).open_directories()
+
+
+def test_a_partition_in_two_directories_stops_the_start():
+    filesystem = MemoryFileSystem()
+    for path in ("/a", "/b"):
+        manager = start(filesystem, path)
+        manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+        manager.close(now_ms=NOW_MS)
+    with pytest.raises(LogDirectoryError, match="Duplicate log directories for t-0"):
+        start(filesystem, "/a", "/b")
+
+
+def test_a_log_has_one_topic_id():
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    assert manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS) is log
+    with pytest.raises(KafkaError) as raised:
+        manager.create(TopicPartition("t", 0), OTHER_ID, CONFIG, NOW_MS)
+    assert raised.value.error is ErrorCode.INCONSISTENT_TOPIC_ID
+    manager.close(now_ms=NOW_MS)
+    assert start(filesystem).get(TopicPartition("t", 0)).topic_id == TOPIC_ID
+
+
+def test_a_deleted_log_is_renamed_and_removed_after_its_delay_also_after_a_restart(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    for partition in (0, 1):
+        manager.create(TopicPartition("t", partition), TOPIC_ID, CONFIG, NOW_MS).append(batch(b"x"), now_ms=NOW_MS)
+    reading = manager.get(TopicPartition("t", 0)).read(0, 100).records
+    manager.delete(TopicPartition("t", 0), NOW_MS)
+    assert manager.get(TopicPartition("t", 0)) is None
+    manager.delete(TopicPartition("t", 0), NOW_MS)
+    (name,) = [name for name in filesystem.list_directory("/a") if name.endswith("-delete")]
+    assert name.startswith("t-0.") and len(name) == len("t-0.-delete") + 32
+    assert manager.create(TopicPartition("t", 0), OTHER_ID, CONFIG, NOW_MS).log_end_offset == 0
+    assert manager.delete_due_files(NOW_MS + CONFIG.file_delete_delay_ms - 1) == 0
+    assert manager.delete_due_files(NOW_MS + CONFIG.file_delete_delay_ms) == 1
+    assert reading.read()
+    manager.delete(TopicPartition("t", 1), NOW_MS)
+    manager.close(now_ms=NOW_MS)
+    manager = start(filesystem)
+    assert [log.topic_partition for log in manager.logs()] == [TopicPartition("t", 0)]
+    assert manager.delete_due_files(NOW_MS) == 1
+    assert [name for name in filesystem.list_directory("/a") if name.endswith("-delete")] == []
+
+
+def test_a_log_that_the_metadata_does_not_know_is_put_aside(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS).append(batch(b"x"), now_ms=NOW_MS)
+    manager.create(TopicPartition("u", 0), OTHER_ID, CONFIG, NOW_MS)
+    manager.close(now_ms=NOW_MS)
+    manager = start(filesystem, is_stray=lambda partition, topic_id, directory: topic_id == TOPIC_ID)
+    assert [log.topic_partition.topic for log in manager.logs()] == ["u"]
+    (path,) = manager.loaded.stray
+    assert path.startswith("/a/t-0.") and path.endswith("-stray")
+    assert "00000000000000000000.log" in filesystem.list_directory(path)
+    manager.close(now_ms=NOW_MS)
+    assert len(start(filesystem)) == 1
+    assert filesystem.is_directory(path)
+
+
+def test_directories_that_are_no_logs_are_left_alone():
+    filesystem = MemoryFileSystem()
+    for name in ("lost+found", "__cluster_metadata-0", "remote-log-index-cache", "t-x", "-0"):
+        filesystem.make_directories(f"/a/{name}")
+    filesystem.make_directories("/a/some.topic-with-dashes-12")
+    manager = start(filesystem)
+    assert [log.topic_partition for log in manager.logs()] == [TopicPartition("some.topic-with-dashes", 12)]
+    assert len(filesystem.list_directory("/a")) == 7
+
+
+def test_checkpoints_tell_recovery_points_and_start_offsets(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    for _ in range(5):
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    log.delete_records(2)
+    manager.checkpoint_recovery_points()
+    manager.checkpoint_log_start_offsets()
+    assert filesystem.read_bytes("/a/recovery-point-offset-checkpoint") == b"0\n1\nt 0 2\n"
+    assert filesystem.read_bytes("/a/log-start-offset-checkpoint") == b"0\n1\nt 0 2\n"
+    manager.close(now_ms=NOW_MS, broker_epoch=17)
+    assert filesystem.read_bytes("/a/recovery-point-offset-checkpoint") == b"0\n1\nt 0 5\n"
+    assert LogManager(filesystem, ["/a"]).clean_shutdown_broker_epoch() == 17
+
+
+def test_checkpoints_full_of_garbage_do_not_stop_the_start(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS).append(batch(b"x"), now_ms=NOW_MS)
+    manager.close(now_ms=NOW_MS)
+    for name in ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint"):
+        filesystem.write_bytes(f"/a/{name}", b"\x00garbage\xff")
+    manager = start(filesystem)
+    assert manager.get(TopicPartition("t", 0)).log_end_offset == 1
+
+
+class FaultyFileSystem(MemoryFileSystem):
+    """Raises what the test asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.append_error: int | None = None
+        self.scan_error: int | None = None
+        self.open_limit: int | None = None
+        self.opened = 0
+
+    def open(self, path, *, create=False, read_only=False):
+        if self.open_limit is not None and path.endswith(".log") and self.opened >= self.open_limit:
+            self.opened = 0
+            raise OSError(errno.EMFILE, "Too many open files")
+        self.opened += path.endswith(".log")
+        file = super().open(path, create=create, read_only=read_only)
+        append = file.append
+        if not path.endswith(".log"):
+            return file
+        owner = self
+
+        class Handle(type(file)):
+            __slots__ = ()
+
+            def append(self, data, rest=b""):
+                if owner.append_error is not None:
+                    raise OSError(owner.append_error, "injected")
+                super().append(data, rest)
+
+        handle = Handle(file._content, file.path, file._is_read_only, file._clock_ms)
+        assert append is not None
+        return handle
+
+    def scan_directory(self, path):
+        if self.scan_error is not None and path.endswith("t-0"):
+            raise OSError(self.scan_error, "injected")
+        return super().scan_directory(path)
+
+
+def test_a_full_disk_refuses_appends_until_there_is_room(batch):
+    filesystem = FaultyFileSystem()
+    manager = start(filesystem)
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    log.append(batch(b"x", producer_id=1, epoch=0, sequence=0), now_ms=NOW_MS)
+    filesystem.append_error = errno.ENOSPC
+    with pytest.raises(KafkaError) as raised:
+        log.append(batch(b"y", producer_id=1, epoch=0, sequence=1), now_ms=NOW_MS)
+    assert raised.value.error is ErrorCode.KAFKA_STORAGE_ERROR
+    assert log.read(0, 1000).records.size > 0 and log.log_end_offset == 1
+    filesystem.append_error = None
+    assert log.append(batch(b"y", producer_id=1, epoch=0, sequence=1), now_ms=NOW_MS).first_offset == 1
+    assert manager.directories[0].is_online and not manager.is_offline(TopicPartition("t", 0))
+
+
+def test_a_directory_whose_disk_fails_goes_offline_and_is_left_unclean(batch):
+    filesystem = FaultyFileSystem()
+    manager = start(filesystem, "/a", "/b")
+    failed = []
+    manager.on_directory_failure = failed.append
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    other = manager.create(TopicPartition("t", 1), TOPIC_ID, CONFIG, NOW_MS)
+    filesystem.append_error = errno.EIO
+    with pytest.raises(KafkaError):
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    filesystem.append_error = None
+    assert failed == [manager.directory_of(log)]
+    assert manager.is_offline(log.topic_partition) and not manager.is_offline(other.topic_partition)
+    assert manager.directory_for_new_log() is manager.directory_of(other)
+    manager.close(now_ms=NOW_MS)
+    assert not filesystem.exists(f"{log.log_directory}/.kafka_cleanshutdown")
+    assert filesystem.exists(f"{other.log_directory}/.kafka_cleanshutdown")
+
+
+def test_a_log_that_cannot_be_read_is_neither_served_nor_replaced(batch):
+    filesystem = FaultyFileSystem()
+    manager = start(filesystem)
+    for partition in (0, 1):
+        manager.create(TopicPartition("t", partition), TOPIC_ID, CONFIG, NOW_MS).append(batch(b"x"), now_ms=NOW_MS)
+    manager.release_locks()
+    filesystem.scan_error = errno.EIO
+    manager = start(filesystem)
+    assert manager.is_offline(TopicPartition("t", 0)) and manager.get(TopicPartition("t", 1)).log_end_offset == 1
+    with pytest.raises(KafkaError) as raised:
+        manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    assert raised.value.error is ErrorCode.KAFKA_STORAGE_ERROR
+    manager.close(now_ms=NOW_MS)
+    filesystem.scan_error = None
+    manager = start(filesystem)
+    assert manager.loaded.recovered == 2
+    assert manager.get(TopicPartition("t", 0)).log_end_offset == 1
+
+
+def test_descriptors_that_run_out_are_taken_from_idle_segments(batch):
+    filesystem = FaultyFileSystem()
+    manager = start(filesystem)
+    filesystem.open_limit = 10
+    for partition in range(30):
+        log = manager.create(TopicPartition("t", partition), TOPIC_ID, CONFIG, NOW_MS)
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    for log in manager.logs():
+        assert log.read(0, 100).records.size > 0
+
+
+def test_no_more_than_so_many_segment_files_stay_open(batch):
+    filesystem = MemoryFileSystem()
+    manager = LogManager(filesystem, ["/a"], max_open_files=8)
+    manager.open_directories()
+    manager.load_logs(lambda topic: CONFIG, now_ms=NOW_MS)
+    for _ in range(3):
+        for partition in range(30):
+            log = manager.create(TopicPartition("t", partition), TOPIC_ID, CONFIG, NOW_MS)
+            log.append(batch(b"x"), now_ms=NOW_MS)
+            assert sum(segment.is_open() for log in manager.logs() for segment in log.segments) <= 9
+    assert all(log.log_end_offset == 3 for log in manager.logs())
