@@ -117,6 +117,8 @@ class OptionSet:
 
     def __init__(self) -> None:
         self._values: dict[Option, list[str]] = {}
+        self.order: list[Option] = []
+        """The options in the order in which they came, each as often as it came."""
         self.non_options: list[str] = []
 
     def has(self, option: Option) -> bool:
@@ -144,6 +146,7 @@ class OptionSet:
         return values[0] if values else None
 
     def add(self, option: Option, value: str | None) -> None:
+        self.order.append(option)
         values = self._values.setdefault(option, [])
         if value is None:
             return

@@ -34,6 +34,7 @@ _ORIGINALS = {
     "kafka_broker_api_versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "kafka_client_metrics": "org.apache.kafka.tools.ClientMetricsCommand",
     "kafka_cluster": "org.apache.kafka.tools.ClusterTool",
+    "kafka_configs": "kafka.admin.ConfigCommand",
     "kafka_console_consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "kafka_console_producer": "org.apache.kafka.tools.ConsoleProducer",
     "kafka_consumer_groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
