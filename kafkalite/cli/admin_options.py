@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kafkalite.cli.command_line import exit_with_error
+from kafkalite.cli.command_line import OptionParser, exit_with_error, exit_with_usage
 from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.client.admin import Admin
-from kafkalite.client.endpoint import BootstrapError
+from kafkalite.client.endpoint import BootstrapError, Endpoint
 from kafkalite.client.wire_client import BrokerUnreachableError
 
 _SUPPORTED_SECURITY: Final = frozenset({"", "PLAINTEXT"})
@@ -54,6 +54,17 @@ def open_admin(bootstrap_servers: str | None, properties: Mapping[str, str] | No
             f"Caused by: org.apache.kafka.common.config.ConfigException: {error}",
             "org.apache.kafka.common.KafkaException",
         ) from None
+
+
+def check_bootstrap_servers(parser: OptionParser, servers: str) -> None:
+    """Ends a tool with its usage where a list of addresses is malformed."""
+    if not servers.strip():
+        exit_with_usage(parser, "Error while validating the bootstrap address\n")
+    try:
+        for server in servers.rstrip(",").split(","):
+            Endpoint.parse(server)
+    except BootstrapError:
+        exit_with_usage(parser, "Please provide valid host:port like host1:9091,host2:9092\n")
 
 
 def _milliseconds(properties: Mapping[str, str], name: str, default_ms: int) -> float:

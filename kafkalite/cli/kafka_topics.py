@@ -21,10 +21,11 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.topic_filter import TopicFilter
 from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import INTERNAL_TOPICS, Uuid
+from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.metadata import MetadataResponseTopic
 
 _MAX_REPLICATION_FACTOR: Final = 32767
@@ -232,20 +233,6 @@ def parse_replica_assignment(text: str) -> list[list[int]]:
                 "org.apache.kafka.tools.AdminOperationException",
             )
     return partitions
-
-
-class TopicFilter:
-    """The topics that a regular expression names: commas are alternatives, blanks and outer quotes are nothing."""
-
-    def __init__(self, pattern: str) -> None:
-        self.pattern = pattern.strip().replace(",", "|").replace(" ", "").strip("\"'")
-        try:
-            self._regex = re.compile(self.pattern)
-        except re.error:
-            raise ToolError(f"{self.pattern} is an invalid regex.", "java.lang.RuntimeException") from None
-
-    def is_allowed(self, topic: str, *, excludes_internal: bool) -> bool:
-        return self._regex.fullmatch(topic) is not None and not (excludes_internal and topic in INTERNAL_TOPICS)
 
 
 class TopicService:

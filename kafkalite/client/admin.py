@@ -104,6 +104,10 @@ class Admin:
             self._brokers = {broker.node_id: Endpoint(broker.host, broker.port) for broker in response.brokers}
         return self._brokers
 
+    def client_of(self, node_id: int) -> WireClient:
+        """The connection to a broker; raises KafkaError for an unknown one."""
+        return self._client(node_id)
+
     def _client(self, node_id: int | None) -> WireClient:
         if node_id is None:
             return self._bootstrap
