@@ -135,7 +135,7 @@ def _execute(argv: list[str]) -> int:
                 with open(path, encoding="utf-8") as file:
                     text = file.read()
             except OSError:
-                raise ToolError(path, "java.nio.file.NoSuchFileException") from None
+                raise ToolError(f"Unable to read file {path}", "java.io.IOException") from None
             delete_records(admin, parse_offsets(text))
     except (ToolError, KafkaError, AdminTimeoutError, WireClientError) as error:
         print(message(error), file=sys.stderr)

@@ -64,14 +64,13 @@ def test_creating_listing_and_deleting_print_what_apache_kafka_prints(comparison
 
 
 @pytest.mark.oracle
-def test_describing_and_altering_print_what_apache_kafka_prints(comparison: Any) -> None:
+def test_describing_and_altering_print_what_apache_kafka_prints(comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         tool("kafka_topics", "--describe")
         for name in ("one", "two", "three", "four", "five"):
-            tool("kafka_topics", "--create", "--topic", name, "--partitions", "2")
-        configs = ("retention.ms=10", "cleanup.policy=compact", "segment.bytes=1048576", "max.message.bytes=2000")
-        words = [word for config in configs for word in ("--config", config)]
-        tool("kafka_topics", "--create", "--topic", "own", *words)
+            stage.create_topic(name, 2)
+        configs = {"retention_ms": "10", "cleanup_policy": "compact", "segment_bytes": "1048576"}
+        stage.create_topic("own", max_message_bytes="2000", **configs)
         tool("kafka_topics", "--describe", "--exclude-internal")
         described = tool("kafka_topics", "--describe", "--topic", "own")
         tool("kafka_topics", "--describe", "--topic", "t.*")
@@ -99,9 +98,9 @@ def test_describing_and_altering_print_what_apache_kafka_prints(comparison: Any)
 
 
 @pytest.mark.oracle
-def test_a_topic_is_described_by_its_id(comparison: Any) -> None:
+def test_a_topic_is_described_by_its_id(comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
-        tool("kafka_topics", "--create", "--topic", "byid", "--partitions", "2")
+        stage.create_topic("byid", 2)
         described = tool("kafka_topics", "--describe", "--topic", "byid")
         by_id = tool("kafka_topics", "--describe", "--topic-id=" + topic_id(described.stdout))
         assert by_id.stdout.replace("N/A", "") == described.stdout
