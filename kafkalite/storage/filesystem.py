@@ -484,13 +484,13 @@ class MemoryFileSystem:
 
     is_durable = False
 
-    def absolute_path(self, path: str) -> str:
-        return os.path.normpath("/" + path)
-
     def __init__(self, clock_ms: Callable[[], int] = _wall_clock_ms) -> None:
         self._clock_ms = clock_ms
         self._directories: dict[str, dict[str, _MemoryContent | None]] = {"/": {}}  # None: a directory of its own
         self.held_locks: set[str] = set()
+
+    def absolute_path(self, path: str) -> str:
+        return os.path.normpath("/" + path)
 
     def _split(self, path: str) -> tuple[dict[str, _MemoryContent | None], str]:
         parent, _, name = path.rpartition("/")

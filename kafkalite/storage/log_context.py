@@ -32,6 +32,7 @@ class LogContext:
         "filesystem",
         "is_transaction_verification_enabled",
         "max_open_files",
+        "note_records_deleted",
         "pending_deletions",
         "producer_id_expiration_ms",
         "release_files",
@@ -53,8 +54,10 @@ class LogContext:
         self.pending_deletions: deque[PendingDeletion] = deque()
         self.release_files: Callable[[], int] = lambda: 0
         """Lets go of descriptors that can be opened again; returns how many are still held."""
-        self.report_failure: Callable[[str, OSError], None] = lambda directory, error: None
-        """Told of every failed write and sync, with the log's directory."""
+        self.report_failure: Callable[[str, OSError, bool], None] = lambda directory, error, is_sync: None
+        """Told of every failed system call, with the log.dir and whether it was a sync."""
+        self.note_records_deleted: Callable[[str], None] = lambda directory: None
+        """Told that DeleteRecords has moved the start of a log in this log.dir."""
         self._open_count = 0
 
     def open_file(self, path: str, *, create: bool = False) -> File:

@@ -25,7 +25,7 @@ _MANY_FILES: Final = 64
 class LogFlush:
     """What one flush of one log syncs."""
 
-    __slots__ = ("_directories", "_files", "_filesystem", "_log", "_snapshot_offset", "offset")
+    __slots__ = ("_directories", "_files", "_filesystem", "_log", "_position", "_snapshot_offset", "offset")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class LogFlush:
         snapshot_offset: int | None,
     ) -> None:
         self._log = log
+        self._position = (log.active_segment.base_offset, log.active_segment.size)
         self._filesystem = filesystem
         self.offset = offset
         self._files = files
@@ -73,14 +74,12 @@ class LogFlush:
 
     def fail(self, error: OSError) -> KafkaError:
         """Reports a sync that failed, on the log's thread; returns the error for whoever waits."""
-        return self._log.storage_error("flushing", error)
+        return self._log.storage_error("flushing", error, is_sync=True)
 
     def finish(self, now_ms: int) -> None:
         """Notes in the log what is on the disk now."""
         log = self._log
-        log.last_flush_ms = now_ms
-        if self.offset > log.recovery_point and self.offset <= log.log_end_offset:
-            log.recovery_point = self.offset
+        log.note_flushed(self.offset, *self._position, now_ms)
         if self._snapshot_offset is not None:
             # A snapshot beside each segment stays; of those taken by flushes the last one is enough.
             base_offsets = {segment.base_offset for segment in log.segments}

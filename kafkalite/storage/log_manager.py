@@ -45,6 +45,8 @@ from kafkalite.storage.partition_log import PartitionLog
 
 _logger = logging.getLogger(__name__)
 
+MAX_UNFLUSHED_BYTES = 64 << 20
+"""A log with more than that is flushed by the next `prepare_flushes`, so that opening it after a kill is quick."""
 _LOGS_CLOSED_AT_ONCE = 200
 """Their files are open together while they are synced."""
 _REMOTE_INDEX_CACHE_DIRECTORY = "remote-log-index-cache"
@@ -104,6 +106,7 @@ class LogManager:
         )
         self.context.release_files = self.release_files
         self.context.report_failure = self._note_failure
+        self.context.note_records_deleted = self._checkpoint_deleted_records
         self.directories = [LogDirectory(path.rstrip("/") or "/") for path in log_dirs]
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self.get = self._logs.get
@@ -340,17 +343,19 @@ class LogManager:
         return sum(delete_old_segments(log, now_ms) for log in list(self._logs.values()))
 
     def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
-        """The flushes that are due: logs whose `flush.ms` is over, and what rolled segments left behind.
+        """The flushes that are due: logs whose `flush.ms` is over, what rolled segments left behind, and logs with so
+        much unflushed that a recovery would take long.
 
-        Call `sync` of each in a worker thread, `finish` back here; an OSError goes to `fail_directory`.
+        Call `sync` of each in a worker thread; then `finish`, or `fail` with the OSError, back here.
         """
         flushes = []
         for log in self._logs.values():
-            is_due = log.log_end_offset > log.recovery_point and (
-                now_ms - log.last_flush_ms >= log.config.flush_ms or log.active_segment.base_offset > log.recovery_point
-            )
-            if is_due:
-                flush = prepare_flush(log)
+            if log.log_end_offset == log.recovery_point:
+                continue
+            is_large = log.unflushed_bytes() >= MAX_UNFLUSHED_BYTES
+            is_rolled = log.active_segment.base_offset > log.recovery_point
+            if is_large or is_rolled or now_ms - log.last_flush_ms >= log.config.flush_ms:
+                flush = prepare_flush(log, with_checkpoint=is_large or is_rolled)
                 if flush is not None:
                     flushes.append(flush)
         return flushes
@@ -375,12 +380,33 @@ class LogManager:
         """Notes the start of logs that does not follow from their first segment (after DeleteRecords)."""
         for directory in self.directories:
             if directory.is_online:
-                offsets = {
-                    log.topic_partition: log.log_start_offset
-                    for log in self.logs_in(directory)
-                    if log.log_start_offset > log.segments[0].base_offset
-                }
-                self._write_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE, offsets)
+                self._checkpoint_start_offsets_in(directory)
+
+    def _checkpoint_start_offsets_in(self, directory: LogDirectory) -> None:
+        offsets = {
+            log.topic_partition: log.log_start_offset
+            for log in self.logs_in(directory)
+            if log.log_start_offset > log.segments[0].base_offset
+        }
+        self._write_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE, offsets)
+
+    def _checkpoint_deleted_records(self, path: str) -> None:
+        """Deleted records must not come back, whatever happens after the answer."""
+        for directory in self.directories:
+            if directory.path == path and directory.is_online:
+                self._checkpoint_start_offsets_in(directory)
+
+    def update_producer_id_expiration(self, expiration_ms: int) -> None:
+        """Takes over another producer.id.expiration.ms for all logs."""
+        self.context.producer_id_expiration_ms = expiration_ms
+        for log in self._logs.values():
+            log.producer_state.expiration_ms = expiration_ms
+
+    def update_transaction_verification(self, is_enabled: bool) -> None:
+        """Takes over another transaction.partition.verification.enable for all logs."""
+        self.context.is_transaction_verification_enabled = is_enabled
+        for log in self._logs.values():
+            log.producer_state.is_verification_enabled = is_enabled
 
     def _write_checkpoint(self, directory: LogDirectory, name: str, offsets: dict[TopicPartition, int]) -> None:
         try:
@@ -406,9 +432,12 @@ class LogManager:
 
     # --- failures ---
 
-    def _note_failure(self, path: str, error: OSError) -> None:
-        """A full disk may have room again, and descriptors come back; for anything else the directory is given up."""
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR):
+    def _note_failure(self, path: str, error: OSError, is_sync: bool = False) -> None:
+        """A full disk may have room again, and descriptors come back; for anything else the directory is given up.
+
+        So it is after a failed sync in any case: what it did not write, the next one may pass over in silence.
+        """
+        if is_sync or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR):
             self.fail_directory(path)
 
     def fail_directory(self, path: str) -> None:

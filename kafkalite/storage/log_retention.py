@@ -43,7 +43,8 @@ def delete_records(log: PartitionLog, before_offset: int) -> int:
             f"The specified offset {before_offset} is higher than the high watermark {log.high_watermark} of the "
             f"partition {log.topic_partition}",
         )
-    increment_log_start_offset(log, before_offset)
+    if increment_log_start_offset(log, before_offset):
+        log.context.note_records_deleted(log.log_directory)
     return log.log_start_offset
 
 

@@ -95,6 +95,7 @@ class PartitionLog:
         "_compression_level",
         "_compression_target",
         "_context",
+        "_flushed_position",
         "_must_validate_records",
         "_timestamp_after_max_ms",
         "_timestamp_type",
@@ -154,6 +155,7 @@ class PartitionLog:
         self.recovery_point = recovery_point
         """All before this offset is on the disk."""
         self.last_flush_ms = now_ms
+        self._flushed_position = (segments[0].base_offset, 0)
         self.is_closed = False
         self.on_append: Callable[[PartitionLog], None] | None = None
         """Called after each append that wrote something, and whenever the last stable offset has moved with it."""
@@ -232,6 +234,18 @@ class PartitionLog:
     def size(self) -> int:
         """The bytes of all segments."""
         return sum(segment.size for segment in self.segments)
+
+    def unflushed_bytes(self) -> int:
+        """How much was appended since the last flush: what a recovery would have to read (at least that)."""
+        base_offset, position = self._flushed_position
+        return sum(segment.size for segment in self.segments_from(base_offset)) - position
+
+    def note_flushed(self, offset: int, base_offset: int, position: int, now_ms: int) -> None:
+        """All before `offset`, which is at a position of the segment with that base offset, is on the disk."""
+        self.last_flush_ms = now_ms
+        if self.recovery_point < offset <= self.log_end_offset:
+            self.recovery_point = offset
+            self._flushed_position = (base_offset, position)
 
     def assign_topic_id(self, topic_id: Uuid) -> None:
         """Writes partition.metadata. Raises KafkaError(INCONSISTENT_TOPIC_ID) if the log has another id."""
@@ -677,10 +691,10 @@ class PartitionLog:
 
     # --- errors ---
 
-    def storage_error(self, doing: str, error: OSError) -> KafkaError:
+    def storage_error(self, doing: str, error: OSError, *, is_sync: bool = False) -> KafkaError:
         """Reports a failed system call and makes the answer for the client."""
         _logger.error("Error while %s of %s in dir %s: %s", doing, self.topic_partition, self.log_directory, error)
-        self._context.report_failure(self.log_directory, error)
+        self._context.report_failure(self.log_directory, error, is_sync)
         return KafkaError(
             ErrorCode.KAFKA_STORAGE_ERROR, f"Error while {doing} of {self.topic_partition} in dir {self.log_directory}"
         )

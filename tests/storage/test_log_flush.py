@@ -7,6 +7,7 @@ import pytest
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.storage import log_manager
 from kafkalite.storage.filesystem import MemoryFile, MemoryFileSystem
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
@@ -40,7 +41,7 @@ class WatchedFile(MemoryFile):
 
     def sync(self):
         if self._owner.is_failing:
-            raise OSError(5, "Input/output error")
+            raise OSError(28, "No space left on device")
         self._owner.synced.append(self.path)
 
     def duplicate(self):
@@ -151,3 +152,17 @@ def test_a_sync_that_fails_is_an_error_and_takes_the_directory_offline(filesyste
     filesystem.is_failing = False
     manager.close(now_ms=NOW_MS)
     assert not filesystem.exists("/a/.kafka_cleanshutdown")
+
+
+def test_a_log_with_much_unflushed_is_flushed_with_all_that_shortens_its_recovery(filesystem, batch, monkeypatch):
+    monkeypatch.setattr(log_manager, "MAX_UNFLUSHED_BYTES", 1000)
+    manager, log = open_log(filesystem)
+    log.append(batch(bytes(500), producer_id=1, epoch=0, sequence=0), now_ms=NOW_MS)
+    assert manager.prepare_flushes(NOW_MS) == []
+    log.append(batch(bytes(500), producer_id=1, epoch=0, sequence=1), now_ms=NOW_MS)
+    (flush,) = manager.prepare_flushes(NOW_MS)
+    flush.run(NOW_MS)
+    assert {"/a/t-0/00000000000000000000.index", "/a/t-0/00000000000000000002.snapshot"} < set(filesystem.synced)
+    assert (log.recovery_point, log.unflushed_bytes()) == (2, 0)
+    log.append(batch(bytes(500)), now_ms=NOW_MS)
+    assert manager.prepare_flushes(NOW_MS) == []

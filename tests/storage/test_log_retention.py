@@ -91,7 +91,6 @@ def test_deleted_records_are_gone_at_once_and_their_segments_later(disk, batch):
     assert log.read(target, 1).records.size > 0
     assert disk.manager.cleanup_logs(disk.now_ms) == 2
     assert len(log.segments) == count - 2
-    disk.manager.checkpoint_log_start_offsets()
     disk.kill()
     log = disk.open_log(**SEGMENT)
     assert (log.log_start_offset, log.log_end_offset) == (target, 30)
