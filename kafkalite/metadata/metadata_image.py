@@ -114,7 +114,7 @@ class MetadataImage:
         level = self.features.metadata_version_or_raise()
         yield from self.features.to_records()
         yield from self.cluster.to_records(with_controllers=versions.is_controller_registration_supported(level))
-        yield from self.topics.to_records(is_elr_enabled=self.features.is_elr_enabled)
+        yield from self.topics.to_records(metadata_version=level, is_elr_enabled=self.features.is_elr_enabled)
         yield from self.configs.to_records()
         yield from self.client_quotas.to_records()
         yield from self.producer_ids.to_records()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from kafkalite.identifiers import Uuid
+from kafkalite.metadata.metadata_version import is_directory_assignment_supported
 from kafkalite.protocol.metadata_records.topics import PartitionChangeRecord, PartitionRecord
 
 NO_LEADER: Final = -1
@@ -82,8 +83,10 @@ class PartitionRegistration(NamedTuple):
             self.last_known_elr if last_known_elr is None else tuple(last_known_elr),
         )
 
-    def to_record(self, topic_id: Uuid, partition_id: int, *, is_elr_enabled: bool) -> PartitionRecord:
-        """The record that makes this partition; the ELR only where it says something."""
+    def to_record(
+        self, topic_id: Uuid, partition_id: int, *, metadata_version: int, is_elr_enabled: bool
+    ) -> PartitionRecord:
+        """The record that makes this partition, with what the metadata.version knows of, the ELR only if it is used."""
         record = PartitionRecord(
             partition_id=partition_id,
             topic_id=topic_id,
@@ -95,8 +98,9 @@ class PartitionRegistration(NamedTuple):
             leader_recovery_state=self.leader_recovery_state,
             leader_epoch=self.leader_epoch,
             partition_epoch=self.partition_epoch,
-            directories=list(self.directories),
         )
+        if is_directory_assignment_supported(metadata_version):
+            record.directories = list(self.directories)
         if is_elr_enabled:
             if self.elr:
                 record.eligible_leader_replicas = list(self.elr)

@@ -121,10 +121,9 @@ def _create_topic(
         result.replication_factor = len(partitions[0].replicas)
     else:
         result.topic_config_error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
-    is_elr_enabled = image.features.is_elr_enabled
     records: list[MetadataRecord] = [TopicRecord(name=topic.name, topic_id=topic_id), *config_records]
     for partition_id, partition in enumerate(partitions):
-        records.append(partition.to_record(topic_id, partition_id, is_elr_enabled=is_elr_enabled))
+        records.append(_partition_record(image, partition, topic_id, partition_id))
     return records, result
 
 
@@ -284,6 +283,18 @@ def _new_partition(image: MetadataImage, replicas: tuple[int, ...]) -> Partition
     )
 
 
+def _partition_record(
+    image: MetadataImage, partition: PartitionRegistration, topic_id: Uuid, index: int
+) -> MetadataRecord:
+    features = image.features
+    return partition.to_record(
+        topic_id,
+        index,
+        metadata_version=features.metadata_version_or_raise(),
+        is_elr_enabled=features.is_elr_enabled,
+    )
+
+
 def _default_directory(image: MetadataImage, broker_id: int) -> Uuid:
     """The log directory of a broker that has but one; where there are more the broker chooses, and tells."""
     directories = image.cluster.brokers[broker_id].directories
@@ -349,8 +360,7 @@ def _create_partitions(image: MetadataImage, wanted: CreatePartitionsTopic) -> l
             partitions.append(_assigned_partition(image, assignment.broker_ids, index))
     else:
         partitions = [_new_partition(image, _place(image, factor))] * additional
-    is_elr_enabled = image.features.is_elr_enabled
     return [
-        partition.to_record(topic.topic_id, index, is_elr_enabled=is_elr_enabled)
+        _partition_record(image, partition, topic.topic_id, index)
         for index, partition in enumerate(partitions, existing)
     ]

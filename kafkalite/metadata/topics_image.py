@@ -129,8 +129,10 @@ class TopicsImage:
             )
         return topic
 
-    def to_records(self, *, is_elr_enabled: bool) -> Iterator[MetadataRecord]:
+    def to_records(self, *, metadata_version: int, is_elr_enabled: bool) -> Iterator[MetadataRecord]:
         for topic in self.by_id.values():
             yield TopicRecord(name=topic.name, topic_id=topic.topic_id)
             for partition_id, partition in topic.partitions.items():
-                yield partition.to_record(topic.topic_id, partition_id, is_elr_enabled=is_elr_enabled)
+                yield partition.to_record(
+                    topic.topic_id, partition_id, metadata_version=metadata_version, is_elr_enabled=is_elr_enabled
+                )
