@@ -1,4 +1,4 @@
-"""DescribeConfigs, AlterConfigs, IncrementalAlterConfigs and ListConfigResources over the wire, and what they bring about."""
+"""DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources over the wire, and what they do."""
 
 from __future__ import annotations
 

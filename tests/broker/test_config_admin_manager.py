@@ -201,9 +201,9 @@ def test_a_property_is_changed_once_at_a_time(cluster: Cluster) -> None:
 
 def test_a_value_can_outgrow_what_is_stored_only_by_appending(cluster: Cluster) -> None:
     name = "leader.replication.throttled.replicas"
-    cluster.change(TOPIC, (name, SET, ",".join(f"{index}:1" for index in range(5000))))
+    cluster.change(TOPIC, (name, SET, ",".join(f"{index}:1" for index in range(3000))))
     with pytest.raises(KafkaError, match="exceeds the maximum value size of 32767 bytes"):
-        cluster.change(TOPIC, (name, APPEND, ",".join(f"{index}:2" for index in range(5000))))
+        cluster.change(TOPIC, (name, APPEND, ",".join(f"{index}:2" for index in range(3000))))
 
 
 def test_a_stored_property_that_is_not_obeyed_does_not_keep_others_from_being_set(cluster: Cluster) -> None:
