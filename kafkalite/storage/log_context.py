@@ -14,6 +14,7 @@ _logger = logging.getLogger(__name__)
 
 DEFAULT_PRODUCER_ID_EXPIRATION_MS: Final = 24 * 3600 * 1000
 DEFAULT_MAX_OPEN_FILES: Final = 4096
+DEFAULT_MAX_INDEX_BYTES: Final = 32 << 20
 
 
 class PendingDeletion(NamedTuple):
@@ -28,14 +29,17 @@ class LogContext:
     """Shared by the logs of a manager; a log that is opened alone gets one of its own."""
 
     __slots__ = (
+        "_index_bytes",
         "_open_count",
         "filesystem",
         "is_transaction_verification_enabled",
+        "max_index_bytes",
         "max_open_files",
         "note_records_deleted",
         "pending_deletions",
         "producer_id_expiration_ms",
         "release_files",
+        "release_indexes",
         "report_failure",
     )
 
@@ -54,11 +58,15 @@ class LogContext:
         self.pending_deletions: deque[PendingDeletion] = deque()
         self.release_files: Callable[[], int] = lambda: 0
         """Lets go of descriptors that can be opened again; returns how many are still held."""
+        self.release_indexes: Callable[[], None] = lambda: None
+        """Forgets the indexes of inactive segments."""
         self.report_failure: Callable[[str, OSError, bool], None] = lambda directory, error, is_sync: None
         """Told of every failed system call, with the log.dir and whether it was a sync."""
         self.note_records_deleted: Callable[[str], None] = lambda directory: None
         """Told that DeleteRecords has moved the start of a log in this log.dir."""
         self._open_count = 0
+        self._index_bytes = 0
+        self.max_index_bytes = DEFAULT_MAX_INDEX_BYTES
 
     def open_file(self, path: str, *, create: bool = False) -> File:
         """Opens a segment's file, making room first where there are too many open ones."""
@@ -74,6 +82,13 @@ class LogContext:
             file = self.filesystem.open(path, create=create)
         self._open_count += 1
         return file
+
+    def note_loaded_indexes(self, size: int) -> None:
+        """Counts the index entries that reads have brought into memory, and lets them go where there are too many."""
+        self._index_bytes += size
+        if self._index_bytes > self.max_index_bytes:
+            self._index_bytes = 0
+            self.release_indexes()
 
     def delete_later(self, path: str, due_ms: int, *, is_directory: bool = False) -> None:
         self.pending_deletions.append(PendingDeletion(due_ms, path, is_directory))

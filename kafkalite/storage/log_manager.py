@@ -105,6 +105,7 @@ class LogManager:
             max_open_files=max_open_files,
         )
         self.context.release_files = self.release_files
+        self.context.release_indexes = self._release_indexes
         self.context.report_failure = self._note_failure
         self.context.note_records_deleted = self._checkpoint_deleted_records
         self.directories = [LogDirectory(path.rstrip("/") or "/") for path in log_dirs]
@@ -251,8 +252,7 @@ class LogManager:
 
     def is_offline(self, topic_partition: TopicPartition) -> bool:
         """Whether a partition has a log that cannot be served: its directory has failed, or the log did not open."""
-        log = self._logs.get(topic_partition)
-        return topic_partition in self._unavailable or (log is not None and not self.directory_of(log).is_online)
+        return topic_partition in self._unavailable
 
     def logs_in(self, directory: LogDirectory) -> list[PartitionLog]:
         return [log for log in self._logs.values() if log.log_directory == directory.path]
@@ -430,6 +430,11 @@ class LogManager:
             held = sum(log.release_files(with_active=True) for log in self._logs.values())
         return held
 
+    def _release_indexes(self) -> None:
+        for log in self._logs.values():
+            for segment in log.segments[:-1]:
+                segment.release_indexes()
+
     # --- failures ---
 
     def _note_failure(self, path: str, error: OSError, is_sync: bool = False) -> None:
@@ -441,11 +446,17 @@ class LogManager:
             self.fail_directory(path)
 
     def fail_directory(self, path: str) -> None:
-        """Takes a log directory out of service: what is on its disk is not known any more."""
+        """Takes a log directory and its logs out of service: what is on its disk is not known any more."""
         for directory in self.directories:
             if directory.path == path and directory.is_online:
                 directory.is_online = False
-                _logger.error("Stopping serving logs in dir %s", path)
+                offline = self.logs_in(directory)
+                _logger.error("Stopping serving logs in dir %s: %d partitions are offline", path, len(offline))
+                for log in offline:
+                    self._unavailable.add(log.topic_partition)
+                    del self._logs[log.topic_partition]
+                    log.is_closed = True
+                    log.release_files(with_active=True)
                 if self.on_directory_failure is not None:
                     self.on_directory_failure(directory)
 

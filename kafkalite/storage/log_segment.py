@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 
 SEGMENT_SUFFIXES: Final = (LOG_SUFFIX, OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
 _MAX_RELATIVE_OFFSET: Final = 0x7FFFFFFF
-_TAIL_BATCHES: Final = 128
+_TAIL_BATCHES: Final = 64
 
 
 class BatchPosition(NamedTuple):
@@ -200,6 +200,13 @@ class LogSegment:
     def has_loaded_indexes(self) -> bool:
         return self._offset_index is not None
 
+    def release_indexes(self) -> None:
+        """Forgets indexes that can be read again: an inactive segment's, which are in their files."""
+        if self._offset_index is not None and self._time_index is not None:
+            _ = self.max_timestamp
+            if self._offset_index.is_written() and self._time_index.is_written():
+                self._offset_index = self._time_index = None
+
     def load_indexes(self) -> None:
         """Reads both index files; raises CorruptIndexError or FileNotFoundError instead of building them again."""
         self._offset_index = OffsetIndex.decode(
@@ -220,6 +227,8 @@ class LogSegment:
             self._offset_index = OffsetIndex(self.base_offset, self.max_index_bytes)
             self._time_index = TimeIndex(self.base_offset, self.max_index_bytes)
             return
+        # Before the load: it may make others let go of theirs.
+        self._context.note_loaded_indexes(self.size // (self.index_interval_bytes + 1) * (8 + 12))
         try:
             self.load_indexes()
         except (CorruptIndexError, FileNotFoundError) as error:

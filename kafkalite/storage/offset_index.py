@@ -67,6 +67,10 @@ class OffsetIndex:
     def __len__(self) -> int:
         return len(self._positions)
 
+    def is_written(self) -> bool:
+        """Whether the file holds all entries."""
+        return self.written_entries == len(self._positions)
+
     def is_full(self) -> bool:
         return len(self._positions) >= self.max_entries
 

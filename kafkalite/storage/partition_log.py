@@ -689,10 +689,27 @@ class PartitionLog:
         """Takes the first segments out of the log; their files are the caller's."""
         del self.segments[:count], self._base_offsets[:count]
 
+    def replace_segments(self, old: list[LogSegment], new: LogSegment) -> bool:
+        """Puts one segment in the place of neighbouring ones, whose files are the caller's.
+
+        Changes nothing and gives False unless all of them are still here, and inactive."""
+        first = bisect_right(self._base_offsets, old[0].base_offset) - 1
+        behind = first + len(old)
+        if first < 0 or behind >= len(self.segments) or self.segments[first:behind] != old:
+            return False
+        self.segments[first:behind] = [new]
+        self._base_offsets[first:behind] = [new.base_offset]
+        return True
+
     # --- errors ---
 
     def storage_error(self, doing: str, error: OSError, *, is_sync: bool = False) -> KafkaError:
-        """Reports a failed system call and makes the answer for the client."""
+        """Reports a failed system call and makes the answer for the client.
+
+        A log that was taken out of service reports nothing: its files may be gone.
+        """
+        if self.is_closed:
+            return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The log of {self.topic_partition} is closed")
         _logger.error("Error while %s of %s in dir %s: %s", doing, self.topic_partition, self.log_directory, error)
         self._context.report_failure(self.log_directory, error, is_sync)
         return KafkaError(

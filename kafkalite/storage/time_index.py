@@ -61,6 +61,10 @@ class TimeIndex:
     def __len__(self) -> int:
         return len(self._timestamps)
 
+    def is_written(self) -> bool:
+        """Whether the file holds all entries."""
+        return self.written_entries == len(self._timestamps)
+
     def is_full(self) -> bool:
         """One slot stays free for the entry of the segment's end."""
         return len(self._timestamps) >= self.max_entries - 1

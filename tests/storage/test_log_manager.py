@@ -265,3 +265,24 @@ def test_no_more_than_so_many_segment_files_stay_open(batch):
             log.append(batch(b"x"), now_ms=NOW_MS)
             assert sum(segment.is_open() for log in manager.logs() for segment in log.segments) <= 9
     assert all(log.log_end_offset == 3 for log in manager.logs())
+
+
+def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(batch):
+    filesystem = MemoryFileSystem()
+    config = TopicConfig({"internal.segment.bytes": "3000", "index.interval.bytes": "200"})
+    manager = LogManager(filesystem, ["/a"])
+    manager.open_directories()
+    manager.load_logs(lambda topic: config, now_ms=NOW_MS)
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, config, NOW_MS)
+    for _ in range(300):
+        log.append(batch(bytes(100)), now_ms=NOW_MS)
+    manager.close(now_ms=NOW_MS)
+    manager = LogManager(filesystem, ["/a"])
+    manager.open_directories()
+    manager.load_logs(lambda topic: config, now_ms=NOW_MS)
+    manager.context.max_index_bytes = 1000
+    log = manager.get(TopicPartition("t", 0))
+    for offset in range(300):
+        assert log.read(offset, 1).records.size > 0
+        assert sum(segment.has_loaded_indexes() for segment in log.segments) <= 5
+    assert len(log.segments) > 10
