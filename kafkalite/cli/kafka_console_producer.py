@@ -31,6 +31,7 @@ from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka,
 from kafkalite.cli.line_message_reader import LineMessageReader, ProducerRecord, ReaderError
 
 _LINE_MESSAGE_READER: Final = "org.apache.kafka.tools.LineMessageReader"
+_REPORT_INTERVAL_S: Final = 0.05
 _CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 _READER_PROPERTIES: Final = """The record reader's properties, as key=value:
  parse.key=false
@@ -288,7 +289,7 @@ class ConsoleProducer:
 
     def _report(self) -> None:
         while not self._is_closing.is_set():
-            self._producer.poll(0.2)
+            self._producer.poll(_REPORT_INTERVAL_S)
 
     def send(self, record: ProducerRecord) -> None:
         """Hands a record over; waits while the buffer is full. Raises KafkaException when sent synchronously."""
@@ -325,10 +326,10 @@ class ConsoleProducer:
 
     def close(self) -> None:
         """Returns when every record has been acknowledged or has failed."""
+        self._producer.flush()
         self._is_closing.set()
         if self._reports.is_alive():
             self._reports.join()
-        self._producer.flush()
 
 
 def _length(field: bytes | None) -> str:

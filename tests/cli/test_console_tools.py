@@ -1,0 +1,263 @@
+"""The tools that produce and consume, each a process of its own, on kafkalite."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kafkalite.testing import KafkaliteServer
+
+PYTHON = [sys.executable, "-P", "-m"]
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[KafkaliteServer]:
+    with KafkaliteServer(config={"group.initial.rebalance.delay.ms": 0}) as server:
+        yield server
+
+
+def command(tool: str, broker: KafkaliteServer, *arguments: str) -> list[str]:
+    return [*PYTHON, f"kafkalite.cli.{tool}", "--bootstrap-server", broker.bootstrap_servers, *arguments]
+
+
+def run(tool: str, broker: KafkaliteServer, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command(tool, broker, *arguments), input=stdin, capture_output=True, timeout=60)
+
+
+def read_all(broker: KafkaliteServer, topic: str, records: int, *arguments: str) -> bytes:
+    limits = ("--from-beginning", "--max-messages", str(records), "--timeout-ms", "20000")
+    return run("kafka_console_consumer", broker, "--topic", topic, *limits, *arguments).stdout
+
+
+def test_lines_go_in_and_come_out(broker: KafkaliteServer) -> None:
+    produced = run("kafka_console_producer", broker, "--topic", "lines", stdin=b"one\ntwo\n\xff\x00\n")
+    assert (produced.returncode, produced.stdout, produced.stderr) == (0, b"", b"")
+    consumed = run("kafka_console_consumer", broker, "--topic", "lines", "--from-beginning", "--max-messages", "3")
+    assert (consumed.returncode, consumed.stdout) == (0, b"one\ntwo\n\xff\x00\n")
+    assert consumed.stderr == b"Processed a total of 3 messages\n"
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_every_compression_can_be_read_back(codec: str, broker: KafkaliteServer) -> None:
+    text = b"".join(b"line %d of many\n" % number for number in range(500))
+    produced = run(
+        "kafka_console_producer", broker, "--topic", f"with-{codec}", "--compression-codec", codec, stdin=text
+    )
+    assert produced.stderr == b""
+    assert read_all(broker, f"with-{codec}", 500) == text
+
+
+def test_an_unknown_compression_is_refused(broker: KafkaliteServer) -> None:
+    produced = run("kafka_console_producer", broker, "--topic", "t", "--compression-codec", "zip")
+    assert produced.returncode == 1
+    assert produced.stderr == b"Unknown compression codec zip: one of none, gzip, snappy, lz4, zstd is needed.\n"
+
+
+def test_properties_come_from_files_and_words_override_them(broker: KafkaliteServer, tmp_path: Path) -> None:
+    reader = tmp_path / "reader.properties"
+    reader.write_text("parse.key=true\nkey.separator=:\n")
+    producer = tmp_path / "producer.properties"
+    producer.write_text("client.id=from-file\nacks=0\n")
+    options = ["--reader-config", str(reader), "--command-config", str(producer), "--reader-property=key.separator=="]
+    produced = run("kafka_console_producer", broker, "--topic", "configured", *options, stdin=b"k=v\n")
+    assert (produced.returncode, produced.stderr) == (0, b"")
+    formatter = tmp_path / "formatter.properties"
+    formatter.write_text("print.key=true\nkey.separator=<\n")
+    printed = read_all(broker, "configured", 1, "--formatter-config", str(formatter), "--property=key.separator=>")
+    assert printed == b"k>v\n"
+
+
+def test_a_file_that_is_not_there_is_named(broker: KafkaliteServer) -> None:
+    for tool in ("kafka_console_producer", "kafka_console_consumer", "kafka_consumer_perf_test"):
+        number = ("--num-records", "1") if "perf" in tool else ()
+        result = run(tool, broker, "--topic", "t", "--command-config", "/no/such/file", *number)
+        assert result.returncode == 1
+        assert b"/no/such/file" in result.stderr
+        assert b"Traceback" not in result.stderr
+
+
+def test_a_line_without_its_key_ends_the_producer_behind_what_came_before(broker: KafkaliteServer) -> None:
+    options = ("--topic", "broken", "--reader-property", "parse.key=true")
+    produced = run("kafka_console_producer", broker, *options, stdin=b"k\tv\nno key\nk\tw\n")
+    assert produced.returncode == 1
+    assert produced.stderr == b"ReaderError: No key separator found on line number 2: 'no key'\n"
+    assert read_all(broker, "broken", 1) == b"v\n"
+
+
+def test_a_record_that_is_refused_is_logged_and_the_others_are_sent(broker: KafkaliteServer) -> None:
+    big = b"x" * 2000
+    run("kafka_topics", broker, "--create", "--topic", "small", "--config", "max.message.bytes=1000")
+    produced = run("kafka_console_producer", broker, "--topic", "small", stdin=big + b"\n")
+    assert produced.returncode == 0
+    assert re.search(
+        rb"ERROR Error when sending message to topic small with key: null, value: 2000 bytes with error: ",
+        produced.stderr,
+    )
+    synchronous = run("kafka_console_producer", broker, "--topic", "small", "--sync", stdin=b"ok\n" + big + b"\nno\n")
+    assert synchronous.returncode == 1
+    assert synchronous.stderr.startswith(b"KafkaException: ")
+    assert read_all(broker, "small", 1) == b"ok\n"
+
+
+def test_a_group_goes_on_where_it_was(broker: KafkaliteServer) -> None:
+    run("kafka_console_producer", broker, "--topic", "resumed", stdin=b"1\n2\n3\n4\n5\n")
+    group = ("--group", "readers")
+    assert read_all(broker, "resumed", 2, *group) == b"1\n2\n"
+    assert read_all(broker, "resumed", 3, *group) == b"3\n4\n5\n"
+    rest = run("kafka_console_consumer", broker, "--topic", "resumed", *group, "--timeout-ms", "500")
+    assert (rest.stdout, rest.returncode) == (b"", 0)
+    assert b"Processed a total of 0 messages" in rest.stderr
+
+
+def test_a_regular_expression_names_topics_and_leaves_internal_ones_out(broker: KafkaliteServer) -> None:
+    for topic in ("include-a", "include-b", "not-include-c"):
+        run("kafka_console_producer", broker, "--topic", topic, stdin=topic.encode() + b"\n")
+    limits = ("--from-beginning", "--max-messages", "2", "--timeout-ms", "20000")
+    consumed = run("kafka_console_consumer", broker, "--include", "include-.*", *limits)
+    assert sorted(consumed.stdout.split()) == [b"include-a", b"include-b"]
+
+
+def test_the_output_closed_ends_the_consumer(broker: KafkaliteServer) -> None:
+    run("kafka_console_producer", broker, "--topic", "closed", stdin=b"x" * 1000 + b"\n")
+    options = ("--topic", "closed", "--from-beginning")
+    consumer = subprocess.Popen(
+        command("kafka_console_consumer", broker, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert consumer.stdout is not None and consumer.stderr is not None
+    assert consumer.stdout.readline() == b"x" * 1000 + b"\n"
+    consumer.stdout.close()
+    run("kafka_console_producer", broker, "--topic", "closed", stdin=b"y\n" * 100)
+    errors = consumer.stderr.read()
+    consumer.stderr.close()
+    assert consumer.wait(30) == 0
+    assert errors.startswith(b"Unable to write to standard out, closing consumer.\nProcessed a total of ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_consumer_with_its_count(number: signal.Signals, broker: KafkaliteServer) -> None:
+    run("kafka_console_producer", broker, "--topic", "signalled", stdin=b"one\n")
+    options = ("--topic", "signalled", "--from-beginning", "--max-messages", "1000")
+    consumer = subprocess.Popen(
+        command("kafka_console_consumer", broker, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert consumer.stdout is not None
+    assert consumer.stdout.readline() == b"one\n", "records are shown when they come, not when a buffer is full"
+    consumer.send_signal(number)
+    _, errors = consumer.communicate(timeout=30)
+    assert re.fullmatch(rb"Processed a total of \d+ messages\n", errors)
+    assert consumer.returncode == 128 + number
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_producer_when_everything_is_sent(number: signal.Signals, broker: KafkaliteServer) -> None:
+    topic = f"interrupted-{number}"
+    producer = subprocess.Popen(
+        command("kafka_console_producer", broker, "--topic", topic, "--timeout", "0"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert producer.stdin is not None
+    producer.stdin.write(b"typed\n")
+    producer.stdin.flush()
+    assert read_all(broker, topic, 1) == b"typed\n"
+    producer.send_signal(number)
+    assert producer.wait(30) == 128 + number
+    assert producer.stderr is not None and producer.stdout is not None
+    assert (producer.stdout.read(), producer.stderr.read()) == (b"", b"")
+    for pipe in (producer.stdin, producer.stdout, producer.stderr):
+        pipe.close()
+
+
+def test_a_broker_that_is_not_there_is_said_and_records_are_given_up() -> None:
+    absent = ["--bootstrap-server", "127.0.0.1:1", "--topic", "t"]
+    producer = [*PYTHON, "kafkalite.cli.kafka_console_producer", *absent, "--max-block-ms", "1500"]
+    produced = subprocess.run(producer, input=b"x\n", capture_output=True, timeout=60)
+    assert produced.returncode == 0
+    assert produced.stderr.count(b"Connection refused") == 1
+    assert produced.stderr.count(b"ERROR Error when sending message to topic t") == 1
+    consumer = [*PYTHON, "kafkalite.cli.kafka_console_consumer", *absent, "--timeout-ms", "1000"]
+    consumed = subprocess.run(consumer, capture_output=True, timeout=60)
+    assert (consumed.returncode, consumed.stdout) == (0, b"")
+    assert b"TimeoutException\nProcessed a total of 0 messages\n" in consumed.stderr
+
+
+class Terminal:
+    """A tool at a terminal of its own."""
+
+    def __init__(self, words: list[str]) -> None:
+        import pty
+
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(words[0], words)
+        self.shown = b""
+
+    def wait_for(self, text: bytes, timeout_s: float = 30) -> None:
+        import select
+
+        deadline = time.monotonic() + timeout_s
+        while text not in self.shown:
+            assert time.monotonic() < deadline, f"{text!r} is not in {self.shown!r}"
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.shown += os.read(self.fd, 4096)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.fd, keys)
+
+    def end(self) -> int:
+        try:
+            while part := os.read(self.fd, 4096):
+                self.shown += part
+        except OSError:  # the terminal's other end is closed
+            pass
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_at_a_terminal_the_producer_prompts(broker: KafkaliteServer) -> None:
+    terminal = Terminal(command("kafka_console_producer", broker, "--topic", "prompted"))
+    terminal.wait_for(b">")
+    terminal.type(b"hello\n")
+    terminal.wait_for(b"hello\r\n>")
+    terminal.type(b"\x04")
+    assert terminal.end() == 0
+    assert terminal.shown == b">hello\r\n>"
+    assert read_all(broker, "prompted", 1) == b"hello\n"
+
+
+def test_ctrl_c_at_a_terminal_ends_the_consumer(broker: KafkaliteServer) -> None:
+    run("kafka_console_producer", broker, "--topic", "watched", stdin=b"one\n")
+    terminal = Terminal(command("kafka_console_consumer", broker, "--topic", "watched", "--from-beginning"))
+    terminal.wait_for(b"one\r\n")
+    terminal.type(b"\x03")
+    assert terminal.end() == 130
+    assert terminal.shown == b"one\r\n^CProcessed a total of 1 messages\r\n"
+
+
+def test_the_performance_tools_count_what_went_through(broker: KafkaliteServer) -> None:
+    size = ("--num-records", "2000", "--record-size", "100", "--throughput", "-1")
+    sent = run("kafka_producer_perf_test", broker, "--topic", "perf", *size)
+    assert re.match(rb"2000 records sent, [\d.]+ records/sec ", sent.stdout), sent
+    read = run("kafka_consumer_perf_test", broker, "--topic", "perf", "--num-records", "2000", "--hide-header")
+    columns = read.stdout.decode().split(", ")
+    assert (columns[2], columns[4]) == (f"{2000 * 100 / 2**20:.4f}", "2000")
+
+
+def test_a_rate_is_kept(broker: KafkaliteServer) -> None:
+    rate = ("--num-records", "100", "--payload-monotonic", "--throughput", "200")
+    started = time.monotonic()
+    sent = run("kafka_producer_perf_test", broker, "--topic", "rate", *rate, "--print-metrics")
+    assert time.monotonic() - started >= 0.49
+    assert b"100 records sent" in sent.stdout
+    assert re.search(rb"\nMetric Name +Value\n", sent.stdout)
+    assert re.search(rb"\ntxmsgs +: 100\n", sent.stdout)
+    assert read_all(broker, "rate", 3) == b"0\n1\n2\n"
