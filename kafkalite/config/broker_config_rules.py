@@ -21,6 +21,7 @@ def validate_broker_config(config: BrokerConfig) -> None:
     """Raises ConfigException for the first rule that is broken."""
     _check_roles(config)
     _check_listeners(config)
+    _check_security(config)
     _check_log(config)
     _check_connections(config)
     _check_groups(config)
@@ -101,6 +102,19 @@ def _check_listeners(config: BrokerConfig) -> None:
             f"early.start.listeners contains listener {name.upper()}, but this is not contained in listeners or "
             "controller.listener.names",
         )
+
+
+def _check_security(config: BrokerConfig) -> None:
+    """What is meant to protect must not be passed over in silence: as long as it is not served, it stops the start."""
+    for endpoint in config.broker_endpoints:
+        _require(
+            endpoint.security_protocol == "PLAINTEXT",
+            f"Listener {endpoint.listener_name} uses {endpoint.security_protocol}, but only PLAINTEXT is served",
+        )
+    _require(
+        not config["authorizer.class.name"],
+        "authorizer.class.name is set, but access control is not served: everybody would be allowed to do everything",
+    )
 
 
 def _check_log(config: BrokerConfig) -> None:

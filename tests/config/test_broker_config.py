@@ -181,6 +181,15 @@ def test_unknown_names_warn_and_known_ones_of_plugins_and_listeners_do_not() -> 
             "inter.broker.listener.name must be a listener name defined in advertised.listeners. "
             "The valid options based on currently configured listeners are PLAINTEXT",
         ),
+        (
+            {"listeners": "EXTERNAL://:1", "listener.security.protocol.map": "EXTERNAL:SASL_SSL"},
+            "Listener EXTERNAL uses SASL_SSL, but only PLAINTEXT is served",
+        ),
+        (
+            {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer"},
+            "authorizer.class.name is set, but access control is not served: everybody would be allowed to do "
+            "everything",
+        ),
         ({"log.roll.ms": "0"}, "log.roll.ms must be greater than or equal to 1"),
         ({"log.retention.ms": "0"}, "log.retention.ms must be unlimited (-1) or, greater than or equal to 1"),
         (
