@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from kafkalite.config.broker_config import BrokerConfig
-from kafkalite.storage.filesystem import FileSystem, LocalFileSystem, MemoryFileSystem
+from kafkalite.storage.filesystem import FileSystem, LocalFileSystem
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 
 if TYPE_CHECKING:
     from kafkalite.broker.clock import Clock

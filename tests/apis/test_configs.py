@@ -19,7 +19,7 @@ from kafkalite.protocol.messages.list_config_resources import ListConfigResource
 from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
-from kafkalite.storage.filesystem import MemoryFileSystem
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.testing import KafkaliteServer
 
 TOPIC, BROKER, CLIENT_METRICS, GROUP = 2, 4, 16, 32

@@ -14,7 +14,8 @@ from kafkalite.metadata.cluster_control import NodeRegistration
 from kafkalite.metadata.cluster_image import Endpoint
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.topics import PartitionRecord, TopicRecord
-from kafkalite.storage.filesystem import FileSystem, LocalFileSystem, MemoryFileSystem
+from kafkalite.storage.filesystem import FileSystem, LocalFileSystem
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.meta_properties import read_meta_properties
 
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"

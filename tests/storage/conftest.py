@@ -13,8 +13,9 @@ from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
-from kafkalite.storage.filesystem import FileSystem, LocalFileSystem, MemoryFileSystem
+from kafkalite.storage.filesystem import FileSystem, LocalFileSystem
 from kafkalite.storage.log_manager import LogManager
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.partition_log import PartitionLog
 
 NOW_MS = 1_700_000_000_000

@@ -18,7 +18,7 @@ from kafkalite.storage.clean_shutdown_file import (
     remove_clean_shutdown_file,
     write_clean_shutdown_file,
 )
-from kafkalite.storage.filesystem import MemoryFileSystem
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.meta_properties import (
     MetaProperties,
     MetaPropertiesError,

@@ -14,10 +14,10 @@ from kafkalite.storage import filesystem as filesystem_module
 from kafkalite.storage.filesystem import (
     FileSystem,
     LocalFileSystem,
-    MemoryFileSystem,
     remove_if_exists,
     write_file_atomically,
 )
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 
 
 @pytest.fixture(params=["memory", "local"])

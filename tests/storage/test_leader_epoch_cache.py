@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kafkalite.storage.filesystem import MemoryFileSystem
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.storage import log_manager
-from kafkalite.storage.filesystem import MemoryFile, MemoryFileSystem
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
+from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
 
 NOW_MS = 1_700_000_000_000
 TOPIC_ID = Uuid(bytes(range(16)))
