@@ -20,6 +20,7 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.metadata.cluster_control import NodeRegistration
 from kafkalite.metadata.cluster_image import Endpoint
+from kafkalite.metadata.partition_elections import assign_directories
 from kafkalite.protocol.metadata_records.settings import ProducerIdsRecord
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_manager import LogDirectoryError, LogManager
@@ -89,6 +90,7 @@ class Broker:
             now_ms=self.clock.now_ms,
             on_append=lambda log: self.fetch_purgatory.notify(log.topic_partition),
             on_delete=self.fetch_purgatory.notify,
+            on_placed=self._note_directories,
         )
         self._publisher.update_broker_config()
         self.logs.load_logs(
@@ -187,6 +189,10 @@ class Broker:
         return topics.partition(topic_partition) is None or (
             topic_id is not None and topics.topic_id(topic_partition.topic) != topic_id
         )
+
+    def _note_directories(self, placed: dict[TopicPartition, Uuid]) -> None:
+        """With several log directories the metadata learns here which one a new partition lies in."""
+        self.metadata.append(assign_directories(self.metadata.image, self.node_id, placed))
 
     def _reserve_producer_ids(self) -> int:
         first = max(0, self.metadata.image.producer_ids.next_producer_id)

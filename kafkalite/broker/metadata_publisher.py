@@ -37,13 +37,17 @@ class MetadataPublisher:
         now_ms: Callable[[], int],
         on_append: Callable[[PartitionLog], None],
         on_delete: Callable[[TopicPartition], None],
+        on_placed: Callable[[dict[TopicPartition, Uuid]], None],
     ) -> None:
+        """`on_placed` is told of partitions whose log lies in another directory than the metadata says."""
         self._image = image
         self._config = config
         self._logs = logs
         self._now_ms = now_ms
         self._on_append = on_append
         self._on_delete = on_delete
+        self._on_placed = on_placed
+        self._placed: dict[TopicPartition, Uuid] = {}
 
     def publish_all(self) -> None:
         """Brings everything in step with the image as it stands: after the start's replay."""
@@ -51,6 +55,7 @@ class MetadataPublisher:
         for topic in self._image.topics.by_name.values():
             for index in topic.partitions:
                 self._assign(topic.topic_id, index)
+        self._tell_directories()
 
     def publish(self, records: Sequence[MetadataRecord]) -> None:
         """Takes over one change. A log that cannot be made or changed is reported and leaves the others alone."""
@@ -70,6 +75,7 @@ class MetadataPublisher:
                 ConfigResourceType.BROKER, str(self._config.node_id)
             ):
                 self.update_broker_config()
+        self._tell_directories()
 
     def _assign(self, topic_id: Uuid, index: int) -> None:
         topic = self._image.topics.by_id.get(topic_id)
@@ -85,7 +91,17 @@ class MetadataPublisher:
                 return
         if log.on_append is None:
             log.on_append = self._on_append
-        log.begin_leader_epoch(topic.partitions[index].leader_epoch)
+        partition = topic.partitions[index]
+        if partition.leader == self._config.node_id:
+            log.begin_leader_epoch(partition.leader_epoch)
+        directory_id = self._logs.directory_of(log).directory_id
+        if directory_id is not None and partition.directories != (directory_id,):
+            self._placed[topic_partition] = directory_id
+
+    def _tell_directories(self) -> None:
+        if self._placed:
+            placed, self._placed = self._placed, {}
+            self._on_placed(placed)
 
     def _remove(self, topic_id: Uuid) -> None:
         for log in [log for log in self._logs.logs() if log.topic_id == topic_id]:

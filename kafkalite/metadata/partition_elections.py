@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.metadata.configurations_image import CLUSTER_DEFAULT
 from kafkalite.metadata.metadata_image import MetadataImage
+from kafkalite.metadata.metadata_version import is_directory_assignment_supported
 from kafkalite.metadata.partition_change_builder import PartitionChangeBuilder
 from kafkalite.metadata.partition_registration import NO_LEADER, PartitionRegistration
 from kafkalite.metadata.topics_image import TopicImage
@@ -108,6 +109,8 @@ def assign_directories(
 ) -> list[MetadataRecord]:
     """The changes by which the metadata knows in which log directories a broker keeps its replicas."""
     records: list[MetadataRecord] = []
+    if not is_directory_assignment_supported(image.features.metadata_version_or_raise()):
+        return records
     for topic_partition, directory in placed.items():
         topic = image.topics.topic(topic_partition.topic)
         partition = None if topic is None else topic.partitions.get(topic_partition.partition)
