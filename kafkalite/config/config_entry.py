@@ -112,7 +112,9 @@ def documentation(definition: ConfigDef, name: str) -> str | None:
         texts = descriptions.GROUP_DESCRIPTIONS
     else:
         texts = descriptions.CLIENT_METRICS_DESCRIPTIONS
-    return texts.get(name, descriptions.WITHOUT_EFFECT) if name in definition.keys else None
+    if name not in definition.keys:
+        return None
+    return descriptions.WITHOUT_EFFECT if name in descriptions.AWAITED else texts.get(name, descriptions.WITHOUT_EFFECT)
 
 
 def _described(definition: ConfigDef, overrides: Mapping[str, str]) -> list[tuple[str, ConfigKey, ConfigValue | None]]:

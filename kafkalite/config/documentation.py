@@ -10,6 +10,7 @@ from kafkalite.config.config_def import READ_ONLY, ConfigKey
 from kafkalite.config.config_value import ConfigValue, to_text
 from kafkalite.config.definitions import quota
 from kafkalite.config.descriptions import (
+    AWAITED,
     BROKER_DESCRIPTIONS,
     CLIENT_METRICS_DESCRIPTIONS,
     GROUP_DESCRIPTIONS,
@@ -38,8 +39,9 @@ A configuration file is a `server.properties` as Apache Kafka reads it; Apache K
 - `listener.name.{listener}.{property}` sets a property for one listener.
 - Text is UTF-8. Java classes cannot be loaded: a property that names one of your own warns and has no effect.
 
-The tables list first what this broker honours. What cannot matter on a single node, or only in Java, is accepted,
-checked and described to clients without effect; it follows at the end of each part.
+The tables list what this broker honours. What cannot matter on a single node, or only in Java, and what belongs to a
+feature that is not served yet, is accepted, checked and described to clients without effect; it follows at the end of
+each part.
 """
 
 
@@ -61,8 +63,8 @@ def _page() -> Iterator[str]:
         heading, _, _ = (module.__doc__ or "").partition("\n")
         yield f"### {heading.rstrip('.')}\n"
         keys = [BROKER_CONFIG_DEF.keys[key.name] for key in module.KEYS]
-        yield from _broker_table(key for key in keys if key.name in BROKER_DESCRIPTIONS)
-        yield from _without_effect(key for key in keys if key.name not in BROKER_DESCRIPTIONS)
+        yield from _broker_table(key for key in keys if key.name in BROKER_DESCRIPTIONS and key.name not in AWAITED)
+        yield from _without_effect(keys, BROKER_DESCRIPTIONS)
     yield "Broker properties that exist only while the broker runs, without effect here: " + ", ".join(
         f"`{key.name}`" for key in quota.DYNAMIC_KEYS
     )
@@ -97,20 +99,32 @@ def _table(keys: Iterable[ConfigKey], descriptions: Mapping[str, str], synonyms:
     yield "| Property | Type | Default | Valid | Broker's default | What it does |"
     yield "|---|---|---|---|---|---|"
     for key in by_name:
-        if key.name in descriptions:
+        if key.name in descriptions and key.name not in AWAITED:
             synonym = f"`{synonyms[key.name]}`" if key.name in synonyms else ""
             yield (
                 f"| `{key.name}` | {key.type.name.lower()} | {_value(key.name, key.default)} | {_valid(key)} "
                 f"| {synonym} | {_cell(descriptions[key.name])} |"
             )
     yield ""
-    yield from _without_effect(key for key in by_name if key.name not in descriptions)
+    yield from _without_effect(by_name, descriptions)
 
 
-def _without_effect(keys: Iterable[ConfigKey]) -> Iterator[str]:
-    names = [f"`{key.name}` {_value(key.name, key.default)}" for key in keys]
-    if names:
-        yield "Accepted without effect, with their defaults: " + ", ".join(names) + ".\n"
+def _without_effect(keys: Iterable[ConfigKey], descriptions: Mapping[str, str]) -> Iterator[str]:
+    awaited, others = [], []
+    for key in keys:
+        text = f"`{key.name}` {_value(key.name, key.default)}"
+        if key.name in AWAITED:
+            awaited.append(text)
+        elif key.name not in descriptions:
+            others.append(text)
+    if awaited:
+        yield (
+            "Accepted, and honoured as soon as what they speak of is served; their defaults: "
+            + ", ".join(awaited)
+            + ".\n"
+        )
+    if others:
+        yield f"Accepted without effect; their defaults: {', '.join(others)}.\n"
 
 
 def _valid(key: ConfigKey) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from kafkalite.config.broker_config import BROKER_CONFIG_DEF, BrokerConfig
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
 from kafkalite.config.config_def import ConfigDef
 from kafkalite.config.descriptions import (
+    AWAITED,
     BROKER_DESCRIPTIONS,
     CLIENT_METRICS_DESCRIPTIONS,
     GROUP_DESCRIPTIONS,
@@ -20,7 +23,7 @@ from kafkalite.config.descriptions import (
 )
 from kafkalite.config.documentation import configuration_page
 from kafkalite.config.group_config import GROUP_CONFIG_DEF
-from kafkalite.config.topic_config import TOPIC_CONFIG_DEF
+from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, TOPIC_CONFIG_SYNONYMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +55,32 @@ def test_every_description_is_one_sentence_about_a_property_that_exists(
 ) -> None:
     assert set(descriptions) <= set(definition.keys)
     assert [text for text in descriptions.values() if not text.endswith(".") or "\n" in text] == []
+
+
+def test_every_property_that_is_said_to_do_something_is_read_somewhere() -> None:
+    tables = ("descriptions.py", "single_node_defaults.py", "topic_config.py", "group_config.py")
+    code = "\n".join(
+        file.read_text()
+        for file in sorted((ROOT / "kafkalite").rglob("*.py"))
+        if file.name not in tables and file.parent.name != "definitions"
+    )
+
+    def is_read(name: str) -> bool:
+        return re.search(rf"\b{name.replace('.', '_')}\b", code) is not None or f'"{name}"' in code
+
+    def unread(names: Iterable[str]) -> set[str]:
+        return {name for name in names if name not in AWAITED and not is_read(name)}
+
+    through_topics = {
+        synonym for name, synonyms in TOPIC_CONFIG_SYNONYMS.items() if name not in AWAITED for synonym, _ in synonyms
+    }
+    assert unread(TOPIC_DESCRIPTIONS) == set()
+    assert unread(GROUP_DESCRIPTIONS) == set()
+    assert unread(BROKER_DESCRIPTIONS) - through_topics == set()
+
+
+def test_what_is_awaited_has_a_description_to_come_into_force() -> None:
+    assert set(BROKER_DESCRIPTIONS) | set(TOPIC_DESCRIPTIONS) | set(GROUP_DESCRIPTIONS) >= AWAITED
 
 
 def test_the_shipped_server_properties_load_without_a_warning() -> None:
