@@ -7,7 +7,8 @@ import pytest
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record_batch import decode_records, iter_batches, read_header
-from kafkalite.storage.partition_log import FetchDataInfo, PartitionLog
+from kafkalite.storage.log_read import FetchDataInfo
+from kafkalite.storage.partition_log import PartitionLog
 
 
 def values(fetched: FetchDataInfo) -> list[tuple[int, bytes | None]]:
