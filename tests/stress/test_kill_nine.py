@@ -91,10 +91,12 @@ def read_topic(bootstrap_servers: str, topic: str) -> dict[int, list[tuple[int, 
     }
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
     expected = sum(ends.values())
+    deadline = time.monotonic() + 120
     while sum(map(len, records.values())) < expected:
-        messages = consumer.consume(10_000, timeout=10)
-        assert messages, f"{topic} ends at {ends} and gave {[len(entries) for entries in records.values()]} records"
-        for message in messages:
+        assert time.monotonic() < deadline, (
+            f"{topic} ends at {ends} and gave {list(map(len, records.values()))} records"
+        )
+        for message in consumer.consume(10_000, timeout=0.1):
             assert message.error() is None, message.error()
             assert message.value().rstrip(b".") == message.key()
             records[message.partition()].append((message.offset(), message.key()))
