@@ -155,6 +155,10 @@ class BrokerConfig:
     def __init__(self, properties: Mapping[str, str] | None = None) -> None:
         """Of texts by name; raises ConfigException with one clear line for the first unusable value."""
         static = dict(properties or {})
+        if static.get("config.providers"):
+            from kafkalite.config.config_providers import resolve_variables  # reads files, and few need it
+
+            static = resolve_variables(static)
         if "broker.id" in static:
             static.setdefault("node.id", static["broker.id"])
         elif "node.id" in static:

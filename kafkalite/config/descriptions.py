@@ -17,6 +17,7 @@ BROKER_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "broker.id": "The number of this node; the same as node.id.",
     "message.max.bytes": "Largest record batch a topic takes, after compression.",
     "max.decompressed.message.bytes": "Largest size a compressed batch may unpack to where it is looked into.",
+    "config.providers": "Names of providers of values: ${name:path:key} in a value is looked up (environment, files).",
     "broker.rack": "The rack named in Metadata and in the broker's registration.",
     "delete.topic.enable": "Whether topics may be deleted.",
     "compression.type": "Codec in which batches are stored; producer keeps the producer's.",
