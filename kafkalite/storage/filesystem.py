@@ -1,8 +1,8 @@
 """The file system as storage sees it: the only module that opens, writes, syncs, renames, lists and removes files.
 
-`LocalFileSystem` is the operating system's; `MemoryFileSystem` (memory_filesystem) behaves like it. Whoever wants faults
-wraps one of them: everything goes through the two protocols below. Paths are strings with `/`; errors are `OSError`s
-with the errno that Linux would give.
+`LocalFileSystem` is the operating system's; `MemoryFileSystem` (memory_filesystem) behaves like it. Whoever wants
+faults wraps one of them: everything goes through the two protocols below. Paths are strings with `/`; errors are
+`OSError`s with the errno that Linux would give.
 """
 
 from __future__ import annotations

@@ -34,10 +34,11 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.file_records import InvalidBatchError, iter_file_batches, iter_valid_batches
 from kafkalite.storage.filesystem import DirectoryEntry, remove_if_exists
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
+from kafkalite.storage.log_append import update_producer_state
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_segment import SEGMENT_SUFFIXES, LogSegment
 from kafkalite.storage.offset_index import CorruptIndexError
-from kafkalite.storage.partition_log import PartitionLog, roll_jitter_ms, update_producer_state
+from kafkalite.storage.partition_log import PartitionLog, roll_jitter_ms
 from kafkalite.storage.partition_metadata import CorruptPartitionMetadataError, decode_partition_metadata
 from kafkalite.storage.producer_snapshot import ProducerSnapshots
 from kafkalite.storage.producer_state import ProducerStateManager

@@ -14,7 +14,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
@@ -24,21 +24,17 @@ from kafkalite.records.log_validator import NO_BOUND, validate_and_convert, vali
 from kafkalite.records.record_batch import (
     BatchHeader,
     TimestampType,
-    check_crc,
-    corrupt_record,
-    iter_batches,
-    set_offset_and_epoch,
 )
 from kafkalite.storage.checkpoint_files import EpochEntry
-from kafkalite.storage.end_transaction_marker import EndTransactionMarker, read_end_transaction_marker
 from kafkalite.storage.file_names import (
     LEADER_EPOCH_CHECKPOINT_FILE,
     PARTITION_METADATA_FILE,
 )
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
+from kafkalite.storage.log_append import LogAppendInfo, append_trusted
 from kafkalite.storage.log_context import LogContext
+from kafkalite.storage.log_read import FetchDataInfo, collect_aborted_transactions, read_log
 from kafkalite.storage.log_segment import LogSegment
-from kafkalite.storage.log_slice import EMPTY_SLICE, LogSlice
 from kafkalite.storage.partition_metadata import write_partition_metadata
 from kafkalite.storage.producer_snapshot import ProducerSnapshots
 from kafkalite.storage.producer_state import (
@@ -63,35 +59,10 @@ _CODECS: Final = {codec.name.lower(): codec for codec in CompressionType} | {"un
 NO_TIMESTAMP: Final = -1
 
 
-class LogAppendInfo(NamedTuple):
-    """Where an append went. For a batch that was there already: where it is, and nothing was written."""
-
-    first_offset: int
-    last_offset: int
-    log_append_time_ms: int
-    """-1 unless the topic stamps its records (or the batch was a duplicate: its own timestamp then)."""
-    log_start_offset: int
-    is_duplicate: bool = False
-    is_flush_due: bool = False
-    """flush.messages are waiting for a sync, and the caller took it upon itself (`defer_flush`)."""
-
-
-class FetchDataInfo:
-    """What a read gives: a stretch of whole batches (the last one may be cut), and for read_committed what to skip."""
-
-    __slots__ = ("aborted_transactions", "records")
-
-    def __init__(self, records: LogSlice, aborted_transactions: list[AbortedTxn] | None) -> None:
-        self.records = records
-        self.aborted_transactions = aborted_transactions
-        """Aborted transactions overlapping the records; None for read_uncommitted."""
-
-
 class PartitionLog:
     """One partition's log. Made by `create` or by log_recovery.load_log."""
 
     __slots__ = (
-        "_base_offsets",
         "_compression_level",
         "_compression_target",
         "_context",
@@ -99,7 +70,7 @@ class PartitionLog:
         "_must_validate_records",
         "_timestamp_after_max_ms",
         "_timestamp_type",
-        "_unstable_position",
+        "base_offsets",
         "config",
         "directory",
         "high_watermark",
@@ -118,6 +89,7 @@ class PartitionLog:
         "snapshots",
         "topic_id",
         "topic_partition",
+        "unstable_position",
     )
 
     def __init__(
@@ -142,7 +114,7 @@ class PartitionLog:
         self.topic_partition = topic_partition
         self.topic_id = topic_id
         self.segments = segments
-        self._base_offsets = [segment.base_offset for segment in segments]
+        self.base_offsets = [segment.base_offset for segment in segments]
         self.leader_epoch_cache = leader_epoch_cache
         self.producer_state = producer_state
         self.snapshots = snapshots
@@ -160,7 +132,7 @@ class PartitionLog:
         self.on_append: Callable[[PartitionLog], None] | None = None
         """Called after each append that wrote something, and whenever the last stable offset has moved with it."""
         self.is_metadata_unsynced = False
-        self._unstable_position: tuple[int, int, int] | None = None
+        self.unstable_position: tuple[int, int, int] | None = None
         self.update_config(config)
         self.update_last_stable_offset()
 
@@ -312,7 +284,8 @@ class PartitionLog:
         Raises KafkaError (RecordValidationError where single records are to blame); nothing is appended then.
         """
         if origin is not AppendOrigin.CLIENT:
-            return self._append_trusted(
+            return append_trusted(
+                self,
                 records,
                 now_ms,
                 self.leader_epoch if leader_epoch is None else leader_epoch,
@@ -360,11 +333,11 @@ class PartitionLog:
                     True,
                 )
         if size > config.segment_bytes:
-            raise self._batch_larger_than_segment(size)
+            raise self.batch_larger_than_segment(size)
         if leader_epoch is None:
             leader_epoch = self.leader_epoch
         if leader_epoch > self.leader_epoch_cache.written_epoch:
-            self._assign_epoch(leader_epoch, offset)
+            self.assign_epoch(leader_epoch, offset)
         next_offset = offset + header[6] + 1
         segment = self.segments[-1]
         if segment.should_roll(config, size, header[8], next_offset - 1, now_ms):
@@ -413,90 +386,18 @@ class PartitionLog:
             )
         return batch, header
 
-    def _batch_larger_than_segment(self, size: int) -> KafkaError:
+    def batch_larger_than_segment(self, size: int) -> KafkaError:
         return KafkaError(
             ErrorCode.RECORD_LIST_TOO_LARGE,
             f"Message batch size is {size} bytes in append to partition {self.topic_partition}, which exceeds the "
             f"maximum configured segment size of {self.config.segment_bytes}.",
         )
 
-    def _assign_epoch(self, epoch: int, offset: int) -> None:
+    def assign_epoch(self, epoch: int, offset: int) -> None:
         try:
             self.leader_epoch_cache.assign(epoch, offset)
         except OSError as error:
             raise self.storage_error("writing leader epochs", error) from error
-
-    def _append_trusted(
-        self,
-        records: Buffer,
-        now_ms: int,
-        leader_epoch: int,
-        origin: AppendOrigin,
-        verification_guard: VerificationState | None,
-        transaction_version: int,
-        defer_flush: bool,
-    ) -> LogAppendInfo:
-        """Appends the broker's own batches (one or several, control batches too) with one write into one segment.
-
-        With AppendOrigin.REPLICATION they keep their offsets and epochs, which may leave gaps.
-        """
-        buffer = bytearray(records)
-        batches = list(iter_batches(buffer))
-        if not batches or batches[-1][0] + batches[-1][1].size_in_bytes != len(buffer):
-            raise corrupt_record(f"The records of an append to {self.topic_partition} are no whole batches")
-        is_replication = origin is AppendOrigin.REPLICATION
-        first_offset = offset = self.log_end_offset
-        placed: list[tuple[int, BatchHeader, EndTransactionMarker | None]] = []
-        for position, header in batches:
-            if is_replication:
-                check_crc(buffer, position, header)
-                if header.base_offset < offset:
-                    raise KafkaError(
-                        ErrorCode.UNKNOWN_SERVER_ERROR,
-                        f"Unexpected offset in append to {self.topic_partition}. First offset {header.base_offset} is "
-                        f"less than the next offset {offset}.",
-                    )
-                if position == 0:
-                    first_offset = header.base_offset
-            else:
-                set_offset_and_epoch(buffer, position, offset, leader_epoch)
-                header = header._replace(base_offset=offset, partition_leader_epoch=leader_epoch)
-            marker = None
-            if header.producer_id >= 0:
-                if header.is_control:
-                    marker = read_end_transaction_marker(buffer, position, header)
-                    if marker is not None:
-                        self.producer_state.check_marker(header, marker, offset, origin, transaction_version)
-                else:
-                    self.producer_state.check_data_batch(header, offset, origin, verification_guard)
-            placed.append((position, header, marker))
-            offset = header.next_offset
-        if len(buffer) > self.config.segment_bytes:
-            raise self._batch_larger_than_segment(len(buffer))
-        max_timestamp = max(header.max_timestamp for _, header, _ in placed)
-        for _, header, _ in placed:
-            if header.partition_leader_epoch > self.leader_epoch_cache.written_epoch:
-                self._assign_epoch(header.partition_leader_epoch, header.base_offset)
-        segment = self.segments[-1]
-        if segment.should_roll(self.config, len(buffer), max_timestamp, offset - 1, now_ms):
-            segment = self.roll(now_ms, first_offset)
-        try:
-            segment.append_batches(buffer, [(position, header) for position, header, _ in placed])
-        except OSError as error:
-            raise self.storage_error("appending records", error) from error
-        self.log_end_offset = self.high_watermark = offset
-        for _, header, marker in placed:
-            aborted = update_producer_state(self.producer_state, header, marker)
-            if aborted is not None:
-                segment.transaction_index.append(aborted)
-        self.update_last_stable_offset()
-        is_flush_due = offset - self.recovery_point >= self.config.flush_messages
-        if is_flush_due and not defer_flush:
-            self.flush(now_ms)
-            is_flush_due = False
-        if self.on_append is not None:
-            self.on_append(self)
-        return LogAppendInfo(first_offset, offset - 1, NO_TIMESTAMP, self.log_start_offset, False, is_flush_due)
 
     def update_last_stable_offset(self) -> None:
         """Before the last stable offset every transaction has ended."""
@@ -541,7 +442,7 @@ class PartitionLog:
         except OSError as error:
             raise self.storage_error("rolling a segment", error) from error
         self.segments.append(segment)
-        self._base_offsets.append(base_offset)
+        self.base_offsets.append(base_offset)
         return segment
 
     def take_producer_snapshot(self) -> int:
@@ -561,85 +462,11 @@ class PartitionLog:
         The first batch comes whole even when it is larger, unless `minimum_one_batch` is false: nothing then.
         Raises KafkaError(OFFSET_OUT_OF_RANGE) before the log's start and behind its end.
         """
-        if offset < self.log_start_offset or offset > self.log_end_offset:
-            raise self._offset_out_of_range(offset)
-        upper_bound = self.last_stable_offset if isolation_level else self.high_watermark
-        if offset >= upper_bound:
-            return FetchDataInfo(EMPTY_SLICE, [] if isolation_level else None)
-        segments = self.segments
-        slot = len(segments) - 1
-        segment = segments[-1]
-        if offset < segment.base_offset:
-            slot = max(0, bisect_right(self._base_offsets, offset) - 1)
-            segment = segments[slot]
-        try:
-            found = segment.find_batch(offset)
-            while found is None:
-                slot += 1
-                if slot == len(segments):
-                    return FetchDataInfo(EMPTY_SLICE, [] if isolation_level else None)
-                segment = segments[slot]
-                found = segment.find_batch(offset)
-            _, position, batch_size = found
-            size = segment.size - position
-            if upper_bound != self.log_end_offset:
-                size = min(size, self._end_position(upper_bound, segment) - position)
-            if size > max_bytes:
-                size = max_bytes if max_bytes >= batch_size else batch_size if minimum_one_batch else 0
-            if size <= 0:
-                return FetchDataInfo(EMPTY_SLICE, [] if isolation_level else None)
-            records = LogSlice(segment.file, position, size)
-            if not isolation_level:
-                return FetchDataInfo(records, None)
-            return FetchDataInfo(records, self._aborted_transactions(offset, slot, position + size))
-        except OSError as error:
-            raise self.storage_error(f"reading from offset {offset}", error) from error
+        return read_log(self, offset, max_bytes, isolation_level, minimum_one_batch)
 
-    def _offset_out_of_range(self, offset: int) -> KafkaError:
-        if offset < self.log_start_offset:
-            return KafkaError(
-                ErrorCode.OFFSET_OUT_OF_RANGE,
-                f"Received request for offset {offset} for partition {self.topic_partition}, but we only have log "
-                f"segments starting from offset: {self.log_start_offset}.",
-            )
-        return KafkaError(
-            ErrorCode.OFFSET_OUT_OF_RANGE,
-            f"Received request for offset {offset} for partition {self.topic_partition}, but we only have log segments "
-            f"upto {self.log_end_offset}.",
-        )
-
-    def _end_position(self, offset: int, segment: LogSegment) -> int:
-        """Up to which position of a segment there are batches before `offset`."""
-        cached = self._unstable_position
-        if cached is None or cached[0] != offset:
-            slot = max(0, bisect_right(self._base_offsets, offset) - 1)
-            holder = self.segments[slot]
-            found = holder.find_batch(offset)
-            cached = (offset, holder.base_offset, holder.size if found is None else found.position)
-            self._unstable_position = cached
-        _, base_offset, position = cached
-        if segment.base_offset == base_offset:
-            return position
-        return segment.size if segment.base_offset < base_offset else 0
-
-    def _aborted_transactions(self, offset: int, slot: int, end_position: int) -> list[AbortedTxn]:
-        """The aborted transactions of a read that began at `offset` in a segment and ended at a position in it."""
-        upper_bound = self.segments[slot].offset_index.upper_bound_offset(end_position)
-        if upper_bound is None:
-            upper_bound = self._base_offsets[slot + 1] if slot + 1 < len(self.segments) else self.log_end_offset
-        return self.collect_aborted_transactions(offset, upper_bound, slot)
-
-    def collect_aborted_transactions(
-        self, start_offset: int, upper_bound_offset: int, slot: int | None = None
-    ) -> list[AbortedTxn]:
+    def collect_aborted_transactions(self, start_offset: int, upper_bound_offset: int) -> list[AbortedTxn]:
         """The aborted transactions that overlap a range of offsets, in the order of their markers."""
-        if slot is None:
-            slot = max(0, bisect_right(self._base_offsets, start_offset) - 1)
-        aborted: list[AbortedTxn] = []
-        for segment in self.segments[slot:]:
-            if segment.transaction_index.collect(start_offset, upper_bound_offset, aborted):
-                break
-        return aborted
+        return collect_aborted_transactions(self, start_offset, upper_bound_offset)
 
     def end_offset_for_epoch(self, epoch: int) -> EpochEntry:
         """The largest epoch up to the requested one, and where it ended; (-1, -1) for an unknown one."""
@@ -677,7 +504,7 @@ class PartitionLog:
 
     def segments_from(self, offset: int) -> Iterator[LogSegment]:
         """The segment that would hold `offset`, and those behind it."""
-        return iter(self.segments[max(0, bisect_right(self._base_offsets, offset) - 1) :])
+        return iter(self.segments[max(0, bisect_right(self.base_offsets, offset) - 1) :])
 
     def delete_records(self, before_offset: int) -> int:
         """Moves the log's start; see log_retention.delete_records. Returns the low watermark, raises KafkaError."""
@@ -687,18 +514,18 @@ class PartitionLog:
 
     def drop_segments(self, count: int) -> None:
         """Takes the first segments out of the log; their files are the caller's."""
-        del self.segments[:count], self._base_offsets[:count]
+        del self.segments[:count], self.base_offsets[:count]
 
     def replace_segments(self, old: list[LogSegment], new: LogSegment) -> bool:
         """Puts one segment in the place of neighbouring ones, whose files are the caller's.
 
         Changes nothing and gives False unless all of them are still here, and inactive."""
-        first = bisect_right(self._base_offsets, old[0].base_offset) - 1
+        first = bisect_right(self.base_offsets, old[0].base_offset) - 1
         behind = first + len(old)
         if first < 0 or behind >= len(self.segments) or self.segments[first:behind] != old:
             return False
         self.segments[first:behind] = [new]
-        self._base_offsets[first:behind] = [new.base_offset]
+        self.base_offsets[first:behind] = [new.base_offset]
         return True
 
     # --- errors ---
@@ -751,15 +578,3 @@ def roll_jitter_ms(config: TopicConfig) -> int:
     if not config.segment_jitter_ms:
         return 0
     return random.randrange(min(config.segment_jitter_ms, config.segment_ms) or 1)
-
-
-def update_producer_state(
-    state: ProducerStateManager, header: BatchHeader, marker: EndTransactionMarker | None
-) -> AbortedTxn | None:
-    """Takes one batch of the log into the producers' state; the transaction index's entry if it aborts one."""
-    if header.producer_id < 0:
-        return None
-    if not header.is_control:
-        state.add_data_batch(header, header.base_offset)
-        return None
-    return None if marker is None else state.add_marker(header, marker, header.base_offset)

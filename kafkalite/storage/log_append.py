@@ -1,0 +1,114 @@
+"""What an append answers, and the appending of the broker's own batches (a client's: PartitionLog.append)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.records.compression import Buffer
+from kafkalite.records.record import NO_TIMESTAMP
+from kafkalite.records.record_batch import BatchHeader, check_crc, corrupt_record, iter_batches, set_offset_and_epoch
+from kafkalite.storage.end_transaction_marker import EndTransactionMarker, read_end_transaction_marker
+from kafkalite.storage.producer_state import AppendOrigin, ProducerStateManager, VerificationState
+from kafkalite.storage.transaction_index import AbortedTxn
+
+if TYPE_CHECKING:
+    from kafkalite.storage.partition_log import PartitionLog
+
+
+class LogAppendInfo(NamedTuple):
+    """Where an append went. For a batch that was there already: where it is, and nothing was written."""
+
+    first_offset: int
+    last_offset: int
+    log_append_time_ms: int
+    """-1 unless the topic stamps its records (or the batch was a duplicate: its own timestamp then)."""
+    log_start_offset: int
+    is_duplicate: bool = False
+    is_flush_due: bool = False
+    """flush.messages are waiting for a sync, and the caller took it upon itself (`defer_flush`)."""
+
+
+def append_trusted(
+    log: PartitionLog,
+    records: Buffer,
+    now_ms: int,
+    leader_epoch: int,
+    origin: AppendOrigin,
+    verification_guard: VerificationState | None,
+    transaction_version: int,
+    defer_flush: bool,
+) -> LogAppendInfo:
+    """Appends the broker's own batches (one or several, control batches too) with one write into one segment.
+
+    With AppendOrigin.REPLICATION they keep their offsets and epochs, which may leave gaps.
+    """
+    buffer = bytearray(records)
+    batches = list(iter_batches(buffer))
+    if not batches or batches[-1][0] + batches[-1][1].size_in_bytes != len(buffer):
+        raise corrupt_record(f"The records of an append to {log.topic_partition} are no whole batches")
+    is_replication = origin is AppendOrigin.REPLICATION
+    first_offset = offset = log.log_end_offset
+    placed: list[tuple[int, BatchHeader, EndTransactionMarker | None]] = []
+    for position, header in batches:
+        if is_replication:
+            check_crc(buffer, position, header)
+            if header.base_offset < offset:
+                raise KafkaError(
+                    ErrorCode.UNKNOWN_SERVER_ERROR,
+                    f"Unexpected offset in append to {log.topic_partition}. First offset {header.base_offset} is "
+                    f"less than the next offset {offset}.",
+                )
+            if position == 0:
+                first_offset = header.base_offset
+        else:
+            set_offset_and_epoch(buffer, position, offset, leader_epoch)
+            header = header._replace(base_offset=offset, partition_leader_epoch=leader_epoch)
+        marker = None
+        if header.producer_id >= 0:
+            if header.is_control:
+                marker = read_end_transaction_marker(buffer, position, header)
+                if marker is not None:
+                    log.producer_state.check_marker(header, marker, offset, origin, transaction_version)
+            else:
+                log.producer_state.check_data_batch(header, offset, origin, verification_guard)
+        placed.append((position, header, marker))
+        offset = header.next_offset
+    if len(buffer) > log.config.segment_bytes:
+        raise log.batch_larger_than_segment(len(buffer))
+    max_timestamp = max(header.max_timestamp for _, header, _ in placed)
+    for _, header, _ in placed:
+        if header.partition_leader_epoch > log.leader_epoch_cache.written_epoch:
+            log.assign_epoch(header.partition_leader_epoch, header.base_offset)
+    segment = log.segments[-1]
+    if segment.should_roll(log.config, len(buffer), max_timestamp, offset - 1, now_ms):
+        segment = log.roll(now_ms, first_offset)
+    try:
+        segment.append_batches(buffer, [(position, header) for position, header, _ in placed])
+    except OSError as error:
+        raise log.storage_error("appending records", error) from error
+    log.log_end_offset = log.high_watermark = offset
+    for _, header, marker in placed:
+        aborted = update_producer_state(log.producer_state, header, marker)
+        if aborted is not None:
+            segment.transaction_index.append(aborted)
+    log.update_last_stable_offset()
+    is_flush_due = offset - log.recovery_point >= log.config.flush_messages
+    if is_flush_due and not defer_flush:
+        log.flush(now_ms)
+        is_flush_due = False
+    if log.on_append is not None:
+        log.on_append(log)
+    return LogAppendInfo(first_offset, offset - 1, NO_TIMESTAMP, log.log_start_offset, False, is_flush_due)
+
+
+def update_producer_state(
+    state: ProducerStateManager, header: BatchHeader, marker: EndTransactionMarker | None
+) -> AbortedTxn | None:
+    """Takes one batch of the log into the producers' state; the transaction index's entry if it aborts one."""
+    if header.producer_id < 0:
+        return None
+    if not header.is_control:
+        state.add_data_batch(header, header.base_offset)
+        return None
+    return None if marker is None else state.add_marker(header, marker, header.base_offset)
