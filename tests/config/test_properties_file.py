@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kafkalite.config.config_value import ConfigException
 from kafkalite.config.properties_file import load_properties, parse_properties
@@ -48,3 +50,23 @@ def test_a_file_is_read_as_utf_8(tmp_path: Path) -> None:
     file = tmp_path / "server.properties"
     file.write_bytes("log.dirs=/srv/größe\n".encode())
     assert load_properties(str(file)) == {"log.dirs": "/srv/größe"}
+
+
+@given(st.text(alphabet=st.sampled_from("ab=: \t\\\n\r#!u0041é"), max_size=60))
+def test_no_text_is_more_than_a_map_or_one_error(text: str) -> None:
+    try:
+        properties = parse_properties(text)
+    except ConfigException as error:
+        assert "\\u" in text and "Malformed" in str(error)
+    else:
+        assert all("\n" not in name or "\\n" in text for name in properties)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=5))
+def test_what_is_escaped_is_read_as_it_was(properties: dict[str, str]) -> None:
+    def escaped(text: str) -> str:
+        encoded = text.encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{encoded[i]:02x}{encoded[i + 1]:02x}" for i in range(0, len(encoded), 2))
+
+    text = "".join(f"{escaped(name)}={escaped(value)}\n" for name, value in properties.items())
+    assert parse_properties(text) == properties
