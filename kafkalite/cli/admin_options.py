@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kafkalite.cli.command_line import OptionParser, exit_with_error, exit_with_usage
 from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.client.admin import Admin
-from kafkalite.client.endpoint import BootstrapError, Endpoint
+from kafkalite.client.endpoint import BootstrapError, Endpoint, parse_bootstrap_servers
 from kafkalite.client.wire_client import BrokerUnreachableError
 
 _SUPPORTED_SECURITY: Final = frozenset({"", "PLAINTEXT"})
@@ -41,6 +41,7 @@ def open_admin(bootstrap_servers: str | None, properties: Mapping[str, str] | No
         exit_with_error(f"security.protocol={protocol} is not supported yet: kafkalite's tools speak PLAINTEXT only.")
     servers = bootstrap_servers if bootstrap_servers is not None else configured.get("bootstrap.servers", "")
     try:
+        check_resolvable(parse_bootstrap_servers(servers))
         return Admin(
             servers,
             client_id=configured.get("client.id") or "adminclient-1",
@@ -54,6 +55,24 @@ def open_admin(bootstrap_servers: str | None, properties: Mapping[str, str] | No
             f"Caused by: org.apache.kafka.common.config.ConfigException: {error}",
             "org.apache.kafka.common.KafkaException",
         ) from None
+
+
+def check_resolvable(endpoints: Sequence[Endpoint]) -> None:
+    """Raises BootstrapError where no host of a list resolves, after a warning for each."""
+    import socket
+
+    for endpoint in endpoints:
+        try:
+            socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+            return
+        except OSError:
+            log(
+                "WARN",
+                f"Couldn't resolve server {endpoint} from bootstrap.servers as DNS resolution failed for"
+                f" {endpoint.host}",
+                "org.apache.kafka.clients.ClientUtils",
+            )
+    raise BootstrapError("No resolvable bootstrap urls given in bootstrap.servers")
 
 
 def check_bootstrap_servers(parser: OptionParser, servers: str) -> None:

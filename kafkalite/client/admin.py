@@ -104,6 +104,12 @@ class Admin:
             self._brokers = {broker.node_id: Endpoint(broker.host, broker.port) for broker in response.brokers}
         return self._brokers
 
+    def connect(self, *, call: str) -> None:
+        """Connects to a bootstrap address, waiting for one that accepts; raises AdminTimeoutError."""
+        from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
+
+        self.send(ApiVersionsRequest(client_software_name="kafkalite", client_software_version="0"), call=call)
+
     def client_of(self, node_id: int) -> WireClient:
         """The connection to a broker; raises KafkaError for an unknown one."""
         return self._client(node_id)

@@ -145,6 +145,9 @@ _UNCAUGHT = re.compile(r"^Exception in thread \"main\" [\w.$]+: ", re.MULTILINE)
 
 def comparable_error(text: str) -> str:
     """The lines of stderr without stack traces, log lines and the table of options, whose wording is ours."""
+    if text.startswith("usage: "):
+        # argparse4j justifies its text, with blanks wherever they fill the line.
+        return re.sub(r"\s+", "", text.partition(": error: ")[2])
     lines: list[str] = []
     text = _UNCAUGHT.sub("", text)
     for line in _STACK_FRAMES.sub("", text).splitlines():
@@ -166,8 +169,15 @@ class Comparison:
         self.broker = broker
         self._java_tools = java_tools
 
-    def of(self, scenario: Callable[[Tool], None], *, normalise: Callable[[str], str] = lambda text: text) -> None:
-        bootstrap = ("--bootstrap-server", self.broker.bootstrap_servers)
+    def of(
+        self,
+        scenario: Callable[[Tool], None],
+        *,
+        normalise: Callable[[str], str] = lambda text: text,
+        adds_bootstrap: bool = True,
+    ) -> None:
+        """`normalise` takes away what cannot be equal; `adds_bootstrap` puts --bootstrap-server before all else."""
+        bootstrap = ("--bootstrap-server", self.broker.bootstrap_servers) if adds_bootstrap else ()
         theirs: list[tuple[tuple[str, ...], Output]] = []
         ours: list[tuple[tuple[str, ...], Output]] = []
 
