@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,24 +237,27 @@ def assert_untroubled(broker: ApacheKafka) -> None:
     assert moved_aside == []
 
 
-@pytest.mark.parametrize("version", ["4.4.0", "4.3.1"])
-@pytest.mark.parametrize("quorum", ["controller.quorum.voters", "controller.quorum.bootstrap.servers"])
-def test_a_directory_that_was_stopped_cleanly_is_served_at_once(
-    start_kafkalite: StartKafkalite, start_apache_kafka: StartApacheKafka, version: str, quorum: str
+def take_turns(
+    start_kafkalite: StartKafkalite,
+    start_apache_kafka: StartApacheKafka,
+    directory: Path,
+    *,
+    version: str,
+    ours: dict[str, str] | None = None,
+    theirs: dict[str, str] | None = None,
 ) -> None:
-    ours = start_kafkalite()
-    filler = Filler(ours.bootstrap_servers)
+    """kafkalite fills the directory, Apache Kafka serves it and adds to it, kafkalite serves it again."""
+    first = start_kafkalite(directory=directory, properties=ours)
+    filler = Filler(first.bootstrap_servers)
     filler.fill()
     before = filler.contents()
     filler.client.close()
-    assert ours.stop() == 0
+    assert first.stop() == 0
     assert "deleted" not in before.topics
 
-    properties = {"broker.session.timeout.ms": "300000"}
-    if quorum == "controller.quorum.bootstrap.servers":
-        properties |= {"controller.quorum.voters": "", quorum: "127.0.0.1:9093"}
-    theirs = start_apache_kafka(directory=ours.directory, version=version, properties=properties)
-    reader = Filler(theirs.bootstrap_servers)
+    properties = {"broker.session.timeout.ms": "300000", **(theirs or {})}
+    second = start_apache_kafka(directory=directory, version=version, properties=properties)
+    reader = Filler(second.bootstrap_servers)
     after = reader.contents()
     assert after.topics == before.topics
     assert after.configs == before.configs
@@ -263,14 +267,42 @@ def test_a_directory_that_was_stopped_cleanly_is_served_at_once(
     reader.produce("plain", 0, "goes on")
     reader.create("theirs", 1)
     reader.client.close()
-    assert theirs.stop() == 143  # what a JVM makes of SIGTERM
-    assert_untroubled(theirs)
+    assert second.stop() == 143  # what a JVM makes of SIGTERM
+    assert_untroubled(second)
 
-    again = start_kafkalite(directory=ours.directory)
-    back = Filler(again.bootstrap_servers)
+    third = start_kafkalite(directory=directory, properties=ours)
+    back = Filler(third.bootstrap_servers)
     found = back.contents()
     assert set(found.topics) == {*before.topics, "theirs"}
     assert found.offsets["plain", 0] == (0, before.offsets["plain", 0][1] + 1)
     assert found.records["plain", 0].startswith(before.records["plain", 0])
     assert found.committed == before.committed
     back.client.close()
+
+
+@pytest.mark.parametrize("version", ["4.4.0", "4.3.1"])
+@pytest.mark.parametrize("quorum", ["controller.quorum.voters", "controller.quorum.bootstrap.servers"])
+def test_a_directory_that_was_stopped_cleanly_is_served_at_once(
+    start_kafkalite: StartKafkalite, start_apache_kafka: StartApacheKafka, tmp_path: Path, version: str, quorum: str
+) -> None:
+    properties = {}
+    if quorum == "controller.quorum.bootstrap.servers":
+        properties = {"controller.quorum.voters": "", quorum: "127.0.0.1:9093"}
+    take_turns(start_kafkalite, start_apache_kafka, tmp_path / "node", version=version, theirs=properties)
+
+
+def test_metadata_snapshots_and_several_log_directories_are_taken_over(
+    start_kafkalite: StartKafkalite, start_apache_kafka: StartApacheKafka, tmp_path: Path
+) -> None:
+    node = tmp_path / "node"
+    properties = {
+        "log.dirs": f"{node}/data,{node}/more",
+        "metadata.log.dir": f"{node}/data",
+        "metadata.log.max.record.bytes.between.snapshots": "1500",
+    }
+    take_turns(start_kafkalite, start_apache_kafka, node, version="4.4.0", ours=properties, theirs=properties)
+    partitions = [{path.name for path in (node / name).iterdir() if path.is_dir()} for name in ("data", "more")]
+    assert all(len(names) > 5 for names in partitions)
+    assert partitions[0] & partitions[1] == set()
+    snapshots = list((node / "data" / "__cluster_metadata-0").glob("*.checkpoint"))
+    assert len(snapshots) > 3
