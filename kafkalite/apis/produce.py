@@ -16,6 +16,7 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import INTERNAL_TOPICS
 from kafkalite.protocol.messages.produce import (
     BatchIndexAndErrorMessage,
+    PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
@@ -26,9 +27,11 @@ from kafkalite.records.compression import CompressionType
 from kafkalite.records.log_validator import RecordValidationError
 from kafkalite.records.record_batch import (
     ATTRIBUTES_POSITION,
+    COMPRESSION_MASK,
     LOG_OVERHEAD,
     MAGIC_POSITION,
     RECORD_BATCH_OVERHEAD,
+    TRANSACTIONAL_MASK,
     iter_batches,
 )
 from kafkalite.storage.partition_log import PartitionLog
@@ -51,13 +54,23 @@ _ERRORS_WITHOUT_LOG_START: Final = frozenset(
 @serves(ProduceRequest)
 def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse | None:
     """Appends what the request carries; raises ProtocolError, which ends the connection, for an error under acks=0."""
+    version = context.api_version
+    is_plain = all(_is_plain(version, p.records) for data in request.topic_data for p in data.partition_data)
+    refusal = None if is_plain else _refusal_of_request(version, request)
     responses = []
     for data in request.topic_data:
         name: str | None = data.name
-        if context.api_version >= FIRST_TOPIC_ID_VERSION:
+        if version >= FIRST_TOPIC_ID_VERSION:
             image = context.broker.metadata.image.topics.by_id.get(data.topic_id)
             name = None if image is None else image.name
-        answers = [_append(context, request.acks, name, p.index, p.records or EMPTY) for p in data.partition_data]
+        answers = [
+            _append(context, request.acks, name, partition, is_plain=is_plain)
+            if refusal is None
+            else PartitionProduceResponse(
+                index=partition.index, error_code=refusal.error, error_message=refusal.message, base_offset=-1
+            )
+            for partition in data.partition_data
+        ]
         responses.append(TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
     if request.acks != 0:
         return ProduceResponse(responses=responses)
@@ -69,14 +82,24 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
 
 
 def _append(
-    context: RequestContext, acks: int, topic: str | None, index: int, records: memoryview
+    context: RequestContext, acks: int, topic: str | None, data: PartitionProduceData, *, is_plain: bool
 ) -> PartitionProduceResponse:
+    broker = context.broker
+    index = data.index
     try:
-        log = _writable_log(context, acks, topic, index, records)
+        if topic is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+        log = broker.leader_log(topic, index)
+        if not is_plain:
+            _check_records(context.api_version, data.records or EMPTY)
+        if acks not in VALID_ACKS:
+            raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+        if topic in INTERNAL_TOPICS and context.client_id != ADMIN_CLIENT_ID:
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
     except KafkaError as error:
         return PartitionProduceResponse(index=index, error_code=error.error, base_offset=-1)
     try:
-        appended = log.append(records, now_ms=context.broker.clock.now_ms())
+        appended = log.append(data.records, now_ms=broker.clock.now_ms())
     except KafkaError as error:
         return _refusal(log, index, error)
     return PartitionProduceResponse(
@@ -87,30 +110,33 @@ def _append(
     )
 
 
-def _writable_log(
-    context: RequestContext, acks: int, topic: str | None, index: int, records: memoryview
-) -> PartitionLog:
-    if topic is None:
-        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
-    log = context.broker.leader_log(topic, index)
-    check_records(context.api_version, records)
-    if acks not in VALID_ACKS:
-        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    if topic in INTERNAL_TOPICS and context.client_id != ADMIN_CLIENT_ID:
-        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
-    return log
+def _is_plain(version: int, records: memoryview | None) -> bool:
+    """Whether these are what nearly all producers send: one whole batch of format 2, in no transaction."""
+    return (
+        records is not None
+        and len(records) > RECORD_BATCH_OVERHEAD
+        and records[MAGIC_POSITION] == 2
+        and LOG_OVERHEAD + int.from_bytes(records[8:LOG_OVERHEAD], "big") == len(records)
+        and not (attributes := records[ATTRIBUTES_POSITION + 1]) & TRANSACTIONAL_MASK
+        and (version >= FIRST_ZSTD_VERSION or attributes & COMPRESSION_MASK < CompressionType.ZSTD)
+    )
 
 
-def check_records(version: int, records: memoryview) -> None:
-    """Whether these are records that a request of this version may carry: one batch of format 2 for each partition."""
-    if len(records) > RECORD_BATCH_OVERHEAD and records[MAGIC_POSITION] == 2:
-        size = LOG_OVERHEAD + int.from_bytes(records[8:LOG_OVERHEAD], "big")
-        if size == len(records) and (version >= FIRST_ZSTD_VERSION or records[ATTRIBUTES_POSITION + 1] & 7 != 4):
-            return
-    _refuse_records(version, records)
+def _refusal_of_request(version: int, request: ProduceRequest) -> KafkaError | None:
+    """What is wrong with some batch in a way for which Apache Kafka refuses every partition of the request."""
+    try:
+        for data in request.topic_data:
+            for partition in data.partition_data:
+                for _, header in iter_batches(partition.records or EMPTY):
+                    if version < FIRST_ZSTD_VERSION and header.attributes & COMPRESSION_MASK > CompressionType.ZSTD:
+                        return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
+    except KafkaError as error:
+        return error
+    return None
 
 
-def _refuse_records(version: int, records: memoryview) -> None:
+def _check_records(version: int, records: memoryview) -> None:
+    """Raises KafkaError unless a request of this version may carry these records (ProduceRequest.validateRecords)."""
     batches = iter_batches(records)
     first = next(batches, None)
     if first is None or first[1].magic != 2:
