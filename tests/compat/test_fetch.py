@@ -1,0 +1,168 @@
+"""Fetch beside Apache Kafka: every version, limits, sessions, epochs, errors, waiting."""
+
+from __future__ import annotations
+
+import pytest
+from transcript import Side
+
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ForgottenTopic
+
+VERSIONS = range(4, 19)
+
+
+def request(
+    topic: str,
+    *offsets: int,
+    topic_id: Uuid = Uuid.ZERO,
+    partition_max_bytes: int = 1 << 20,
+    partition_facts: dict[str, int] | None = None,
+    **facts: object,
+) -> FetchRequest:
+    """One partition for each offset."""
+    partitions = [
+        FetchPartition(
+            partition=index, fetch_offset=offset, partition_max_bytes=partition_max_bytes, **(partition_facts or {})
+        )
+        for index, offset in enumerate(offsets)
+    ]
+    settings = {"max_wait_ms": 0, "min_bytes": 1, "max_bytes": 1 << 20, **facts}
+    return FetchRequest(topics=[FetchTopic(topic=topic, topic_id=topic_id, partitions=partitions)], **settings)
+
+
+def filled_topic(side: Side, partitions: int = 1) -> str:
+    topic = side.topic(partitions)
+    for index in range(partitions):
+        side.produce(topic, "a", "b", "c", partition=index)
+        side.produce(topic, "d" * 100, partition=index)
+        side.produce(topic, "e", "f", partition=index)
+    return topic
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_answers_alike(compare, version: int) -> None:
+    def scenario(side: Side) -> None:
+        topic = filled_topic(side, 2)
+        topic_id = side.topic_id(topic)
+        for offset in (0, 1, 3, 4, 6, 7, -1):
+            wanted = request(topic, offset, 0, topic_id=topic_id)
+            side.ask(wanted, version, label=f"from {offset}")
+        for isolation_level in (0, 1):
+            wanted = request(topic, 2, topic_id=topic_id, isolation_level=isolation_level)
+            side.ask(wanted, version, label=f"isolation level {isolation_level}")
+        side.ask(request("no-such", 0, topic_id=Uuid(b"n" * 16)), version, label="unknown topic")
+        side.ask(request(topic, 0, 0, 0, topic_id=topic_id), version, label="unknown partition")
+        side.ask(FetchRequest(max_wait_ms=10, min_bytes=1), version, label="nothing at all")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("partition_max_bytes", [0, 1, 70, 200, 300, 10_000])
+@pytest.mark.parametrize("max_bytes", [0, 1, 100, 320, 500, 10_000])
+def test_limits_are_kept_alike(compare, max_bytes: int, partition_max_bytes: int) -> None:
+    def scenario(side: Side) -> None:
+        topic = filled_topic(side, 3)
+        for offset in (0, 4):
+            wanted = request(
+                topic, offset, offset, offset, max_bytes=max_bytes, partition_max_bytes=partition_max_bytes
+            )
+            side.ask(wanted, 12, label=f"from {offset}")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("version", [9, 12, 16])
+def test_epochs_are_checked_alike(compare, version: int) -> None:
+    def scenario(side: Side) -> None:
+        topic = filled_topic(side)
+        topic_id = side.topic_id(topic)
+        for epoch in (-1, 0, 1, 50):
+            wanted = request(topic, 1, topic_id=topic_id, partition_facts={"current_leader_epoch": epoch})
+            side.ask(wanted, version, label=f"leader epoch {epoch}")
+        if version >= 12:
+            for epoch in (-1, 0, 1):
+                for offset in (0, 6, 7):
+                    facts = {"last_fetched_epoch": epoch}
+                    wanted = request(topic, offset, topic_id=topic_id, partition_facts=facts)
+                    side.ask(wanted, version, label=f"last fetched epoch {epoch} at {offset}")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("version", [7, 12, 13, 18])
+def test_sessions_go_alike(compare, version: int) -> None:
+    def scenario(side: Side) -> None:
+        topic = filled_topic(side, 3)
+        topic_id = side.topic_id(topic)
+
+        def ask(label: str, *offsets: int, epoch: int, session_id: int, **facts: object) -> int:
+            wanted = request(topic, *offsets, topic_id=topic_id, session_id=session_id, session_epoch=epoch, **facts)
+            if not offsets:
+                wanted.topics = []
+            answer = side.ask(wanted, version, label=label)
+            return answer.session_id if answer is not None else 0
+
+        session = ask("a full request makes a session", 0, 0, 0, epoch=0, session_id=0)
+        ask("nothing new", epoch=1, session_id=session)
+        ask("one partition goes on", 6, epoch=2, session_id=session)
+        ask("all go on", 6, 6, 6, epoch=3, session_id=session)
+        ask("nothing to say", epoch=4, session_id=session)
+        side.produce(topic, "new", partition=1)
+        ask("one has something new", epoch=5, session_id=session)
+        forgotten = [ForgottenTopic(topic=topic, topic_id=topic_id, partitions=[1])]
+        ask("one is forgotten", epoch=6, session_id=session, forgotten_topics_data=forgotten)
+        ask("beyond the end is an error", 100, epoch=7, session_id=session)
+        ask("and stays one", epoch=8, session_id=session)
+        ask("a wrong epoch", epoch=20, session_id=session)
+        ask("an old epoch", epoch=2, session_id=session)
+        ask("an unknown session", epoch=1, session_id=123_456)
+        ask("the right epoch still counts", 0, epoch=9, session_id=session)
+        other = version - 1 if version != 13 else 12
+        if (version >= 13) != (other >= 13):
+            wanted = request(topic, 0, session_id=session, session_epoch=10)
+            side.ask(wanted, other, label="names where ids are used")
+        everything = [ForgottenTopic(topic=topic, topic_id=topic_id, partitions=[0, 1, 2])]
+        ask("all are forgotten", epoch=10, session_id=session, forgotten_topics_data=everything)
+        ask("which ends the session", epoch=11, session_id=session)
+        last = ask("a second session", 0, epoch=0, session_id=0)
+        ask("is ended by the client", 0, epoch=-1, session_id=last)
+        ask("and gone", epoch=1, session_id=last)
+        ask("epoch 0 with an id of old", 0, epoch=0, session_id=77)
+        ask("no session wanted", 0, epoch=-1, session_id=0)
+
+    compare(scenario)
+
+
+def test_waiting_ends_alike(compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        side.ask(request(topic, 0, max_wait_ms=100), 12, label="the time is over")
+        side.ask(request(topic, 0, max_wait_ms=30_000, min_bytes=0), 12, label="nothing is enough")
+        side.ask(request(topic, 5, max_wait_ms=30_000), 12, label="an error does not wait")
+        side.ask(request("no-such", 0, max_wait_ms=30_000), 12, label="nor what is unknown")
+        waiting = side.connect_again()
+        correlation_id = waiting.send_request(request(topic, 0, max_wait_ms=30_000, min_bytes=1), 12)
+        side.produce(topic, "woken")
+        from kafkalite.protocol.messages.fetch import FetchResponse
+
+        side.note("a record wakes", waiting.receive_response(FetchResponse, 12, correlation_id))
+        correlation_id = waiting.send_request(request(topic, 1, max_wait_ms=30_000, min_bytes=150), 12)
+        side.produce(topic, "not enough yet")
+        side.produce(topic, "enough")
+        side.note("min_bytes are waited for", waiting.receive_response(FetchResponse, 12, correlation_id))
+        waiting.close()
+
+    compare(scenario)
+
+
+def test_the_same_partition_twice_is_answered_alike(compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = filled_topic(side)
+        wanted = request(topic, 0)
+        wanted.topics.append(request(topic, 3).topics[0])
+        side.ask(wanted, 12)
+        wanted = request(topic, 0)
+        wanted.topics[0].partitions.append(FetchPartition(partition=0, fetch_offset=4, partition_max_bytes=1000))
+        side.ask(wanted, 12)
+
+    compare(scenario)
