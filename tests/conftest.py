@@ -3,4 +3,11 @@
 import pytest
 
 pytest.register_assert_rewrite("client_scenarios")
-pytest_plugins = ["transcript", "toolchains", "broker_process", "apache_kafka", "kafkalite_process"]
+pytest_plugins = [
+    "transcript",
+    "toolchains",
+    "broker_process",
+    "apache_kafka",
+    "kafkalite_process",
+    "offline_broker",
+]

@@ -27,7 +27,7 @@ from kafkalite.records.record_batch import build_batch, decode_batch, iter_batch
 from kafkalite.storage.end_transaction_marker import read_end_transaction_marker
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.partition_log import PartitionLog
-from kafkalite.storage.producer_state import AppendOrigin
+from kafkalite.storage.producer_state import AppendOrigin, VerificationState
 
 logger = logging.getLogger(__name__)
 
@@ -90,17 +90,18 @@ class CoordinatorContext(Generic[S]):
         result: CoordinatorResult[T],
         producer_id: int = NO_PRODUCER_ID,
         producer_epoch: int = NO_PRODUCER_EPOCH,
+        verification_guard: VerificationState | None = None,
     ) -> T | asyncio.Future[T]:
         """Puts an operation's effects into force; its answer, or a future where the coordinator has yet to give one.
 
-        With a producer's id the records are part of its transaction. Raises KafkaError where they could not be written
-        and nobody has been told yet.
+        With a producer's id the records are part of its transaction, which `verification_guard` proves to be under way.
+        Raises KafkaError where they could not be written and nobody has been told yet.
         """
         reply = result.reply
         records = result.records
         if records:
             try:
-                self._append(records, result, producer_id, producer_epoch)
+                self._append(records, result, producer_id, producer_epoch, verification_guard)
             except KafkaError as error:
                 logger.warning("Writing to %s failed: %s", self.log.topic_partition, error)
                 if result.on_appended is not None:
@@ -123,6 +124,7 @@ class CoordinatorContext(Generic[S]):
         result: CoordinatorResult[Any],
         producer_id: int,
         producer_epoch: int,
+        verification_guard: VerificationState | None,
     ) -> None:
         now_ms = self._clock.now_ms()
         limit = self.log.config.max_message_bytes
@@ -149,7 +151,9 @@ class CoordinatorContext(Generic[S]):
                     f"Message batch size is {len(batch)} bytes in append to partition {self.log.topic_partition} "
                     f"which exceeds the maximum configured size of {limit}.",
                 )
-            offset = self.log.append(batch, now_ms=now_ms, origin=AppendOrigin.COORDINATOR).first_offset
+            offset = self.log.append(
+                batch, now_ms=now_ms, origin=AppendOrigin.COORDINATOR, verification_guard=verification_guard
+            ).first_offset
             if result.is_replayed:
                 replay = self.shard.replay
                 for record in records[first : first + len(encoded)]:
