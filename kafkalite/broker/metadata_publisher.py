@@ -136,5 +136,7 @@ class MetadataPublisher:
             return
         for complaint in complaints:
             logger.warning(complaint)
+        self._logs.update_producer_id_expiration(self._config.producer_id_expiration_ms)
+        self._logs.update_transaction_verification(self._config.transaction_partition_verification_enable)
         for name in self._image.topics.by_name:
             self._update_topic_config(name)

@@ -29,7 +29,7 @@ from kafkalite.config.definitions import (
     streams_group,
     transaction,
 )
-from kafkalite.config.endpoint import Endpoint, listener_protocols, parse_endpoints
+from kafkalite.config.endpoint import Endpoint, listener_protocols, parse_csv_map, parse_endpoints
 from kafkalite.config.properties_file import load_properties, parse_properties
 from kafkalite.config.single_node_defaults import SINGLE_NODE_DEFAULTS
 from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, TOPIC_CONFIG_SYNONYMS
@@ -280,6 +280,10 @@ class BrokerConfig:
                 for endpoint in parse_endpoints(advertised, protocols, require_distinct_ports=False)
                 if endpoint.listener_name not in controllers
             )
+        limits = parse_csv_map("max.connections.per.ip.overrides", values["max.connections.per.ip.overrides"])
+        self.max_connections_by_ip: dict[str, int] = {
+            address: int(count) for address, count in limits.items() if count.isdigit()
+        }
         self.log_roll_ms: int = _first(values["log.roll.ms"], HOUR_MS * values["log.roll.hours"])
         self.log_roll_jitter_ms: int = _first(values["log.roll.jitter.ms"], HOUR_MS * values["log.roll.jitter.hours"])
         self.log_retention_ms: int = retention_ms(values)

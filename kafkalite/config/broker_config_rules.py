@@ -147,8 +147,8 @@ def _check_connections(config: BrokerConfig) -> None:
         queued_max_bytes <= 0 or queued_max_bytes >= config["socket.request.max.bytes"],
         "queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
     )
-    overrides = parse_csv_map("max.connections.per.ip.overrides", config["max.connections.per.ip.overrides"])
-    for address, count in overrides.items():
+    overrides = config["max.connections.per.ip.overrides"]
+    for address, count in parse_csv_map("max.connections.per.ip.overrides", overrides).items():
         _require(count.isdigit(), f"max.connections.per.ip.overrides has no number for {address}: {count}")
     _require(
         config["max.connections.per.ip"] != 0 or overrides,

@@ -82,7 +82,7 @@ class Listener:
                 "%s:%d: refused, there are %d connections (max.connections)", *peer[:2], len(self._connections)
             )
             return None
-        if by_host.get(host, 0) >= config.max_connections_per_ip:
+        if by_host.get(host, 0) >= config.max_connections_by_ip.get(host, config.max_connections_per_ip):
             logger.warning("%s:%d: refused, too many connections from there (max.connections.per.ip)", *peer[:2])
             return None
         by_host[host] = by_host.get(host, 0) + 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kafkalite.client.wire_client import WireClient
+from kafkalite.client.wire_client import DisconnectedError, WireClient
 from kafkalite.errors import ErrorCode
 from kafkalite.protocol.messages import alter_configs, incremental_alter_configs
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
@@ -209,3 +209,20 @@ def test_an_unknown_type_spoils_the_whole_description(client: WireClient) -> Non
     )
     results = client.send(request).results
     assert [(result.error_code, result.configs) for result in results] == [(ErrorCode.INVALID_REQUEST, [])] * 2
+
+
+def test_limits_of_connections_are_obeyed_at_once(server: KafkaliteServer, client: WireClient) -> None:
+    def is_let_in() -> bool:
+        with WireClient(server.bootstrap_servers, timeout_s=5) as another:
+            try:
+                return bool(another.send(ListConfigResourcesRequest()).error_code == 0)
+            except DisconnectedError:
+                return False
+
+    assert is_let_in()
+    assert change(client, BROKER, "", ("max.connections.per.ip", SET, "1")) == (0, None)
+    assert not is_let_in()
+    assert change(client, BROKER, "", ("max.connections.per.ip.overrides", SET, "127.0.0.1:2")) == (0, None)
+    assert is_let_in()
+    assert change(client, BROKER, "1", ("max.connections", SET, "1")) == (0, None)
+    assert not is_let_in()
