@@ -1,4 +1,4 @@
-"""What happens by the clock: retention, flushing, checkpoints, the removal of deleted files, the metadata's snapshots.
+"""What happens by the clock: retention, compaction, flushing, checkpoints, removal of files, the metadata's snapshots.
 
 Decisions are made on the event loop's thread; the slow part, syncing, is done by one worker thread.
 """
@@ -13,6 +13,7 @@ from typing import Final
 
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.clock import Timer
+from kafkalite.broker.log_cleaner import LogCleaner
 from kafkalite.storage.log_flush import LogFlush
 
 logger = logging.getLogger("kafkalite.background")
@@ -33,6 +34,7 @@ class BackgroundTasks:
         self._is_stopped = False
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-flush")
         self._flushing: asyncio.Future[list[OSError | None]] | None = None
+        self._log_cleaner = LogCleaner(broker)
 
     def start(self) -> None:
         """Schedules each task at its interval; the worker thread starts with the first flush."""
@@ -47,12 +49,14 @@ class BackgroundTasks:
         self._every("deletion", DELETE_INTERVAL_MS, self._delete_due_files)
         self._every("producers", PRODUCER_EXPIRY_INTERVAL_MS, self._remove_expired_producers)
         self._every("metadata", METADATA_INTERVAL_MS, self._broker.metadata.run_periodic_tasks)
+        self._log_cleaner.start()
 
     async def stop(self) -> None:
         """Nothing runs any more when this returns."""
         self._is_stopped = True
         for timer in self._timers.values():
             timer.cancel()
+        await self._log_cleaner.stop()
         if self._flushing is not None:
             await asyncio.wait([self._flushing])
         self._worker.shutdown()

@@ -56,14 +56,15 @@ class LogCleanerManager:
         filesystem: FileSystem,
         *,
         dedupe_buffer_size: int = DEFAULT_DEDUPE_BUFFER_SIZE,
-        yield_to_others: Callable[[int], None] = lambda size: sleep(0),
     ) -> None:
-        """`yield_to_others` is called by the worker with the size of every batch that it has read: it lets the
-        interpreter's other threads run, and may wait for longer to keep to a rate."""
         self._filesystem = filesystem
-        self._max_keys = max(1, dedupe_buffer_size // BYTES_PER_ENTRY)
-        self._yield_to_others = yield_to_others
+        self.dedupe_buffer_size = dedupe_buffer_size
+        """What the keys of one cleaning may take in memory."""
+        self.yield_to_others: Callable[[int], None] = lambda size: sleep(0)
+        """Called by the worker with the size of every batch that it has read: lets the interpreter's other threads run,
+        and may wait for longer to keep to a rate."""
         self._checkpoints: dict[str, dict[TopicPartition, int]] = {}
+        self._unwritten: set[str] = set()
         self._uncleanable: set[PartitionLog] = set()
         self.is_stopping = False
         """Set from any thread, it ends the cleaning that is going on."""
@@ -173,7 +174,7 @@ class LogCleanerManager:
         What happens between the steps happens on the log's thread, which iterates. Steps keep their errors for the
         iteration, where they end the cleaning with a line in the log; a log with damage is left alone from then on.
         """
-        logs = list(logs)
+        self.write_checkpoints()
         to_clean = self.grab_filthiest(logs, now_ms)
         if to_clean is None:
             return
@@ -200,7 +201,7 @@ class LogCleanerManager:
             to_clean.first_dirty_offset,
             to_clean.first_uncleanable_offset,
             now_ms=now_ms,
-            max_keys=self._max_keys,
+            max_keys=max(1, self.dedupe_buffer_size // BYTES_PER_ENTRY),
             check=self._check,
         )
         indexing: _Step[int] = _Step(cleaning.build_offset_map)
@@ -230,25 +231,29 @@ class LogCleanerManager:
     def _check(self, size: int) -> None:
         if self.is_stopping:
             raise CleaningAborted("the broker is stopping")
-        self._yield_to_others(size)
+        self.yield_to_others(size)
 
     def _note_clean(self, log: PartitionLog, end_offset: int) -> None:
         if log.is_closed:
             return
-        checkpoint = self._checkpoint_of(log.log_directory)
-        checkpoint[log.topic_partition] = end_offset
-        self._write_checkpoint(log.log_directory, checkpoint)
+        self._checkpoint_of(log.log_directory)[log.topic_partition] = end_offset
+        self._write_checkpoint(log.log_directory)
 
     def forget(self, topic_partition: TopicPartition, log_directory: str) -> None:
         """Takes a deleted log out of the checkpoint, so that one of the same name begins anew."""
-        checkpoint = self._checkpoint_of(log_directory)
-        if checkpoint.pop(topic_partition, None) is not None:
-            self._write_checkpoint(log_directory, checkpoint)
+        if self._checkpoint_of(log_directory).pop(topic_partition, None) is not None:
+            self._unwritten.add(log_directory)
 
-    def _write_checkpoint(self, log_directory: str, checkpoint: dict[TopicPartition, int]) -> None:
+    def write_checkpoints(self) -> None:
+        """Writes the checkpoints from which something was forgotten."""
+        for log_directory in list(self._unwritten):
+            self._write_checkpoint(log_directory)
+
+    def _write_checkpoint(self, log_directory: str) -> None:
         path = f"{log_directory}/{CLEANER_OFFSET_CHECKPOINT_FILE}"
         try:
-            write_offset_checkpoint(self._filesystem, path, checkpoint)
+            write_offset_checkpoint(self._filesystem, path, self._checkpoint_of(log_directory))
+            self._unwritten.discard(log_directory)
         except OSError as error:
             _logger.error("Failed to write %s: %s", path, error)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
@@ -42,6 +42,9 @@ from kafkalite.storage.log_recovery import load_log
 from kafkalite.storage.log_retention import delete_old_segments
 from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties
 from kafkalite.storage.partition_log import PartitionLog
+
+if TYPE_CHECKING:
+    from kafkalite.storage.log_cleaner_manager import LogCleanerManager
 
 _logger = logging.getLogger(__name__)
 
@@ -113,6 +116,7 @@ class LogManager:
         self.get = self._logs.get
         """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
         self._unavailable: set[TopicPartition] = set()
+        self._cleaner: LogCleanerManager | None = None
         self.on_directory_failure: Callable[[LogDirectory], None] | None = None
         self._is_closed = False
 
@@ -326,6 +330,8 @@ class LogManager:
         except OSError as error:
             raise log.storage_error("deleting the log", error) from error
         self.context.delete_later(path, now_ms + log.config.file_delete_delay_ms, is_directory=True)
+        if log.config.is_compacted:
+            self.cleaner.forget(topic_partition, log.log_directory)
 
     def _rename_directory(self, log: PartitionLog, kind_suffix: str) -> str:
         """Takes a log out of service under another name; whoever still sends from it keeps its files open."""
@@ -337,6 +343,15 @@ class LogManager:
         return path
 
     # --- housekeeping ---
+
+    @property
+    def cleaner(self) -> LogCleanerManager:
+        """Compacts logs: see `LogCleanerManager.clean_filthiest`."""
+        if self._cleaner is None:
+            from kafkalite.storage.log_cleaner_manager import LogCleanerManager
+
+            self._cleaner = LogCleanerManager(self._filesystem)
+        return self._cleaner
 
     def cleanup_logs(self, now_ms: int) -> int:
         """Applies retention to every log; returns the number of segments that went."""

@@ -207,7 +207,8 @@ def test_a_stopping_broker_ends_the_cleaning_between_two_batches(
         seen.append(size)
         cleaner.is_stopping = len(seen) == 12
 
-    cleaner = LogCleanerManager(memory_disk.filesystem, yield_to_others=stop_soon)
+    cleaner = memory_disk.manager.cleaner
+    cleaner.yield_to_others = stop_soon
     log = make_log(memory_disk)
     append(log, memory_disk, *([b"a"] * 10))
     log.roll(memory_disk.now_ms)
@@ -234,10 +235,17 @@ def test_a_log_that_is_deleted_while_it_is_cleaned_stays_deleted(memory_disk: Di
     assert not memory_disk.filesystem.exists(f"{memory_disk.path}/{CHECKPOINT}")
 
 
-def test_a_deleted_log_is_forgotten(memory_disk: Disk, cleaner: LogCleanerManager) -> None:
+def test_a_new_log_of_a_deleted_ones_name_begins_anew(memory_disk: Disk) -> None:
+    memory_disk.open()
+    cleaner = memory_disk.manager.cleaner
     log = make_log(memory_disk)
     append(log, memory_disk, b"a", b"a")
     log.roll(memory_disk.now_ms)
     clean(cleaner, memory_disk)
-    cleaner.forget(log.topic_partition, log.log_directory)
+    memory_disk.manager.delete(log.topic_partition, memory_disk.now_ms)
+    log = make_log(memory_disk)
+    append(log, memory_disk, b"b", b"b", b"b")
+    log.roll(memory_disk.now_ms)
+    assert cleaner.what_to_clean(log, memory_disk.now_ms)[1:3] == (0, 3)
+    cleaner.write_checkpoints()
     assert memory_disk.filesystem.read_bytes(f"{memory_disk.path}/{CHECKPOINT}") == b"0\n0\n"

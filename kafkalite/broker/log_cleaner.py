@@ -1,0 +1,86 @@
+"""Compaction in the background: every `log.cleaner.backoff.ms` all logs that need it, one after the other.
+
+The event loop's thread chooses and swaps, a thread of its own reads and writes; it gives way to the loop after each
+batch and keeps to `log.cleaner.io.max.bytes.per.second`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+from typing import Final
+
+from kafkalite.broker.broker import Broker
+from kafkalite.broker.clock import Timer
+
+logger = logging.getLogger("kafkalite.background")
+
+_UNLIMITED: Final = 1e15
+"""Rates above this are the default, which stands for none."""
+
+
+class LogCleaner:
+    """Cleans logs from `start` to `stop`."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._timer: Timer | None = None
+        self._cleaning: asyncio.Task[None] | None = None
+        self._worker: ThreadPoolExecutor | None = None
+        self._is_stopped = False
+
+    def start(self) -> None:
+        """Schedules the first cleaning, unless `log.cleaner.enable` is off."""
+        if self._broker.config.log_cleaner_enable:
+            self._schedule()
+
+    async def stop(self) -> None:
+        """No log is being cleaned any more when this returns; what was begun is left undone."""
+        self._is_stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._cleaning is not None:
+            self._broker.logs.cleaner.is_stopping = True
+            await asyncio.wait([self._cleaning])
+        if self._worker is not None:
+            self._worker.shutdown()
+
+    def _schedule(self) -> None:
+        self._timer = self._broker.clock.call_later(self._broker.config.log_cleaner_backoff_ms, self._begin)
+
+    def _begin(self) -> None:
+        if not self._is_stopped:
+            self._cleaning = asyncio.get_running_loop().create_task(self._clean_and_schedule())
+
+    async def _clean_and_schedule(self) -> None:
+        try:
+            await self.clean_all()
+        except Exception:
+            logger.exception("cleaning failed, and will be tried again")
+        self._cleaning = None
+        if not self._is_stopped:
+            self._schedule()
+
+    async def clean_all(self) -> None:
+        """Cleans until no log needs it."""
+        broker = self._broker
+        if not any(log.config.is_compacted for log in broker.logs.logs()) or not broker.config.log_cleaner_threads:
+            return
+        cleaner = broker.logs.cleaner
+        cleaner.dedupe_buffer_size = broker.config.log_cleaner_dedupe_buffer_size
+        cleaner.yield_to_others = self._yield_to_others
+        loop = asyncio.get_running_loop()
+        has_cleaned = True
+        while has_cleaned and not self._is_stopped:
+            has_cleaned = False
+            for step in cleaner.clean_filthiest(broker.logs.logs(), broker.clock.now_ms()):
+                has_cleaned = True
+                if self._worker is None:
+                    self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-cleaner")
+                await loop.run_in_executor(self._worker, step)
+
+    def _yield_to_others(self, size: int) -> None:
+        rate = self._broker.config.log_cleaner_io_max_bytes_per_second
+        sleep(size / rate if rate < _UNLIMITED else 0)
