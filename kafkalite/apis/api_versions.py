@@ -9,6 +9,7 @@ though served from 3: from that librdkafka concludes what compression it may use
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from kafkalite.broker.api_registry import served_apis, serves
@@ -42,19 +43,22 @@ def api_versions(context: RequestContext, request: ApiVersionsRequest) -> ApiVer
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         if request.cluster_id != context.broker.cluster_id or request.node_id != context.node_id:
             return ApiVersionsResponse(error_code=ErrorCode.REBOOTSTRAP_REQUIRED)
-    response = ApiVersionsResponse(
-        api_keys=[
-            ApiVersion(
-                api_key=api.api_key,
-                min_version=_LOWEST_ANNOUNCED.get(api.api_key, api.versions.lowest),
-                max_version=api.versions.highest,
-            )
-            for api in served_apis().values()
-        ]
-    )
+    response = ApiVersionsResponse(api_keys=_api_keys())
     if version >= 3:
         _add_features(context, response)
     return response
+
+
+@cache
+def _api_keys() -> list[ApiVersion]:
+    return [
+        ApiVersion(
+            api_key=api.api_key,
+            min_version=_LOWEST_ANNOUNCED.get(api.api_key, api.versions.lowest),
+            max_version=api.versions.highest,
+        )
+        for api in served_apis().values()
+    ]
 
 
 def _add_features(context: RequestContext, response: ApiVersionsResponse) -> None:

@@ -123,6 +123,8 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._frame = None
             self._handle_frames(frame)
+            if self._pending is None:
+                self._listener.frame_buffers.give_back(frame)
             return
         view: memoryview = self._listener.read_buffer[:nbytes]
         if self._pending is not None or self._unsent:
@@ -200,7 +202,7 @@ class Connection(asyncio.BufferedProtocol):
             self._backlog = bytes(view[position:end])
             return
         (size,) = _SIZE.unpack_from(view, position)
-        frame = self._listener.frame_buffer(size + 4)
+        frame = self._listener.frame_buffers.take(size + 4)
         filled = end - position
         frame[:filled] = view[position:end]
         self._frame, self._frame_filled = frame, filled

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import mmap
 import socket
 from typing import Any
 
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.network.connection import READ_SIZE, Connection, listening_socket
+from kafkalite.network.frame_buffers import FrameBuffers
 from kafkalite.network.request_dispatcher import RequestDispatcher
 
 logger = logging.getLogger("kafkalite.network")
@@ -28,6 +28,7 @@ class Listener:
         """Grows by one each time idle connections are looked for."""
         self.read_buffer = memoryview(bytearray(READ_SIZE))
         self.max_request_size: int = broker.config.socket_request_max_bytes
+        self.frame_buffers = FrameBuffers()
         self._dispatcher = dispatcher
         self._loop = loop
         self._servers: list[asyncio.AbstractServer] = []
@@ -106,10 +107,6 @@ class Listener:
                 self._connections_by_host[host] = left
             else:
                 self._connections_by_host.pop(host, None)
-
-    def frame_buffer(self, size: int) -> memoryview:
-        """A buffer for a frame that is still arriving; its pages are the operating system's until bytes are in them."""
-        return memoryview(mmap.mmap(-1, size))[:size]
 
     @property
     def connection_count(self) -> int:

@@ -358,6 +358,9 @@ class _EncoderWriter:
         if field.kind == "array":
             return f"{value} != []"
         if field.kind == "struct":
+            inner = field.element.fields
+            if all(isinstance(each.default, (int, str)) for each in inner):
+                return " or ".join(f"{value}.{each.name} != {each.default!r}" for each in inner)
             return f"{value} != {self.source.name(field.element, 'new')}()"
         return f"{value} != {self.source.default(field)}"
 
