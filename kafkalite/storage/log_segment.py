@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import KafkaError
-from kafkalite.records.record_batch import BatchHeader
+from kafkalite.records.record_batch import RECORD_BATCH_OVERHEAD, BatchHeader
 from kafkalite.storage.file_names import (
     LOG_SUFFIX,
     OFFSET_INDEX_SUFFIX,
@@ -23,7 +24,7 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.file_records import iter_file_batches
 from kafkalite.storage.filesystem import File, remove_if_exists
 from kafkalite.storage.log_context import LogContext
-from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex
+from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex, OffsetPosition
 from kafkalite.storage.time_index import NO_TIMESTAMP, TimeIndex, TimestampOffset
 from kafkalite.storage.transaction_index import TransactionIndex
 
@@ -51,6 +52,7 @@ class LogSegment:
         "_first_batch_timestamp",
         "_has_full_index",
         "_has_transaction_index_file",
+        "_is_index_verified",
         "_is_preallocated",
         "_max_timestamp",
         "_offset_index",
@@ -99,6 +101,7 @@ class LogSegment:
         self._transaction_index: TransactionIndex | None = None
         self._has_transaction_index_file = has_transaction_index_file
         self._has_full_index: bool | None = None  # None: not known since the last entry
+        self._is_index_verified = False  # made here from the batches
         self._is_preallocated = False
         self._max_timestamp: int | None = None  # None: not read yet
         self._offset_of_max_timestamp = base_offset
@@ -132,6 +135,7 @@ class LogSegment:
         segment._offset_index = OffsetIndex(base_offset, config.segment_index_bytes)
         segment._time_index = TimeIndex(base_offset, config.segment_index_bytes)
         segment._transaction_index = TransactionIndex(base_offset)
+        segment._is_index_verified = True
         segment._max_timestamp = NO_TIMESTAMP
         filesystem = context.filesystem
         filesystem.write_bytes(segment.path(OFFSET_INDEX_SUFFIX), b"")
@@ -206,6 +210,7 @@ class LogSegment:
             _ = self.max_timestamp
             if self._offset_index.is_written() and self._time_index.is_written():
                 self._offset_index = self._time_index = None
+                self._is_index_verified = False
 
     def load_indexes(self) -> None:
         """Reads both index files; raises CorruptIndexError or FileNotFoundError instead of building them again."""
@@ -250,6 +255,7 @@ class LogSegment:
         """Empties both indexes and what is known of timestamps, for a scan from the segment's beginning."""
         self._offset_index = OffsetIndex(self.base_offset, self.max_index_bytes)
         self._time_index = TimeIndex(self.base_offset, self.max_index_bytes)
+        self._is_index_verified = True
         self._max_timestamp = NO_TIMESTAMP
         self._offset_of_max_timestamp = self.base_offset
         self._first_batch_timestamp = None
@@ -432,11 +438,33 @@ class LogSegment:
             position = positions[slot]
             end = positions[slot + 1] if slot + 1 < len(positions) else self.size
             return BatchPosition(offsets[slot], position, end - position)
-        start = self.offset_index.lookup(offset)
-        for position, header in iter_file_batches(self.file, start, self.size):
+        for position, header in self.batches_from(offset):
             if header.last_offset >= offset:
                 return BatchPosition(header.last_offset, position, header.size_in_bytes)
         return None
+
+    def batches_from(self, offset: int) -> Iterator[tuple[int, BatchHeader]]:
+        """Positions and headers from the indexed batch on that is not behind `offset`.
+
+        An index carries no checksum: an entry that does not lead to its batch has it built again, once. Raises
+        KafkaError(CORRUPT_MESSAGE) where the log itself is damaged.
+        """
+        entry = self.offset_index.lookup_entry(offset)
+        if entry.position and not self._is_index_verified and not self._leads_to_its_batch(entry):
+            _logger.warning("Rebuilding the indexes of %s: entry %s is wrong", self.path(LOG_SUFFIX), tuple(entry))
+            self.rebuild_indexes()
+            self._is_index_verified = True
+            entry = self.offset_index.lookup_entry(offset)
+        return iter_file_batches(self.file, entry.position, self.size)
+
+    def _leads_to_its_batch(self, entry: OffsetPosition) -> bool:
+        try:
+            for position, header in iter_file_batches(self.file, entry.position, self.size, RECORD_BATCH_OVERHEAD):
+                # Older brokers indexed several batches, written at once, under the last one's offset.
+                return position == entry.position and header.last_offset <= entry.offset
+        except KafkaError:
+            pass
+        return False
 
     def read_next_offset(self) -> int:
         """The offset behind the last whole batch, found from the index's last entry."""

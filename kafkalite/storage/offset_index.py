@@ -98,6 +98,13 @@ class OffsetIndex:
         slot = bisect_right(self._relative_offsets, offset - self.base_offset)
         return self._positions[slot - 1] if slot else 0
 
+    def lookup_entry(self, offset: int) -> OffsetPosition:
+        """As `lookup`, with the offset that the entry gives as its batch's last; (base offset, 0) without an entry."""
+        slot = bisect_right(self._relative_offsets, offset - self.base_offset)
+        if not slot:
+            return OffsetPosition(self.base_offset, 0)
+        return OffsetPosition(self.base_offset + self._relative_offsets[slot - 1], self._positions[slot - 1])
+
     def upper_bound_offset(self, position: int) -> int | None:
         """The last offset of the first indexed batch at or behind `position`, None if there is none."""
         slot = bisect_left(self._positions, position)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import BatchHeader, decode_batch
-from kafkalite.storage.file_records import iter_file_batches
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.time_index import NO_TIMESTAMP
 
@@ -65,7 +64,7 @@ def _batches(
 ) -> Iterator[tuple[BatchHeader, list[Record]]]:
     """The batches that may hold a record that is late enough, from about an offset on, with their records."""
     file = segment.file
-    for position, header in iter_file_batches(file, segment.offset_index.lookup(from_offset), segment.size):
+    for position, header in segment.batches_from(from_offset):
         if header.max_timestamp >= min_timestamp and header.last_offset >= log_start_offset:
             data = file.pread(header.size_in_bytes, position)
             yield header, decode_batch(data, 0, header)
@@ -75,7 +74,7 @@ def _max_timestamp_from(segment: LogSegment, log_start_offset: int) -> tuple[int
     """The largest timestamp of the records that are left in a segment whose first ones were deleted."""
     largest, offset = NO_TIMESTAMP, log_start_offset
     file = segment.file
-    for position, header in iter_file_batches(file, segment.offset_index.lookup(log_start_offset), segment.size):
+    for position, header in segment.batches_from(log_start_offset):
         if header.last_offset < log_start_offset or header.max_timestamp <= largest:
             continue
         if header.base_offset >= log_start_offset:

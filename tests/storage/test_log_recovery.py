@@ -136,6 +136,22 @@ def test_damaged_indexes_are_built_again(disk, batch, damage):
     disk.close()
 
 
+@pytest.mark.parametrize("flipped", [3, 7], ids=["offset", "position"])
+def test_an_index_entry_that_does_not_lead_to_its_batch_has_the_index_built_again(disk, batch, flipped):
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 100)
+    disk.close()
+    data = bytearray(disk.read("00000000000000000000.index"))
+    data[3 * 8 + flipped] -= 1  # the fourth entry, still between its neighbours
+    disk.write("00000000000000000000.index", data)
+    log = disk.open_log(**SEGMENT)
+    assert contents(log) == expected(100)
+    assert [log.read(offset, 1).records.read()[:8] for offset in range(100)] == [
+        offset.to_bytes(8, "big") for offset in range(100)
+    ]
+    disk.close()
+
+
 def test_only_what_lies_behind_the_recovery_point_is_read_again(memory_disk, batch):
     disk = memory_disk
     log = disk.open_log(**SEGMENT)
