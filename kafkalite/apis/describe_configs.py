@@ -13,7 +13,8 @@ from kafkalite.broker.api_registry import serves
 from kafkalite.broker.broker_loggers import logger_levels
 from kafkalite.broker.config_admin_manager import parse_node_id
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.config.broker_config import BROKER_CONFIG_DEF, ConfigSource
+from kafkalite.config.broker_config import ConfigSource
+from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
 from kafkalite.config.config_def import ConfigDef
 from kafkalite.config.config_entry import (

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from kafkalite.config.broker_config import BROKER_CONFIG_DEF, BrokerConfig
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF
 from kafkalite.config.broker_config_rules import UnmetRequirementError
 from kafkalite.config.client_metrics_config import validate_client_metrics_overrides
 from kafkalite.config.config_def import ConfigKey

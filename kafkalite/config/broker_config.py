@@ -10,84 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from kafkalite.config.broker_config_rules import validate_broker_config
-from kafkalite.config.config_def import PER_BROKER, READ_ONLY, ConfigDef, ConfigKey
-from kafkalite.config.config_value import CLASS, ConfigException, ConfigValue, to_text
-from kafkalite.config.definitions import (
-    group_coordinator,
-    kraft,
-    log,
-    metrics,
-    network,
-    oauthbearer,
-    quota,
-    remote_log,
-    replication,
-    security,
-    server,
-    share_group,
-    streams_group,
-    transaction,
+from kafkalite.config.broker_config_def import (
+    BROKER_CONFIG_DEF,
+    DYNAMIC_CONFIG_DEF,
+    LISTENER_PREFIX,
+    base_name,
+    broker_synonyms,
+    find_key,
+    is_per_broker,
+    override_properties,
 )
+from kafkalite.config.broker_config_rules import validate_broker_config
+from kafkalite.config.config_value import CLASS, ConfigException, ConfigValue, to_text
+from kafkalite.config.definitions.security import LISTENER_ONLY_DYNAMIC_NAMES
 from kafkalite.config.endpoint import Endpoint, listener_protocols, parse_csv_map, parse_endpoints
 from kafkalite.config.properties_file import load_properties, parse_properties
-from kafkalite.config.single_node_defaults import SINGLE_NODE_DEFAULTS
 from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, TOPIC_CONFIG_SYNONYMS
 from kafkalite.config.units import HOUR_MS, MINUTE_MS
-
-DEFINITIONS: Final = (
-    server,
-    network,
-    kraft,
-    log,
-    replication,
-    group_coordinator,
-    share_group,
-    streams_group,
-    transaction,
-    quota,
-    metrics,
-    security,
-    oauthbearer,
-    remote_log,
-)
-"""The modules of the broker's properties, in the order of the documentation."""
-
-APACHE_KAFKA_BROKER_CONFIG_DEF: Final = ConfigDef(key for module in DEFINITIONS for key in module.KEYS)
-"""All properties of Apache Kafka 4.4.0's broker with its own defaults."""
-
-BROKER_CONFIG_DEF: Final = ConfigDef(
-    key.with_default(SINGLE_NODE_DEFAULTS[key.name][0]) if key.name in SINGLE_NODE_DEFAULTS else key
-    for key in APACHE_KAFKA_BROKER_CONFIG_DEF.keys.values()
-)
-
-DYNAMIC_CONFIG_DEF: Final = ConfigDef(
-    (
-        *(key for key in BROKER_CONFIG_DEF.keys.values() if key.update_mode != READ_ONLY),
-        *quota.DYNAMIC_KEYS,
-    )
-)
-"""The properties that may be set while the broker runs."""
-
-_SYNONYM_FAMILIES: Final = (
-    ("log.roll.ms", "log.roll.hours"),
-    ("log.roll.jitter.ms", "log.roll.jitter.hours"),
-    ("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
-)
-
-_LISTENER_PREFIX: Final = "listener.name."
 
 # Read by classes that Apache Kafka names in properties of its own, or by its authorizer.
 _FOREIGN_NAMES: Final = frozenset(("allow.everyone.if.no.acl.found", "super.users"))
 _FOREIGN_PREFIXES: Final = ("config.providers.", "rlmm.config.", "rsm.config.")
-
-_MECHANISM_NAMES: Final = (
-    "sasl.jaas.config",
-    "sasl.login.callback.handler.class",
-    "sasl.login.class",
-    "sasl.server.callback.handler.class",
-    "connections.max.reauth.ms",
-)
 
 
 class ConfigSource:
@@ -110,39 +53,6 @@ class ConfigSynonym(NamedTuple):
     name: str
     value: str | None
     source: int
-
-
-def base_name(name: str) -> str:
-    """`name` without `listener.name.{listener}.` and, for what is set per mechanism, without the mechanism."""
-    if not name.startswith(_LISTENER_PREFIX):
-        return name
-    _, _, base = name[len(_LISTENER_PREFIX) :].partition(".")
-    return next((mechanism_name for mechanism_name in _MECHANISM_NAMES if base.endswith(mechanism_name)), base)
-
-
-def broker_synonyms(name: str) -> tuple[str, ...]:
-    """The names that can decide the value of `name`, in the order in which they do."""
-    for family in _SYNONYM_FAMILIES:
-        if name in family:
-            return family
-    if name == "log.flush.interval.ms":
-        return (name, "log.flush.scheduler.interval.ms")
-    base = base_name(name)
-    return (name,) if base == name else (name, base)
-
-
-def find_key(name: str) -> ConfigKey | None:
-    """The definition of a broker property, of one under `listener.name.` or of a dynamic one; None if there is none."""
-    key = BROKER_CONFIG_DEF.keys.get(name) or DYNAMIC_CONFIG_DEF.keys.get(name)
-    return key or BROKER_CONFIG_DEF.keys.get(base_name(name))
-
-
-def is_per_broker(name: str) -> bool:
-    """Whether a dynamic property cannot be set for all brokers at once."""
-    if name.startswith(_LISTENER_PREFIX):
-        return base_name(name) not in ("max.connections", "max.connection.creation.rate", "num.network.threads")
-    key = BROKER_CONFIG_DEF.keys.get(name)
-    return key is not None and key.update_mode == PER_BROKER
 
 
 class BrokerConfig:
@@ -255,7 +165,7 @@ class BrokerConfig:
 
     def listener_value(self, listener_name: str, name: str) -> ConfigValue:
         """The value of a property for one listener: `listener.name.{listener}.{name}` before `name`."""
-        text = self.effective.get(f"{_LISTENER_PREFIX}{listener_name.lower()}.{name}")
+        text = self.effective.get(f"{LISTENER_PREFIX}{listener_name.lower()}.{name}")
         return self.values[name] if text is None else BROKER_CONFIG_DEF.keys[name].parse(text)
 
     def _derive(self) -> None:
@@ -286,7 +196,7 @@ class BrokerConfig:
         }
         self.log_roll_ms: int = _first(values["log.roll.ms"], HOUR_MS * values["log.roll.hours"])
         self.log_roll_jitter_ms: int = _first(values["log.roll.jitter.ms"], HOUR_MS * values["log.roll.jitter.hours"])
-        self.log_retention_ms: int = retention_ms(values)
+        self.log_retention_ms: int = _retention_ms(values)
         self.log_flush_interval_ms: int = _first(
             values["log.flush.interval.ms"], values["log.flush.scheduler.interval.ms"]
         )
@@ -300,19 +210,7 @@ class BrokerConfig:
         }
 
 
-def override_properties(*layers: Mapping[str, str]) -> dict[str, str]:
-    """One map of several, later ones first; what a later one sets also removes its synonyms in earlier ones."""
-    merged = dict(layers[0])
-    for layer in layers[1:]:
-        for name in layer:
-            if not name.startswith(_LISTENER_PREFIX):
-                for synonym in broker_synonyms(name):
-                    merged.pop(synonym, None)
-        merged.update(layer)
-    return merged
-
-
-def retention_ms(values: Mapping[str, ConfigValue]) -> int:
+def _retention_ms(values: Mapping[str, ConfigValue]) -> int:
     """How long logs are kept: the finest unit that is set; any negative value means for ever, -1."""
     minutes = values["log.retention.minutes"]
     coarse = MINUTE_MS * minutes if minutes is not None else HOUR_MS * values["log.retention.hours"]
@@ -327,7 +225,7 @@ def _check_dynamic_names(properties: Mapping[str, str]) -> None:
     fixed = [name for name in properties if name in BROKER_CONFIG_DEF.keys and name not in DYNAMIC_CONFIG_DEF.keys]
     if fixed:
         raise ConfigException(f"Cannot update these configs dynamically: [{', '.join(fixed)}]")
-    bare = [name for name in properties if name in security.LISTENER_ONLY_DYNAMIC_NAMES]
+    bare = [name for name in properties if name in LISTENER_ONLY_DYNAMIC_NAMES]
     if bare:
         raise ConfigException(
             "These security configs can be dynamically updated only per-listener using the listener prefix: "

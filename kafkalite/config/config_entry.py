@@ -8,14 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from kafkalite.config.broker_config import (
-    BROKER_CONFIG_DEF,
-    DYNAMIC_CONFIG_DEF,
-    BrokerConfig,
-    ConfigSource,
-    ConfigSynonym,
-    find_key,
-)
+from kafkalite.config.broker_config import BrokerConfig, ConfigSource, ConfigSynonym
+from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF, DYNAMIC_CONFIG_DEF, find_key
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
 from kafkalite.config.config_def import ConfigDef, ConfigKey
 from kafkalite.config.config_value import ConfigException, ConfigValue, to_text

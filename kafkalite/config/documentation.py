@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from kafkalite.config.broker_config import BROKER_CONFIG_DEF, DEFINITIONS
+from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF, DEFINITIONS
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
 from kafkalite.config.config_def import READ_ONLY, ConfigKey
 from kafkalite.config.config_value import ConfigValue, to_text
@@ -38,6 +38,24 @@ A configuration file is a `server.properties` as Apache Kafka reads it; Apache K
   way is stored in the metadata log, as Apache Kafka stores it, and counts before the file.
 - `listener.name.{listener}.{property}` sets a property for one listener.
 - Text is UTF-8. Java classes cannot be loaded: a property that names one of your own warns and has no effect.
+
+## What differs from Apache Kafka
+
+- The file is read as UTF-8, not as Latin-1.
+- `process.roles` is `broker,controller`, and `controller.quorum.voters` may name no other node: there is no cluster to
+  be part of. Listeners of `controller.listener.names` are accepted, and nothing listens there.
+- `inter.broker.listener.name` need not be set: no broker talks to another.
+- Without `advertised.listeners` each client is told the address by which it came, not the name of the host.
+- What is meant to protect and is not served yet stops the start: listeners other than PLAINTEXT,
+  `authorizer.class.name`.
+- Java classes of one's own cannot be loaded: policies, callbacks, reporters, interceptors.
+- `listeners` and `listener.security.protocol.map` cannot be changed while the broker runs, and the sizes of Java's
+  thread pools can be set to anything then: they have no effect.
+- DescribeConfigs tells in its documentation what a property does here.
+- An unknown operation on a topic's property is an invalid request, not an internal error; an AlterConfigs that names a
+  resource twice is answered.
+
+## How to read the tables
 
 The tables list what this broker honours. What cannot matter on a single node, or only in Java, and what belongs to a
 feature that is not served yet, is accepted, checked and described to clients without effect; it follows at the end of

@@ -1,5 +1,10 @@
+import java.io.BufferedOutputStream;
 import java.io.BufferedReader;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +34,9 @@ public class ConfigFacts {
         "group", GroupConfig.CONFIG_DEF,
         "client-metrics", ClientMetricsConfigs.configDef());
 
+    static final PrintStream OUT = new PrintStream(
+        new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 16), false, StandardCharsets.UTF_8);
+
     static String escaped(String text) {
         return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r");
     }
@@ -36,7 +44,7 @@ public class ConfigFacts {
     static void line(Object... parts) {
         List<String> texts = new ArrayList<>();
         for (Object part : parts) texts.add(escaped(String.valueOf(part)));
-        System.out.println(String.join("\t", texts));
+        OUT.print(String.join("\t", texts) + "\n");
     }
 
     static void table() {
@@ -88,5 +96,6 @@ public class ConfigFacts {
             case "parse" -> parse(new BufferedReader(new InputStreamReader(System.in, "UTF-8")));
             default -> properties();
         }
+        OUT.flush();
     }
 }

@@ -29,3 +29,9 @@ def apache_kafka_facts() -> ApacheKafkaFacts:
         return [[_unescaped(field) for field in line.split("\t")] for line in run.stdout.split("\n")[:-1]]
 
     return facts
+
+
+@pytest.fixture(scope="session")
+def table_facts(apache_kafka_facts: ApacheKafkaFacts) -> list[list[str]]:
+    """All facts about all properties."""
+    return apache_kafka_facts("table")

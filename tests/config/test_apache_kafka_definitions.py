@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kafkalite.config.broker_config import APACHE_KAFKA_BROKER_CONFIG_DEF, broker_synonyms
+from kafkalite.config.broker_config_def import APACHE_KAFKA_BROKER_CONFIG_DEF, broker_synonyms
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
 from kafkalite.config.config_def import NO_DEFAULT, ConfigDef, ConfigKey
 from kafkalite.config.config_value import CLASS, PASSWORD, ConfigException, to_text
@@ -35,9 +35,9 @@ def _default(key: ConfigKey) -> str:
 
 
 def test_every_property_has_the_type_default_validator_importance_and_update_mode_of_apache_kafka(
-    apache_kafka_facts: Facts,
+    table_facts: list[list[str]],
 ) -> None:
-    theirs = {(fact[1], fact[2]): tuple(fact[3:]) for fact in apache_kafka_facts("table") if fact[0] == "key"}
+    theirs = {(fact[1], fact[2]): tuple(fact[3:]) for fact in table_facts if fact[0] == "key"}
     ours = {
         (table, key.name): (
             key.type.name,
@@ -54,21 +54,20 @@ def test_every_property_has_the_type_default_validator_importance_and_update_mod
     assert ours == theirs
 
 
-def test_topic_and_group_properties_have_the_same_broker_synonyms(apache_kafka_facts: Facts) -> None:
-    facts = apache_kafka_facts("table")
+def test_topic_and_group_properties_have_the_same_broker_synonyms(table_facts: list[list[str]]) -> None:
     theirs: dict[str, tuple[tuple[str, int], ...]] = {}
-    for kind, name, *rest in facts:
+    for kind, name, *rest in table_facts:
         if kind == "topic-synonym":
             theirs[name] = (*theirs.get(name, ()), (rest[0], int(rest[1])))
     assert theirs == TOPIC_CONFIG_SYNONYMS
-    groups = {fact[1]: None if fact[2] == "none" else fact[2] for fact in facts if fact[0] == "group-synonym"}
+    groups = {fact[1]: None if fact[2] == "none" else fact[2] for fact in table_facts if fact[0] == "group-synonym"}
     assert groups == GROUP_CONFIG_SYNONYMS
 
 
 def test_broker_properties_have_the_same_synonyms_under_a_listener_and_a_mechanism_too(
-    apache_kafka_facts: Facts,
+    table_facts: list[list[str]],
 ) -> None:
-    theirs = {fact[1]: tuple(fact[2].split(",")) for fact in apache_kafka_facts("table") if fact[0] == "broker-synonym"}
+    theirs = {fact[1]: tuple(fact[2].split(",")) for fact in table_facts if fact[0] == "broker-synonym"}
     assert {name: broker_synonyms(name) for name in theirs} == theirs
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kafkalite.config.broker_config import BROKER_CONFIG_DEF, BrokerConfig, ConfigSource, find_key
+from kafkalite.config.broker_config import BrokerConfig, ConfigSource
+from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF, find_key
 from kafkalite.config.config_def import READ_ONLY
 from kafkalite.config.config_value import ConfigException
 from kafkalite.config.endpoint import Endpoint

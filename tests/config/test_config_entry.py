@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kafkalite.config.broker_config import BROKER_CONFIG_DEF, BrokerConfig, ConfigSource
+from kafkalite.config.broker_config import BrokerConfig, ConfigSource
+from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF
 from kafkalite.config.config_entry import (
     ConfigEntry,
     broker_default_entries,

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kafkalite.config.broker_config import BROKER_CONFIG_DEF, BrokerConfig
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
 from kafkalite.config.config_def import ConfigDef
 from kafkalite.config.descriptions import (
@@ -62,11 +63,11 @@ def test_every_property_that_is_said_to_do_something_is_read_somewhere() -> None
         file.read_text() for file in sorted((ROOT / "kafkalite").rglob("*.py")) if "config" not in file.parts[-3:-1]
     )
 
-    def is_read(name: str) -> bool:
-        return re.search(rf"\b{name.replace('.', '_')}\b", code) is not None or f'"{name}"' in code
+    attributes, literals = set(re.findall(r"\w+", code)), set(re.findall(r'"([a-z0-9.]+)"', code))
 
     def unread(names: Iterable[str]) -> set[str]:
-        return {name for name in names if name not in AWAITED and not is_read(name)}
+        read = {name for name in names if name.replace(".", "_") in attributes or name in literals}
+        return set(names) - read - AWAITED
 
     through_topics = {
         synonym for name, synonyms in TOPIC_CONFIG_SYNONYMS.items() if name not in AWAITED for synonym, _ in synonyms
