@@ -1,4 +1,4 @@
-"""Topics that come into being because somebody asks for them, and the broker's own topics (AutoTopicCreationManager).
+"""Topics that come into being because somebody asks for them (AutoTopicCreationManager).
 
 Apache Kafka answers the request that asks with an error and creates the topic behind it; here it exists at once.
 """
@@ -9,13 +9,14 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from kafkalite.broker.internal_topics import internal_topic_request
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import GROUP_METADATA_TOPIC, SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
+from kafkalite.identifiers import INTERNAL_TOPICS
 from kafkalite.metadata.replication_control import create_topics
 from kafkalite.metadata.topic_name import reason_invalid
-from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
@@ -61,50 +62,6 @@ def auto_create_topics(broker: Broker, names: Iterable[str]) -> dict[str, ErrorC
 
 
 def _creatable_topic(config: BrokerConfig, name: str) -> CreatableTopic:
-    if name == GROUP_METADATA_TOPIC:
-        return _topic(
-            name,
-            config.offsets_topic_num_partitions,
-            config.offsets_topic_replication_factor,
-            {
-                "cleanup.policy": "compact",
-                "segment.bytes": config.offsets_topic_segment_bytes,
-                "compression.type": "producer",
-            },
-        )
-    if name == TRANSACTION_STATE_TOPIC:
-        return _topic(
-            name,
-            config.transaction_state_log_num_partitions,
-            config.transaction_state_log_replication_factor,
-            {
-                "unclean.leader.election.enable": "false",
-                "compression.type": "uncompressed",
-                "cleanup.policy": "compact",
-                "min.insync.replicas": config.transaction_state_log_min_isr,
-                "segment.bytes": config.transaction_state_log_segment_bytes,
-            },
-        )
-    if name == SHARE_GROUP_STATE_TOPIC:
-        return _topic(
-            name,
-            config.share_coordinator_state_topic_num_partitions,
-            config.share_coordinator_state_topic_replication_factor,
-            {
-                "cleanup.policy": "delete",
-                "compression.type": "producer",
-                "segment.bytes": config.share_coordinator_state_topic_segment_bytes,
-                "min.insync.replicas": config.share_coordinator_state_topic_min_isr,
-                "retention.ms": -1,
-            },
-        )
-    return _topic(name, -1, -1, {})
-
-
-def _topic(name: str, num_partitions: int, replication_factor: int, configs: dict[str, str | int]) -> CreatableTopic:
-    return CreatableTopic(
-        name=name,
-        num_partitions=num_partitions,
-        replication_factor=replication_factor,
-        configs=[CreatableTopicConfig(name=key, value=str(value)) for key, value in configs.items()],
-    )
+    if name in INTERNAL_TOPICS:
+        return internal_topic_request(name, config)
+    return CreatableTopic(name=name, num_partitions=-1, replication_factor=-1)

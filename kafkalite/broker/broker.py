@@ -11,7 +11,7 @@ from kafkalite.broker.fetch_sessions import FetchSessionCache
 from kafkalite.broker.group_coordinator import GroupCoordinator
 from kafkalite.broker.metadata_publisher import MetadataPublisher
 from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
-from kafkalite.broker.producer_ids import PRODUCER_ID_BLOCK_SIZE, ProducerIds
+from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.broker.purgatory import Purgatory
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
@@ -21,7 +21,7 @@ from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.metadata.cluster_control import NodeRegistration
 from kafkalite.metadata.cluster_image import Endpoint
 from kafkalite.metadata.partition_elections import assign_directories
-from kafkalite.protocol.metadata_records.settings import ProducerIdsRecord
+from kafkalite.metadata.producer_id_control import generate_next_producer_id_block
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_manager import LogDirectoryError, LogManager
 from kafkalite.storage.meta_properties import read_meta_properties
@@ -194,18 +194,10 @@ class Broker:
         """With several log directories the metadata learns here which one a new partition lies in."""
         self.metadata.append(assign_directories(self.metadata.image, self.node_id, placed))
 
-    def _reserve_producer_ids(self) -> int:
-        first = max(0, self.metadata.image.producer_ids.next_producer_id)
-        self.metadata.append(
-            [
-                ProducerIdsRecord(
-                    broker_id=self.node_id,
-                    broker_epoch=self.metadata.broker_epoch,
-                    next_producer_id=first + PRODUCER_ID_BLOCK_SIZE,
-                )
-            ]
-        )
-        return first
+    def _reserve_producer_ids(self) -> range:
+        result = generate_next_producer_id_block(self.metadata.image, self.node_id)
+        self.metadata.append(result.records)
+        return result.response
 
 
 def check_leader_epoch(log: PartitionLog, current_leader_epoch: int) -> None:
