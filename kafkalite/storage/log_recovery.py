@@ -477,11 +477,15 @@ class _LogLoader:
         if not end_position or start_offset >= self._behind(segment):
             return
         start = segment.offset_index.lookup(start_offset) if start_offset > segment.base_offset else 0
-        for position, header in iter_file_batches(segment.file, start, end_position):
-            if header.producer_id < 0 or header.base_offset < start_offset:
-                continue
-            data = segment.file.pread(header.size_in_bytes, position) if header.is_control else b""
-            self._take_in(state, segment if is_index_rebuilt else None, header, data, 0)
+        try:
+            for position, header in iter_file_batches(segment.file, start, end_position):
+                if header.producer_id < 0 or header.base_offset < start_offset:
+                    continue
+                data = segment.file.pread(header.size_in_bytes, position) if header.is_control else b""
+                self._take_in(state, segment if is_index_rebuilt else None, header, data, 0)
+        except KafkaError as error:
+            # Damage in the middle of the log stays where it is and is reported to who reads it.
+            _logger.error("The producers' state of %s lacks what follows damage: %s", self._directory, error.message)
 
     def _behind(self, segment: LogSegment) -> int:
         """The first offset that can be in no batch of the segment."""
@@ -501,8 +505,12 @@ class _LogLoader:
         if header.is_control:
             marker = read_end_transaction_marker(buffer, relative, header)
         aborted = update_producer_state(state, header, marker)
-        if aborted is not None and index_of is not None:
+        if aborted is None or index_of is None:
+            return
+        try:
             index_of.transaction_index.append(aborted)
+        except ValueError as error:
+            _logger.error("Leaving out an aborted transaction of %s: %s", self._directory, error)
 
 
 def _snapshot_offsets(entries: Iterable[DirectoryEntry]) -> list[int]:

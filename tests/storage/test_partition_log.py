@@ -6,6 +6,8 @@ import pytest
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import CompressionType
+from kafkalite.records.legacy_message_set import build_message_set
+from kafkalite.records.record import Record
 from kafkalite.records.record_batch import decode_records, iter_batches, read_header
 from kafkalite.storage.log_read import FetchDataInfo
 from kafkalite.storage.partition_log import PartitionLog
@@ -111,4 +113,37 @@ def test_a_batch_larger_than_the_limits_is_refused(disk, batch):
             log.append(batch(bytes(size)), now_ms=disk.now_ms)
         assert raised.value.error is error
     assert log.log_end_offset == 0
+    disk.close()
+
+
+@pytest.mark.parametrize("codec", [CompressionType.NONE, CompressionType.GZIP, CompressionType.SNAPPY])
+@pytest.mark.parametrize("magic", [0, 1])
+def test_message_sets_of_old_formats_are_read_recovered_and_followed_by_new_batches(disk, batch, magic, codec):
+    disk.open_log()
+    disk.close()
+    sets = [
+        build_message_set(
+            [Record(first + index, disk.now_ms + first + index, b"k", b"%d" % (first + index)) for index in range(3)],
+            magic=magic,
+            compression=codec,
+        )
+        for first in range(0, 300, 3)
+    ]
+    disk.write("00000000000000000000.log", b"".join(sets) + sets[0][:10])
+    for name in ("00000000000000000000.index", "00000000000000000000.timeindex"):
+        disk.filesystem.remove(f"{disk.directory}/{name}")
+    disk.filesystem.remove(f"{disk.path}/.kafka_cleanshutdown")
+    log = disk.open_log()
+    assert log.log_end_offset == 300
+    expected = [(offset, b"%d" % offset) for offset in range(300)]
+    assert values(log.read(0, 1 << 20)) == expected
+    for offset in range(0, 300, 7):
+        first = values(log.read(offset, 1))
+        assert (offset, b"%d" % offset) in first
+    found = log.offset_for_timestamp(disk.now_ms + 100)
+    assert found == ((disk.now_ms + 100, 100, -1) if magic else None)
+    log.append(batch(b"new"), now_ms=disk.now_ms)
+    disk.close()
+    log = disk.open_log()
+    assert values(log.read(0, 1 << 20)) == [*expected, (300, b"new")]
     disk.close()
