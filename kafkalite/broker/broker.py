@@ -22,7 +22,8 @@ from kafkalite.metadata.cluster_control import NodeRegistration
 from kafkalite.metadata.cluster_image import Endpoint
 from kafkalite.metadata.partition_elections import assign_directories
 from kafkalite.metadata.producer_id_control import generate_next_producer_id_block
-from kafkalite.storage.filesystem import FileSystem
+from kafkalite.storage.file_names import LOCK_FILE
+from kafkalite.storage.filesystem import DirectoryLock, FileSystem
 from kafkalite.storage.log_manager import LogDirectoryError, LogManager
 from kafkalite.storage.meta_properties import read_meta_properties
 from kafkalite.storage.partition_log import PartitionLog
@@ -44,6 +45,7 @@ class Broker:
         self.node_id: int = config.node_id
         self.cluster_id = ""
         self.is_shutting_down = False
+        self._metadata_lock: DirectoryLock | None = None
         self.metadata: MetadataStore
         self.logs: LogManager
         self.fetch_purgatory = Purgatory(clock)
@@ -132,6 +134,9 @@ class Broker:
             if broker_epoch >= 0:
                 self.metadata.stop()
             self.metadata.close()
+        if self._metadata_lock is not None:
+            self._metadata_lock.release()
+            self._metadata_lock = None
         self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
 
     # --- what handlers ask --------------------------------------------------------------------------------------------
@@ -149,16 +154,22 @@ class Broker:
 
     def _format_new_directories(self) -> None:
         directories = self.logs.directories
-        known = [d.meta_properties for d in directories if d.meta_properties is not None]
-        cluster_ids = {properties.cluster_id for properties in known}
+        paths = [directory.path for directory in directories]
+        known = [directory.meta_properties for directory in directories]
+        metadata_directory = self.filesystem.absolute_path(self.config.metadata_log_dir)
+        if metadata_directory not in paths:  # metadata.log.dir may be a disk of its own
+            self._lock_metadata_directory(metadata_directory)
+            paths.append(metadata_directory)
+            known.append(read_meta_properties(self.filesystem, metadata_directory))
+        cluster_ids = {properties.cluster_id for properties in known if properties is not None}
         if len(cluster_ids) > 1:
             names = ", ".join(map(str, cluster_ids))
             raise LogDirectoryError(f"The log directories belong to different clusters: {names}")
         self.cluster_id = (cluster_ids.pop() if cluster_ids else None) or str(random_uuid())
         format_directories(
             self.filesystem,
-            [directory.path for directory in directories],
-            self.filesystem.absolute_path(self.config.metadata_log_dir),
+            paths,
+            metadata_directory,
             DirectoryFormat(self.cluster_id, self.node_id, self._controller_listeners()),
             now_ms=self.clock.now_ms(),
             random_uuid=random_uuid,
@@ -166,6 +177,15 @@ class Broker:
         )
         for directory in directories:
             directory.meta_properties = read_meta_properties(self.filesystem, directory.path)
+
+    def _lock_metadata_directory(self, path: str) -> None:
+        self.filesystem.make_directories(path)
+        self._metadata_lock = self.filesystem.lock(f"{path}/{LOCK_FILE}")
+        if self._metadata_lock is None:
+            raise LogDirectoryError(
+                f"Failed to acquire lock on file .lock in {path}. A Kafka instance in another process or thread is "
+                "using this directory."
+            )
 
     def _controller_listeners(self) -> list[tuple[str, str, int]]:
         found = [(e.listener_name, e.host or "localhost", e.port) for e in self.config.controller_endpoints]

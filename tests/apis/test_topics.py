@@ -26,6 +26,7 @@ from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 from kafkalite.protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResource
 from kafkalite.protocol.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from kafkalite.storage.log_manager import LogDirectoryError
 from kafkalite.testing import KafkaliteServer
 
 
@@ -231,3 +232,18 @@ def test_ids_are_never_zero_and_all_different(client: WireClient) -> None:
     assert len(set(ids)) == 50
     assert Uuid.ZERO not in ids
     assert not any(str(topic_id).startswith("-") for topic_id in ids)
+
+
+def test_the_metadata_may_have_a_directory_of_its_own(tmp_path: Path) -> None:
+    config = {"log.dirs": f"{tmp_path}/records", "metadata.log.dir": f"{tmp_path}/metadata"}
+    with KafkaliteServer(tmp_path, config=config) as kafka, WireClient(kafka.bootstrap_servers) as client:
+        [created] = create(client, "orders")
+        assert created.error_code == 0
+        with pytest.raises(LogDirectoryError, match=r"Failed to acquire lock on file \.lock in"):
+            KafkaliteServer(tmp_path, config={**config, "log.dirs": f"{tmp_path}/others"}).start()
+    assert (tmp_path / "metadata" / "meta.properties").exists()
+    assert (tmp_path / "metadata" / "__cluster_metadata-0").is_dir()
+    assert (tmp_path / "records" / "orders-0").is_dir()
+    assert not (tmp_path / "metadata" / ".lock").exists()
+    with KafkaliteServer(tmp_path, config=config) as kafka, WireClient(kafka.bootstrap_servers) as client:
+        assert describe(client)["orders"].topic_id == created.topic_id
