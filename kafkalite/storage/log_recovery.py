@@ -25,11 +25,14 @@ from kafkalite.storage.file_names import (
     OFFSET_INDEX_SUFFIX,
     PARTITION_METADATA_FILE,
     PRODUCER_SNAPSHOT_SUFFIX,
+    STRAY_DIRECTORY_SUFFIX,
     SWAP_SUFFIX,
     TIME_INDEX_SUFFIX,
     TRANSACTION_INDEX_SUFFIX,
     offset_file_name,
     offset_of_file_name,
+    renamed_directory,
+    unique_suffix,
 )
 from kafkalite.storage.file_records import InvalidBatchError, iter_file_batches, iter_valid_batches
 from kafkalite.storage.filesystem import DirectoryEntry, remove_if_exists
@@ -108,12 +111,12 @@ class _LogLoader:
         next_offset = self._find_log_end()
         if self._segments and next_offset < self._log_start_offset:
             _logger.warning(
-                "Deleting all segments of %s because logEndOffset (%d) is smaller than logStartOffset %d",
+                "Beginning the log in %s anew: its logEndOffset (%d) is smaller than its logStartOffset %d",
                 self._directory,
                 next_offset,
                 self._log_start_offset,
             )
-            self._delete_segments(self._segments)
+            self._set_aside(self._segments)
             self._segments = []
             self._epochs.clear()
             self._snapshots.remove_where(lambda offset: True)
@@ -350,7 +353,7 @@ class _LogLoader:
             behind = self._behind(segment)
             is_whole, next_offset = self._recover_segment(segment, start_position, next_offset, behind)
             if not is_whole:
-                self._delete_segments(self._segments[index + 1 :])
+                self._set_aside(self._segments[index + 1 :])
                 del self._segments[index + 1 :]
                 break
         self._state.map_end_offset = next_offset
@@ -420,13 +423,28 @@ class _LogLoader:
         segment.release_file()
         return end == size, next_offset
 
-    def _delete_segments(self, segments: list[LogSegment]) -> None:
+    def _set_aside(self, segments: list[LogSegment]) -> None:
+        """Moves segments that cannot belong to the log to a directory of their own, where nobody touches them.
+
+        Apache Kafka removes them. They may be all that is left of the records in them.
+        """
+        if not any(segment.size for segment in segments):
+            aside = ""
+        else:
+            name = renamed_directory(self._topic_partition, unique_suffix(), STRAY_DIRECTORY_SUFFIX)
+            aside = f"{self._directory.rpartition('/')[0]}/{name}"
+            self._filesystem.make_directories(aside)
         for segment in segments:
-            _logger.warning("Deleting %r as part of log recovery", segment)
-            due_ms = self._now_ms + self._config.file_delete_delay_ms
-            for path in segment.rename_files(DELETED_SUFFIX):
-                self._context.delete_later(path, due_ms)
+            segment.release_file()
+            for suffix in SEGMENT_SUFFIXES:
+                path = segment.path(suffix)
+                if not aside:
+                    remove_if_exists(self._filesystem, path)
+                elif self._filesystem.exists(path):
+                    self._filesystem.rename(path, f"{aside}/{path.rpartition('/')[2]}")
             self._snapshots.remove(segment.base_offset)
+        if aside:
+            _logger.error("Moved %d segments of %s that are out of place to %s", len(segments), self._directory, aside)
 
     # --- producers ---
 

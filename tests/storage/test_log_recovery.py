@@ -74,21 +74,25 @@ def test_a_zeroed_tail_is_cut_off(disk, batch):
     disk.close()
 
 
-def test_a_flipped_bit_ends_the_log_before_its_batch_and_drops_later_segments(disk, batch):
+def test_a_flipped_bit_ends_the_log_before_its_batch_and_later_segments_are_set_aside(disk, batch, caplog):
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 100)
-    size = len(disk.read(FIRST_LOG)) // (log.segments[1].base_offset)
+    second = log.segments[1].base_offset
+    size = len(disk.read(FIRST_LOG)) // second
     disk.kill()
     data = bytearray(disk.read(FIRST_LOG))
     data[7 * size + 90] ^= 1
     disk.write(FIRST_LOG, data)
+    kept = disk.read(offset_file_name(second, ".log"))
     log = disk.open_log(**SEGMENT)
     assert contents(log) == expected(7)
     assert len(log.segments) == 1
     assert [name for name in disk.files() if name.endswith(".log")] == [FIRST_LOG]
-    assert any(name.endswith(".log.deleted") for name in disk.files())
-    disk.manager.delete_due_files(disk.now_ms + 60_000)
-    assert not any(name.endswith(".deleted") for name in disk.files())
+    (aside,) = [name for name in disk.filesystem.list_directory(disk.path) if name.endswith("-stray")]
+    assert disk.filesystem.read_bytes(f"{disk.path}/{aside}/{offset_file_name(second, '.log')}") == kept
+    assert aside in caplog.text
+    disk.close()
+    assert contents(disk.open_log(**SEGMENT)) == expected(7)
     disk.close()
 
 
