@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.errors import KafkaError
+from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.metadata.topic_name import validate_topic_name
 from kafkalite.protocol.messages.describe_producers import (
     DescribeProducersRequest,
@@ -33,7 +33,12 @@ def describe_producers(context: RequestContext, request: DescribeProducersReques
 
 def _describe(context: RequestContext, topic: str, index: int) -> PartitionResponse:
     validate_topic_name(topic)
-    log = context.broker.leader_log(topic, index)
+    if topic not in context.broker.metadata.image.topics.by_name:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    try:
+        log = context.broker.leader_log(topic, index)
+    except KafkaError as error:  # a topic is missed with a text, a partition without
+        return PartitionResponse(partition_index=index, error_code=error.error)
     return PartitionResponse(
         partition_index=index,
         active_producers=[

@@ -13,6 +13,8 @@ from kafkalite.protocol.messages.init_producer_id import InitProducerIdRequest, 
 
 @serves(InitProducerIdRequest)
 def init_producer_id(context: RequestContext, request: InitProducerIdRequest) -> InitProducerIdResponse:
+    if request.transactional_id == "":
+        return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
     return InitProducerIdResponse(producer_id=context.broker.producer_ids.next_id(), producer_epoch=0)
