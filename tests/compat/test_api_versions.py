@@ -31,7 +31,13 @@ def test_software_names_are_checked_alike(compare, name: str) -> None:
 
 @pytest.mark.parametrize(
     "facts",
-    [{"cluster_id": "bogus"}, {"node_id": 7}, {"cluster_id": "bogus", "node_id": 1}, {"cluster_id": ""}, {"node_id": -2}],
+    [
+        {"cluster_id": "bogus"},
+        {"node_id": 7},
+        {"cluster_id": "bogus", "node_id": 1},
+        {"cluster_id": ""},
+        {"node_id": -2},
+    ],
     ids=str,
 )
 def test_a_client_that_means_another_cluster_is_told_alike(compare, facts: dict[str, object]) -> None:

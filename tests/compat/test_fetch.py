@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from transcript import Side
 
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ForgottenTopic
+from transcript import Side
 
 VERSIONS = range(4, 19)
 

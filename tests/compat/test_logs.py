@@ -1,9 +1,8 @@
-"""What is asked of single logs, beside Apache Kafka: OffsetForLeaderEpoch, DeleteRecords, DescribeLogDirs and others."""
+"""What is asked of single logs, beside Apache Kafka: epochs, deletion, log directories, producers; and SASL."""
 
 from __future__ import annotations
 
 import pytest
-from transcript import Side
 
 from kafkalite.protocol.messages.delete_records import (
     DeleteRecordsPartition,
@@ -20,6 +19,7 @@ from kafkalite.protocol.messages.offset_for_leader_epoch import (
 )
 from kafkalite.protocol.messages.sasl_authenticate import SaslAuthenticateRequest
 from kafkalite.protocol.messages.sasl_handshake import SaslHandshakeRequest
+from transcript import Side
 
 
 @pytest.mark.parametrize("version", [2, 3, 4])
