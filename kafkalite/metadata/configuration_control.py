@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from kafkalite.config.broker_config import BrokerConfig, ConfigSource
 from kafkalite.config.config_def import ConfigKey
 from kafkalite.config.config_value import LIST, ConfigException, to_text
-from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, TOPIC_CONFIG_SYNONYMS
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.metadata import metadata_version as versions
-from kafkalite.metadata.configurations_image import CLUSTER_DEFAULT, ConfigResource, ConfigResourceType
+from kafkalite.metadata.configurations_image import ConfigResource, ConfigResourceType
 from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.metadata.partition_elections import MIN_INSYNC_REPLICAS
 from kafkalite.protocol.metadata_record import MetadataRecord
@@ -170,44 +168,3 @@ def _clear_elr_records(image: MetadataImage, records: Sequence[ConfigRecord]) ->
         for record in records
         if record.name == MIN_INSYNC_REPLICAS
     ]
-
-
-class EffectiveConfig(NamedTuple):
-    """The value of a topic's property and where it comes from."""
-
-    name: str
-    value: str | None
-    source: int
-    is_sensitive: bool
-
-
-def effective_topic_configs(
-    image: MetadataImage, config: BrokerConfig, overrides: Mapping[str, str]
-) -> list[EffectiveConfig]:
-    """All properties of a topic with these overrides, by name (KafkaConfigSchema.resolveEffectiveTopicConfigs)."""
-    node = image.configs.configs(ConfigResource(ConfigResourceType.BROKER, str(config.node_id)))
-    layers = (
-        (node, ConfigSource.DYNAMIC_BROKER_CONFIG),
-        (image.configs.configs(CLUSTER_DEFAULT), ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG),
-        (config.static, ConfigSource.STATIC_BROKER_CONFIG),
-    )
-    effective = []
-    for name, key in sorted(TOPIC_CONFIG_DEF.keys.items()):
-        if key.is_internal and name not in overrides:
-            continue
-        effective.append(_effective_config(key, overrides, layers))
-    return effective
-
-
-def _effective_config(
-    key: ConfigKey, overrides: Mapping[str, str], layers: Iterable[tuple[Mapping[str, str], int]]
-) -> EffectiveConfig:
-    if key.name in overrides:
-        return EffectiveConfig(key.name, overrides[key.name], ConfigSource.TOPIC_CONFIG, key.is_sensitive)
-    for texts, source in layers:
-        for synonym, factor in TOPIC_CONFIG_SYNONYMS.get(key.name, ()):
-            if synonym in texts:
-                text = texts[synonym] if factor == 1 else str(int(texts[synonym]) * factor)
-                return EffectiveConfig(key.name, text, source, key.is_sensitive)
-    value = None if key.default is None else to_text(key.default)
-    return EffectiveConfig(key.name, value, ConfigSource.DEFAULT_CONFIG, key.is_sensitive)
