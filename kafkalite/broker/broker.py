@@ -46,6 +46,7 @@ class Broker:
         self.cluster_id = ""
         self.is_shutting_down = False
         self._metadata_lock: DirectoryLock | None = None
+        self._has_loaded_logs = False
         self.metadata: MetadataStore
         self.logs: LogManager
         self.fetch_purgatory = Purgatory(clock)
@@ -100,6 +101,7 @@ class Broker:
             now_ms=self.clock.now_ms(),
             is_stray=lambda topic_partition, topic_id, _: self._is_stray(topic_partition, topic_id),
         )
+        self._has_loaded_logs = True
 
     def start(self, listeners: Sequence[Endpoint]) -> None:
         """Takes office: a new leader epoch for all partitions, and `listeners` as this broker's addresses."""
@@ -137,7 +139,10 @@ class Broker:
         if self._metadata_lock is not None:
             self._metadata_lock.release()
             self._metadata_lock = None
-        self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
+        if self._has_loaded_logs:
+            self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
+        else:  # a start that failed early must not pass for a clean end, nor replace checkpoints by empty ones
+            self.logs.release_locks()
 
     # --- what handlers ask --------------------------------------------------------------------------------------------
 
