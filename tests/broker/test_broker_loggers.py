@@ -16,8 +16,9 @@ SET, DELETE, APPEND, SUBTRACT = AlterConfigOpType
 
 @pytest.fixture
 def logger() -> Iterator[logging.Logger]:
-    """A logger with a child of its own."""
-    logging.getLogger("kafkalite.test.child")
+    """A logger with a parent and a child."""
+    for name in ("kafkalite", "kafkalite.test.child"):
+        logging.getLogger(name)
     logger = logging.getLogger("kafkalite.test")
     yield logger
     logger.setLevel(logging.NOTSET)
