@@ -10,4 +10,6 @@ pytest_plugins = [
     "apache_kafka",
     "kafkalite_process",
     "offline_broker",
+    "fresh_checkout",
+    "shell_terminal",
 ]

@@ -56,7 +56,7 @@ def warn_about_zookeeper(servers: str) -> None:
     """Says on stderr what became of --zookeeper."""
     print(
         f"Warning: --zookeeper is deprecated, and there is no ZooKeeper. Connecting to the broker at {servers}; "
-        f"use --bootstrap-server instead.",
+        f"use --bootstrap-server {servers} instead.",
         file=sys.stderr,
     )
 

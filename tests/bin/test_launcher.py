@@ -7,40 +7,10 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
 from pathlib import Path
 
-import pytest
-
-REPOSITORY = Path(__file__).parent.parent.parent
-ZOOKEEPER_ANSWER = (
-    "There is no ZooKeeper to start: kafkalite, like Apache Kafka since 4.0, works without it.\n"
-    "Start the broker at once: bin/kafka-server-start.sh config/server.properties\n"
-)
-SETTING_UP = "setting up"
-
-
-def run(script: Path, *arguments: str, cwd: Path = Path("/"), **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "KAFKALITE"))}
-    return subprocess.run(
-        [script, *arguments],
-        cwd=cwd,
-        env={**inherited, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def copy_of_repository(folder: Path) -> Path:
-    """What git would check out, as far as installing needs it, without environment and bytecode."""
-    folder.mkdir()
-    for name in ("bin", "kafkalite"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(REPOSITORY / name, folder / name)
-    return folder
+from fresh_checkout import REPOSITORY, SETTING_UP, ZOOKEEPER_ANSWER, copy_of_repository, run_script
 
 
 def fake_python(folder: Path, *, fails_on: str) -> Path:
@@ -51,71 +21,56 @@ def fake_python(folder: Path, *, fails_on: str) -> Path:
     return script
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A fresh checkout in which two first starts have run side by side."""
-    folder = copy_of_repository(tmp_path_factory.mktemp("fresh machine") / "kafkalite")
-    script = folder / "bin" / "zookeeper-server-start.sh"
-    starts = [
-        subprocess.Popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    results = [(*start.communicate(timeout=300), start.returncode) for start in starts]
-    for output, errors, code in results:
-        assert (output, code) == (ZOOKEEPER_ANSWER, 0), errors
-    assert sum(SETTING_UP in errors for _, errors, _ in results) == 1, "one of them sets up, the other waits for it"
-    yield folder
-    shutil.rmtree(folder / ".venv")
-
-
-def test_a_second_start_sets_nothing_up(checkout: Path) -> None:
-    result = run(checkout / "bin" / "zookeeper-server-start.sh")
+def test_a_second_start_sets_nothing_up(fresh_checkout: Path) -> None:
+    result = run_script(fresh_checkout / "bin" / "zookeeper-server-start.sh")
     assert (result.stdout, result.stderr, result.returncode) == (ZOOKEEPER_ANSWER, "", 0)
 
 
-def test_a_prepared_environment_needs_no_other_python_and_no_pip(checkout: Path, tmp_path: Path) -> None:
+def test_a_prepared_environment_needs_no_other_python_and_no_pip(fresh_checkout: Path, tmp_path: Path) -> None:
     broken = fake_python(tmp_path, fails_on="import")
-    result = run(checkout / "bin" / "zookeeper-server-start.sh", KAFKALITE_PYTHON=str(broken))
+    result = run_script(fresh_checkout / "bin" / "zookeeper-server-start.sh", KAFKALITE_PYTHON=str(broken))
     assert (result.stdout, result.stderr) == (ZOOKEEPER_ANSWER, "")
 
 
-def test_scripts_work_through_symbolic_links_from_any_folder(checkout: Path, tmp_path: Path) -> None:
+def test_scripts_work_through_symbolic_links_from_any_folder(fresh_checkout: Path, tmp_path: Path) -> None:
     link = tmp_path / "start"
-    link.symlink_to(checkout / "bin" / "zookeeper-server-start.sh")
+    link.symlink_to(fresh_checkout / "bin" / "zookeeper-server-start.sh")
     second_link = tmp_path / "start-again"
     second_link.symlink_to("start")
     (tmp_path / "kafkalite.py").write_text("raise SystemExit('the current folder is not searched for modules')")
-    assert run(second_link, cwd=tmp_path).stdout == ZOOKEEPER_ANSWER
+    assert run_script(second_link, cwd=tmp_path).stdout == ZOOKEEPER_ANSWER
 
 
-def test_bytecode_is_kept_below_the_environment_and_never_in_the_sources(checkout: Path) -> None:
-    run(checkout / "bin" / "zookeeper-server-start.sh", PYTHONDONTWRITEBYTECODE="1")
-    compiled = {path.name.split(".")[0] for path in (checkout / ".venv" / "bytecode").rglob("kafkalite/**/*.pyc")}
-    sources = {path.stem for path in (checkout / "kafkalite").rglob("*.py")}
-    assert compiled == sources
-    assert not list((checkout / "kafkalite").rglob("__pycache__"))
+def test_bytecode_is_kept_below_the_environment_and_never_in_the_sources(fresh_checkout: Path) -> None:
+    run_script(fresh_checkout / "bin" / "zookeeper-server-start.sh", PYTHONDONTWRITEBYTECODE="1")
+    # The interpreter repeats the whole path of the sources below its bytecode prefix.
+    bytecode = fresh_checkout.joinpath(".venv", "bytecode", *fresh_checkout.parts[1:], "kafkalite")
+    compiled = {path.relative_to(bytecode).with_name(path.name.split(".")[0]) for path in bytecode.rglob("*.pyc")}
+    sources = {path.relative_to(fresh_checkout / "kafkalite") for path in (fresh_checkout / "kafkalite").rglob("*.py")}
+    assert compiled == {path.with_suffix("") for path in sources}
+    assert not list((fresh_checkout / "kafkalite").rglob("__pycache__"))
 
 
-def test_changed_requirements_are_installed_at_the_next_start(checkout: Path) -> None:
-    with (checkout / "pyproject.toml").open("a") as project:
+def test_changed_requirements_are_installed_at_the_next_start(fresh_checkout: Path) -> None:
+    with (fresh_checkout / "pyproject.toml").open("a") as project:
         project.write("# changed\n")
-    first, second = (run(checkout / "bin" / "zookeeper-server-start.sh") for _ in range(2))
+    first, second = (run_script(fresh_checkout / "bin" / "zookeeper-server-start.sh") for _ in range(2))
     assert (first.stdout, SETTING_UP in first.stderr) == (ZOOKEEPER_ANSWER, True)
     assert (second.stdout, second.stderr) == (ZOOKEEPER_ANSWER, "")
 
 
-def test_an_interrupted_set_up_is_begun_again_from_nothing(checkout: Path) -> None:
-    environment = checkout / ".venv"
+def test_an_interrupted_set_up_is_begun_again_from_nothing(fresh_checkout: Path) -> None:
+    environment = fresh_checkout / ".venv"
     shutil.rmtree(environment / "installed")
-    (checkout / ".venv.lock").write_text("begun\n")
+    (fresh_checkout / ".venv.lock").write_text("begun\n")
     left_over = environment / "left-over"
     left_over.touch()
     for package in (environment / "lib").glob("python*/site-packages/yaml"):
         (package / "__init__.py").write_text("this file was only half written (")
-    result = run(checkout / "bin" / "zookeeper-server-start.sh")
+    result = run_script(fresh_checkout / "bin" / "zookeeper-server-start.sh")
     assert (result.stdout, SETTING_UP in result.stderr) == (ZOOKEEPER_ANSWER, True)
     assert not left_over.exists()
-    assert (checkout / ".venv.lock").read_text() == ""
+    assert (fresh_checkout / ".venv.lock").read_text() == ""
     imported = subprocess.run(
         [environment / "bin" / "python", "-c", "import yaml; print(yaml.safe_load('1'))"],
         capture_output=True,
@@ -127,7 +82,7 @@ def test_an_interrupted_set_up_is_begun_again_from_nothing(checkout: Path) -> No
 def test_a_python_that_cannot_make_environments_is_answered_with_the_command_that_mends_it(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path / "checkout")
     python = fake_python(tmp_path, fails_on="ensurepip")
-    result = run(checkout / "bin" / "kafkalite-server", "server.properties", KAFKALITE_PYTHON=str(python))
+    result = run_script(checkout / "bin" / "kafkalite-server", "server.properties", KAFKALITE_PYTHON=str(python))
     assert (result.stdout, result.returncode) == ("", 1)
     *_, advice = result.stderr.splitlines()
     if shutil.which("apt-get"):
@@ -141,6 +96,27 @@ def test_a_python_that_cannot_make_environments_is_answered_with_the_command_tha
 def test_a_python_that_is_too_old_is_named_as_the_reason(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path / "checkout")
     python = fake_python(tmp_path, fails_on="version_info")
-    result = run(checkout / "bin" / "kafka-topics.sh", "--list", KAFKALITE_PYTHON=str(python))
+    result = run_script(checkout / "bin" / "kafka-topics.sh", "--list", KAFKALITE_PYTHON=str(python))
     assert (result.stdout, result.returncode) == ("", 1)
     assert result.stderr == f"kafkalite needs Python 3.11 or newer, and found none (KAFKALITE_PYTHON is {python}).\n"
+
+
+def tools() -> dict[str, str]:
+    """The command of every module in kafkalite/cli that is a program, and that module."""
+    modules = (path for path in (REPOSITORY / "kafkalite" / "cli").glob("*.py") if "\ndef main(" in path.read_text())
+    return {path.stem.replace("_", "-"): path.stem for path in modules}
+
+
+def test_every_tool_has_a_script_and_a_console_script() -> None:
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        console_scripts = tomllib.load(file)["project"]["scripts"]
+    assert console_scripts == {name: f"kafkalite.cli.{module}:main" for name, module in tools().items()}
+    for name, module in tools().items():
+        script = REPOSITORY / "bin" / (name if name == "kafkalite-server" else f"{name}.sh")
+        assert os.access(script, os.X_OK), f"{script} is missing or not executable"
+        assert f'\nlaunch {module} "$@"\n' in script.read_text()
+
+
+def test_every_script_has_its_tool() -> None:
+    scripts = {path.name.removesuffix(".sh") for path in (REPOSITORY / "bin").iterdir() if path.suffix != ".py"}
+    assert scripts - {"launcher", "test"} == set(tools())
