@@ -11,56 +11,42 @@ of new files. The active segment's indexes are a help only: recovery goes on fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 from kafkalite.errors import KafkaError
 from kafkalite.storage.file_names import PARTITION_METADATA_FILE
-from kafkalite.storage.filesystem import File, FileSystem
+from kafkalite.storage.filesystem import File
 from kafkalite.storage.partition_log import PartitionLog
-
-_MANY_FILES: Final = 64
 
 
 class LogFlush:
     """What one flush of one log syncs."""
 
-    __slots__ = ("_directories", "_files", "_filesystem", "_log", "_position", "_snapshot_offset", "offset")
+    __slots__ = ("_directories", "_log", "_position", "files", "offset", "snapshot_offset")
 
-    def __init__(
-        self,
-        log: PartitionLog,
-        filesystem: FileSystem,
-        offset: int,
-        files: list[File],
-        directories: list[str],
-        snapshot_offset: int | None,
-    ) -> None:
+    def __init__(self, log: PartitionLog) -> None:
         self._log = log
         self._position = (log.active_segment.base_offset, log.active_segment.size)
-        self._filesystem = filesystem
-        self.offset = offset
-        self._files = files
-        self._directories = directories
-        self._snapshot_offset = snapshot_offset
+        self.offset = log.log_end_offset
+        self.files: list[File] = []
+        self._directories: list[str] = []
+        self.snapshot_offset: int | None = None
 
-    def size(self) -> int:
-        """How many files and directories there are to sync."""
-        return len(self._files) + len(self._directories)
+    def add_directory(self, path: str) -> None:
+        if path not in self._directories:
+            self._directories.append(path)
 
     def close(self) -> None:
         """Lets go of the files, synced or not."""
-        for file in self._files:
+        for file in self.files:
             file.close()
-        self._files = []
+        self.files = []
 
     def sync(self) -> None:
         """Syncs and closes the handles. Raises OSError: nothing can be said of the files then."""
         try:
-            for file in self._files:
+            for file in self.files:
                 file.sync()
             for directory in self._directories:
-                self._filesystem.sync_directory(directory)
+                self._log.context.filesystem.sync_directory(directory)
         finally:
             self.close()
 
@@ -80,65 +66,58 @@ class LogFlush:
         """Notes in the log what is on the disk now."""
         log = self._log
         log.note_flushed(self.offset, *self._position, now_ms)
-        if self._snapshot_offset is not None:
+        if self.snapshot_offset is not None:
             # A snapshot beside each segment stays; of those taken by flushes the last one is enough.
             base_offsets = {segment.base_offset for segment in log.segments}
-            latest = self._snapshot_offset
+            latest = self.snapshot_offset
             log.snapshots.remove_where(lambda offset: offset < latest and offset not in base_offsets)
 
 
-def sync_flushes(filesystem: FileSystem, directory: str, flushes: Sequence[LogFlush]) -> None:
-    """Syncs many flushes of logs in one log directory, all at once where there are many files. Raises OSError."""
-    if sum(flush.size() for flush in flushes) <= _MANY_FILES:
-        for flush in flushes:
-            flush.sync()
-        return
-    try:
-        filesystem.sync_volume(directory)
-    finally:
-        for flush in flushes:
-            flush.close()
-
-
-def prepare_flush(log: PartitionLog, *, with_checkpoint: bool = False) -> LogFlush | None:
+def prepare_flush(log: PartitionLog, *, with_checkpoint: bool = False, syncs_volume: bool = False) -> LogFlush | None:
     """The flush of all that is appended so far, None if nothing is new.
 
     `with_checkpoint` writes the active segment's indexes and a producer snapshot too, so that a recovery reads nothing
-    before this point; without it only what the promise to the producer needs.
+    before this point; without it only what the promise to the producer needs. With `syncs_volume` no file is opened:
+    the caller flushes many logs and calls `FileSystem.sync_volume` once for all of them before they `finish`.
     """
     offset = log.log_end_offset
     needs_metadata = log.is_metadata_unsynced
     if offset <= log.recovery_point and not needs_metadata and not log.leader_epoch_cache.is_dirty:
         return None
-    filesystem = log.context.filesystem
-    files: list[File] = []
-    directories: list[str] = []
+    flush = LogFlush(log)
     try:
-        snapshot_offset = log.take_producer_snapshot() if with_checkpoint else None
+        if with_checkpoint:
+            flush.snapshot_offset = log.take_producer_snapshot()
         for segment in log.segments_from(log.recovery_point):
-            if offset > log.recovery_point:
-                files.append(segment.file.duplicate())
             is_active = segment is log.active_segment
             if with_checkpoint and is_active:
                 segment.write_indexes()
+            if syncs_volume:
+                continue
+            if offset > log.recovery_point:
+                flush.files.append(segment.file.duplicate())
             if with_checkpoint or not is_active:
-                files.extend(segment.open_index_files())
-            if segment.base_offset >= log.recovery_point and log.directory not in directories:
-                directories.append(log.directory)
-        for snapshot in log.snapshots.offsets:
-            if snapshot > log.recovery_point:
-                files.append(filesystem.open(log.snapshots.path(snapshot)))
-        if log.leader_epoch_cache.is_dirty:
-            files.append(filesystem.open(log.leader_epoch_cache.path))
-            if log.directory not in directories:
-                directories.append(log.directory)
-            log.leader_epoch_cache.is_dirty = False
-        if needs_metadata:
-            files.append(filesystem.open(f"{log.directory}/{PARTITION_METADATA_FILE}"))
-            directories = [log.directory, log.log_directory]
-            log.is_metadata_unsynced = False
+                flush.files.extend(segment.open_index_files())
+            if segment.base_offset >= log.recovery_point:
+                flush.add_directory(log.directory)
+        if not syncs_volume:
+            _add_small_files(flush, log)
     except OSError as error:
-        for file in files:
-            file.close()
+        flush.close()
         raise log.storage_error("preparing a flush", error) from error
-    return LogFlush(log, filesystem, offset, files, directories, snapshot_offset)
+    log.leader_epoch_cache.is_dirty = log.is_metadata_unsynced = False
+    return flush
+
+
+def _add_small_files(flush: LogFlush, log: PartitionLog) -> None:
+    filesystem = log.context.filesystem
+    for snapshot in log.snapshots.offsets:
+        if snapshot > log.recovery_point:
+            flush.files.append(filesystem.open(log.snapshots.path(snapshot)))
+    if log.leader_epoch_cache.is_dirty:
+        flush.files.append(filesystem.open(log.leader_epoch_cache.path))
+        flush.add_directory(log.directory)
+    if log.is_metadata_unsynced:
+        flush.files.append(filesystem.open(f"{log.directory}/{PARTITION_METADATA_FILE}"))
+        flush.add_directory(log.directory)
+        flush.add_directory(log.log_directory)

@@ -37,7 +37,7 @@ from kafkalite.storage.file_names import (
 )
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
 from kafkalite.storage.log_context import DEFAULT_MAX_OPEN_FILES, DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
-from kafkalite.storage.log_flush import LogFlush, prepare_flush, sync_flushes
+from kafkalite.storage.log_flush import LogFlush, prepare_flush
 from kafkalite.storage.log_recovery import load_log
 from kafkalite.storage.log_retention import delete_old_segments
 from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties
@@ -50,8 +50,8 @@ _logger = logging.getLogger(__name__)
 
 MAX_UNFLUSHED_BYTES = 64 << 20
 """A log with more than that is flushed by the next `prepare_flushes`, so that opening it after a kill is quick."""
-_LOGS_CLOSED_AT_ONCE = 200
-"""Their files are open together while they are synced."""
+_LOGS_SYNCED_ONE_BY_ONE = 32
+"""With more of them it is quicker to sync the whole volume when they are closed."""
 _REMOTE_INDEX_CACHE_DIRECTORY = "remote-log-index-cache"
 
 
@@ -388,8 +388,11 @@ class LogManager:
     def checkpoint_recovery_points(self) -> None:
         for directory in self.directories:
             if directory.is_online:
-                points = {log.topic_partition: log.recovery_point for log in self.logs_in(directory)}
-                self._write_checkpoint(directory, RECOVERY_POINT_CHECKPOINT_FILE, points)
+                self._checkpoint_recovery_points_in(directory)
+
+    def _checkpoint_recovery_points_in(self, directory: LogDirectory) -> None:
+        points = {log.topic_partition: log.recovery_point for log in self.logs_in(directory)}
+        self._write_checkpoint(directory, RECOVERY_POINT_CHECKPOINT_FILE, points)
 
     def checkpoint_log_start_offsets(self) -> None:
         """Notes the start of logs that does not follow from their first segment (after DeleteRecords)."""
@@ -495,18 +498,22 @@ class LogManager:
 
     def _close_logs(self, directory: LogDirectory, now_ms: int) -> bool:
         logs = self.logs_in(directory)
-        for start in range(0, len(logs), _LOGS_CLOSED_AT_ONCE):
-            closing = logs[start : start + _LOGS_CLOSED_AT_ONCE]
-            for log in closing:
-                log.close()
-            flushes = [flush for log in closing if (flush := prepare_flush(log, with_checkpoint=True)) is not None]
-            for log in closing:
-                log.release_files(with_active=True)
-            sync_flushes(self._filesystem, directory.path, flushes)
-            for flush in flushes:
-                flush.finish(now_ms)
-        self.checkpoint_recovery_points()
-        self.checkpoint_log_start_offsets()
+        syncs_volume = len(logs) > _LOGS_SYNCED_ONE_BY_ONE
+        flushes = []
+        for log in logs:
+            log.close()
+            flush = prepare_flush(log, with_checkpoint=True, syncs_volume=syncs_volume)
+            if flush is not None:
+                flushes.append(flush)
+                if not syncs_volume:
+                    flush.sync()
+            log.release_files(with_active=True)
+        if syncs_volume and flushes:
+            self._filesystem.sync_volume(directory.path)
+        for flush in flushes:
+            flush.finish(now_ms)
+        self._checkpoint_recovery_points_in(directory)
+        self._checkpoint_start_offsets_in(directory)
         return directory.is_online and (directory.had_clean_shutdown or not directory.has_unread_logs)
 
     def release_locks(self) -> None:
