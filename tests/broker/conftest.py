@@ -113,3 +113,8 @@ def life(request: pytest.FixtureRequest, tmp_path: Path) -> StoreLife:
 @pytest.fixture
 def memory_life() -> StoreLife:
     return StoreLife(MemoryFileSystem(), "/data")
+
+
+@pytest.fixture
+def life_on_disk(tmp_path: Path) -> StoreLife:
+    return StoreLife(LocalFileSystem(), f"{tmp_path}/data")
