@@ -1,7 +1,8 @@
 """Compaction in the background: every `log.cleaner.backoff.ms` all logs that need it, one after the other.
 
-The event loop's thread chooses and swaps, a thread of its own reads and writes; it gives way to the loop after each
-batch and keeps to `log.cleaner.io.max.bytes.per.second`.
+The event loop's thread chooses and swaps. Reading and writing is done by a process that lives while there is something
+to clean: decoding records is work for the interpreter, and a thread would take it from the requests that come in. Where
+data is kept in memory a thread does it.
 """
 
 from __future__ import annotations
@@ -9,16 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
-from typing import Final
 
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.clock import Timer
+from kafkalite.storage.filesystem import LocalFileSystem
 
 logger = logging.getLogger("kafkalite.background")
-
-_UNLIMITED: Final = 1e15
-"""Rates above this are the default, which stands for none."""
 
 
 class LogCleaner:
@@ -42,7 +39,7 @@ class LogCleaner:
         if self._timer is not None:
             self._timer.cancel()
         if self._cleaning is not None:
-            self._broker.logs.cleaner.is_stopping = True
+            self._broker.logs.cleaner.stop()
             await asyncio.wait([self._cleaning])
         if self._worker is not None:
             self._worker.shutdown()
@@ -70,17 +67,17 @@ class LogCleaner:
             return
         cleaner = broker.logs.cleaner
         cleaner.dedupe_buffer_size = broker.config.log_cleaner_dedupe_buffer_size
-        cleaner.yield_to_others = self._yield_to_others
+        cleaner.max_bytes_per_second = broker.config.log_cleaner_io_max_bytes_per_second
+        cleaner.has_own_process = isinstance(broker.filesystem, LocalFileSystem)
         loop = asyncio.get_running_loop()
         has_cleaned = True
-        while has_cleaned and not self._is_stopped:
-            has_cleaned = False
-            for step in cleaner.clean_filthiest(broker.logs.logs(), broker.clock.now_ms()):
-                has_cleaned = True
-                if self._worker is None:
-                    self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-cleaner")
-                await loop.run_in_executor(self._worker, step)
-
-    def _yield_to_others(self, size: int) -> None:
-        rate = self._broker.config.log_cleaner_io_max_bytes_per_second
-        sleep(size / rate if rate < _UNLIMITED else 0)
+        try:
+            while has_cleaned and not self._is_stopped:
+                has_cleaned = False
+                for step in cleaner.clean_filthiest(broker.logs.logs(), broker.clock.now_ms()):
+                    has_cleaned = True
+                    if self._worker is None:
+                        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-cleaner")
+                    await loop.run_in_executor(self._worker, step)
+        finally:
+            cleaner.stop_process()

@@ -1,255 +1,93 @@
 """Compaction of one log (Cleaner): of each key only the last record stays, with all offsets as they were.
 
-The dirty part of the log is read into an offset map, then segments are copied, a group of small ones into one, without
-the records that the map knows a later one for. Tombstones and transaction markers stay for `delete.retention.ms`,
+Tombstones and transaction markers stay for `delete.retention.ms`,
 counted from the first cleaning that could have dropped them: the delete horizon, kept in the batch (KIP-534). A batch
 that holds the last sequence number of a living producer stays, empty if need be, and so does the last batch of a
 cleaning.
 
-The steps take turns between a worker thread (W) and the thread of the log (L); each can be the last before a crash:
+The steps take turns between a worker (W: a thread, or a process of its own, see cleaner_process) and the thread of the
+log (L); each can be the last before a crash:
 
-    prepare_cleaning    L   notes what the worker may know: the segments do not change any more
-    build_offset_map    W
-    clean_next_group    W   .cleaned files, synced, then renamed to .swap: from here on a start completes the swap
-    swap_in             L   the log reads the new segment, the old one's files become .deleted
-    sync_directory      W
-    settle              L   .swap becomes the segment's name
+    LogCleaning.prepare     L   notes what the worker may know: these segments do not change any more
+    build_offset_map        W
+    clean_next_group        W   .cleaned files, synced, then renamed to .swap: from here on a start completes the swap
+    swap_in                 L   the log reads the new segment, the old one's files become .deleted
+    sync_directory          W
+    settle                  L   .swap becomes the segment's name
 
-Segments that retention has taken away meanwhile end the cleaning of their group: `CleaningAborted`.
+Segments that retention has taken away meanwhile end the cleaning: `CleaningAborted`.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Final, NamedTuple
 
-from kafkalite.config.topic_config import TopicConfig
-from kafkalite.records.compression import Buffer
-from kafkalite.records.record import NO_TIMESTAMP, Record
-from kafkalite.records.record_batch import (
-    COMPRESSION_MASK,
-    DELETE_HORIZON_MASK,
-    NO_PRODUCER_ID,
-    BatchHeader,
-    assemble_batch,
-    build_batch,
-    decode_batch,
-    read_header,
-)
-from kafkalite.storage.cleaned_transactions import CleanedTransactions
+from kafkalite.errors import KafkaError
 from kafkalite.storage.file_names import CLEANED_SUFFIX, DELETED_SUFFIX, LOG_SUFFIX, SWAP_SUFFIX
-from kafkalite.storage.file_records import iter_valid_batches
-from kafkalite.storage.filesystem import FileSystem, remove_if_exists
-from kafkalite.storage.log_context import LogContext
+from kafkalite.storage.file_records import InvalidBatchError
+from kafkalite.storage.filesystem import remove_if_exists
 from kafkalite.storage.log_segment import SEGMENT_SUFFIXES, LogSegment
 from kafkalite.storage.offset_index import ENTRY_SIZE as OFFSET_ENTRY_SIZE
-from kafkalite.storage.offset_map import OffsetMap
 from kafkalite.storage.partition_log import PartitionLog
+from kafkalite.storage.segment_cleaner import (
+    CleanedGroup,
+    CleaningAborted,
+    CleaningTask,
+    SegmentCleaner,
+    SourceSegment,
+)
 from kafkalite.storage.time_index import ENTRY_SIZE as TIME_ENTRY_SIZE
-from kafkalite.storage.transaction_index import AbortedTxn
-
-_logger = logging.getLogger(__name__)
-
-_MAX_RELATIVE_OFFSET: Final = 0x7FFFFFFF
-_WRITE_SIZE: Final = 512 * 1024
-
-
-class CleaningAborted(Exception):
-    """A cleaning that has lost its purpose; the log is as it was, or as far as it had got."""
-
-
-class CleanerStats:
-    """What a cleaning did."""
-
-    __slots__ = ("bytes_read", "bytes_written", "keyless_records", "records_read", "records_retained")
-
-    def __init__(self) -> None:
-        self.bytes_read = self.bytes_written = 0
-        self.records_read = self.records_retained = self.keyless_records = 0
-
-
-class SourceSegment(NamedTuple):
-    """A segment to be cleaned, as the worker knows it."""
-
-    segment: LogSegment
-    path: str
-    base_offset: int
-    next_base_offset: int
-    size: int
-    offset_index_bytes: int
-    time_index_bytes: int
-
-
-class CleanedGroup(NamedTuple):
-    """A new segment on the disk, under `.swap` names, that takes the place of `sources`."""
-
-    sources: list[SourceSegment]
-    base_offset: int
-    size: int
-    has_transaction_index: bool
-
-
-def prepare_cleaning(
-    log: PartitionLog,
-    first_dirty_offset: int,
-    first_uncleanable_offset: int,
-    *,
-    now_ms: int,
-    max_keys: int,
-    check: Callable[[int], None] = lambda size: None,
-) -> LogCleaning:
-    """Notes on the log's thread what a cleaning needs of the log.
-
-    `first_uncleanable_offset` is a segment's base offset, neither behind the active segment's nor behind the last
-    stable offset. `check` is called by the worker with the size of each batch that it has read: it may wait, so that
-    other threads come first, and end the cleaning by raising CleaningAborted.
-    """
-    sources = []
-    segments = log.segments
-    for segment, following in pairwise(segments):
-        if segment.base_offset >= first_uncleanable_offset:
-            break
-        sources.append(
-            SourceSegment(
-                segment,
-                segment.path(LOG_SUFFIX),
-                segment.base_offset,
-                following.base_offset,
-                segment.size,
-                len(segment.offset_index) * OFFSET_ENTRY_SIZE,
-                len(segment.time_index) * TIME_ENTRY_SIZE,
-            )
-        )
-    start = min(first_dirty_offset, sources[0].base_offset) if sources else first_dirty_offset
-    return LogCleaning(
-        log,
-        sources,
-        first_dirty_offset,
-        first_uncleanable_offset,
-        log.collect_aborted_transactions(start, first_uncleanable_offset),
-        {entry.producer_id: (entry.last_data_offset, entry.producer_epoch) for entry in log.active_producers()},
-        OffsetMap(max_keys),
-        now_ms,
-        check,
-    )
 
 
 class LogCleaning:
-    """One cleaning of one log."""
+    """One cleaning of one log, as the log's thread knows it."""
 
-    def __init__(
-        self,
+    def __init__(self, log: PartitionLog, task: CleaningTask, segments: dict[int, LogSegment]) -> None:
+        self._log = log
+        self._segments = segments
+        self.task = task
+
+    @classmethod
+    def prepare(
+        cls,
         log: PartitionLog,
-        sources: list[SourceSegment],
         first_dirty_offset: int,
         first_uncleanable_offset: int,
-        aborted: list[AbortedTxn],
-        last_records_of_producers: dict[int, tuple[int, int]],
-        offset_map: OffsetMap,
+        *,
         now_ms: int,
-        check: Callable[[int], None],
-    ) -> None:
-        self._log = log
-        self._filesystem: FileSystem = log.context.filesystem
-        self._directory = log.directory
-        self._config: TopicConfig = log.config
-        self._sources = sources
-        self._first_dirty_offset = first_dirty_offset
-        self._upper_bound_offset = first_uncleanable_offset
-        self._aborted = aborted
-        self._last_records = last_records_of_producers
-        self._map = offset_map
-        self._now_ms = now_ms
-        self._check = check
-        self._groups: Iterator[list[SourceSegment]] = iter(())
-        self._transactions = CleanedTransactions(aborted)
-        self.stats = CleanerStats()
-
-    # --- the worker's steps ---
-
-    def build_offset_map(self) -> int:
-        """Reads the dirty part, as much of it as the map has room for; returns the offset up to which it is clean then.
-
-        Raises CleaningAborted, OSError, InvalidBatchError, KafkaError.
-        """
-        offset_map = self._map
-        start = self._first_dirty_offset
-        dirty = [source for source in self._sources if source.next_base_offset > start]
-        first_offset = dirty[0].base_offset if dirty else start
-        transactions = CleanedTransactions(entry for entry in self._aborted if entry.last_offset >= first_offset)
-        for source in dirty:
-            for header, buffer, position in self._batches(source):
-                if header.last_offset < start and not header.is_transactional:
-                    continue
-                if offset_map.is_full():
-                    return self._plan_groups()
-                if not transactions.is_droppable(buffer, position, header) and not header.is_control:
-                    for record in decode_batch(buffer, position, header):
-                        if record.key is not None and record.offset >= start:
-                            offset_map.put(record.key, record.offset)
-                if header.last_offset >= start:
-                    offset_map.latest_offset = header.last_offset
-            # Offsets may be missing at a segment's end.
-            offset_map.latest_offset = source.next_base_offset - 1
-        return self._plan_groups()
-
-    def _plan_groups(self) -> int:
-        end_offset = self._map.latest_offset + 1
-        self._groups = iter(
-            group_segments_by_size(
-                [source for source in self._sources if source.base_offset < end_offset],
-                self._config.segment_bytes,
-                self._config.segment_index_bytes,
+        max_keys: int,
+    ) -> LogCleaning:
+        """`first_uncleanable_offset` is a segment's base offset, neither behind the active segment's nor behind the
+        last stable offset."""
+        sources = []
+        segments = {}
+        for segment, following in pairwise(log.segments):
+            if segment.base_offset >= first_uncleanable_offset:
+                break
+            segments[segment.base_offset] = segment
+            sources.append(
+                SourceSegment(
+                    segment.path(LOG_SUFFIX),
+                    segment.base_offset,
+                    following.base_offset,
+                    segment.size,
+                    len(segment.offset_index) * OFFSET_ENTRY_SIZE,
+                    len(segment.time_index) * TIME_ENTRY_SIZE,
+                )
             )
+        start = min(first_dirty_offset, sources[0].base_offset) if sources else first_dirty_offset
+        task = CleaningTask(
+            log.directory,
+            log.config,
+            sources,
+            first_dirty_offset,
+            first_uncleanable_offset,
+            log.collect_aborted_transactions(start, first_uncleanable_offset),
+            {entry.producer_id: (entry.last_data_offset, entry.producer_epoch) for entry in log.active_producers()},
+            now_ms,
+            max_keys,
         )
-        return end_offset
-
-    def clean_next_group(self) -> CleanedGroup | None:
-        """Writes the next new segment and makes it safe; None when all is done. Raises as `build_offset_map` does.
-
-        The groups must be cleaned in their order, each swapped in before the next.
-        """
-        sources = next(self._groups, None)
-        if sources is None:
-            return None
-        context = LogContext(self._filesystem)
-        cleaned = LogSegment.create(
-            context,
-            self._directory,
-            sources[0].base_offset,
-            self._config,
-            now_ms=self._now_ms,
-            suffix=CLEANED_SUFFIX,
-        )
-        try:
-            for source in sources:
-                self._clean_into(cleaned, source)
-            for aborted in self._transactions.still_aborted:
-                cleaned.transaction_index.append(aborted)
-            self._transactions.still_aborted.clear()
-            cleaned.become_inactive()
-            has_transaction_index = len(cleaned.transaction_index) > 0
-            for file in [cleaned.file, *cleaned.open_index_files()]:
-                file.sync()
-                if file is not cleaned.file:
-                    file.close()
-            self._filesystem.sync_directory(self._directory)
-            cleaned.release_file()
-            cleaned.rename_files(SWAP_SUFFIX)
-            self._filesystem.sync_directory(self._directory)
-        except BaseException:
-            cleaned.release_file()
-            self._remove_files(cleaned)
-            raise
-        return CleanedGroup(sources, cleaned.base_offset, cleaned.size, has_transaction_index)
-
-    def sync_directory(self) -> None:
-        """Makes the swap's renames durable, in their order."""
-        self._filesystem.sync_directory(self._directory)
-
-    # --- the steps of the log's thread ---
+        return cls(log, task, segments)
 
     def swap_in(self, group: CleanedGroup, now_ms: int) -> LogSegment:
         """Lets the log read the new segment in the place of the old ones.
@@ -257,7 +95,7 @@ class LogCleaning:
         Raises CleaningAborted where some of those have gone meanwhile, KafkaError where a rename fails.
         """
         log = self._log
-        old = [source.segment for source in group.sources]
+        old = [self._segments[source.base_offset] for source in group.sources]
         segment = LogSegment(
             log.context,
             log.directory,
@@ -269,7 +107,6 @@ class LogCleaning:
             suffix=SWAP_SUFFIX,
         )
         if log.is_closed or not log.replace_segments(old, segment):
-            self._remove_files(segment)
             raise CleaningAborted(f"{log.topic_partition}: segments have gone while they were cleaned")
         due_ms = now_ms + log.config.file_delete_delay_ms
         try:
@@ -285,6 +122,10 @@ class LogCleaning:
             raise log.storage_error("swapping in a cleaned segment", error) from error
         return segment
 
+    def sync_directory(self) -> None:
+        """Makes the swap's renames durable before `settle` goes on: the one slow step, for the worker's thread."""
+        self._log.context.filesystem.sync_directory(self.task.directory)
+
     def settle(self, segment: LogSegment) -> None:
         """Gives a segment that was swapped in its name, unless it has gone already. Raises KafkaError."""
         if self._log.is_closed or segment not in self._log.segments:
@@ -294,148 +135,29 @@ class LogCleaning:
         except OSError as error:
             raise self._log.storage_error("naming a cleaned segment", error) from error
 
-    def run(self, now_ms: int) -> int:
+    def discard(self) -> None:
+        """Removes what a cleaning that ended half-way has left. A `.swap` file that the log does not read must not wait
+        for the next start: by then it could bring back what has been deleted. Raises OSError."""
+        log = self._log
+        if log.is_closed:
+            return
+        in_use = {segment.path(suffix) for segment in log.segments if segment.suffix for suffix in SEGMENT_SUFFIXES}
+        for name in log.context.filesystem.list_directory(log.directory):
+            path = f"{log.directory}/{name}"
+            if name.endswith((CLEANED_SUFFIX, SWAP_SUFFIX)) and path not in in_use:
+                remove_if_exists(log.context.filesystem, path)
+
+    def run(self, now_ms: int, cleaner: SegmentCleaner | None = None) -> int:
         """All steps in one go; returns the offset up to which the log is clean. Raises what the steps raise."""
-        end_offset = self.build_offset_map()
-        while (group := self.clean_next_group()) is not None:
-            segment = self.swap_in(group, now_ms)
-            self.sync_directory()
-            self.settle(segment)
+        if cleaner is None:
+            cleaner = SegmentCleaner(self._log.context.filesystem, self.task)
+        try:
+            end_offset = cleaner.build_offset_map()
+            while (group := cleaner.clean_next_group()) is not None:
+                segment = self.swap_in(group, now_ms)
+                self.sync_directory()
+                self.settle(segment)
+        except (CleaningAborted, KafkaError, InvalidBatchError):
+            self.discard()
+            raise
         return end_offset
-
-    def _remove_files(self, segment: LogSegment) -> None:
-        for suffix in SEGMENT_SUFFIXES:
-            remove_if_exists(self._filesystem, segment.path(suffix))
-
-    # --- batches ---
-
-    def _batches(self, source: SourceSegment) -> Iterator[tuple[BatchHeader, bytes, int]]:
-        try:
-            file = self._filesystem.open(source.path, read_only=True)
-        except FileNotFoundError:
-            raise CleaningAborted(f"{source.path} has gone") from None
-        try:
-            for _, header, buffer, position in iter_valid_batches(file, 0, source.size):
-                if self._log.is_closed:
-                    raise CleaningAborted(f"{self._directory} is closed")
-                self._check(header.size_in_bytes)
-                yield header, buffer, position
-        finally:
-            file.close()
-
-    def _clean_into(self, cleaned: LogSegment, source: SourceSegment) -> None:
-        out = bytearray()
-        placed: list[tuple[int, BatchHeader]] = []
-        for header, buffer, position in self._batches(source):
-            self.stats.bytes_read += header.size_in_bytes
-            retained = self._retained(buffer, position, header)
-            if retained is None:
-                continue
-            placed.append((len(out), read_header(retained)))
-            out += retained
-            if len(out) >= _WRITE_SIZE:
-                cleaned.append_batches(out, placed)
-                self.stats.bytes_written += len(out)
-                out, placed = bytearray(), []
-        if placed:
-            cleaned.append_batches(out, placed)
-            self.stats.bytes_written += len(out)
-
-    def _retained(self, buffer: bytes, position: int, header: BatchHeader) -> Buffer | None:
-        """What stays of a batch: itself, a smaller one, one without records, or None for nothing."""
-        is_droppable = self._transactions.is_droppable(buffer, position, header)
-        horizon = header.delete_horizon_ms
-        drops_records = is_droppable and (not header.is_control or (horizon is not None and horizon <= self._now_ms))
-        must_stay = self._is_last_of_producer(header) or header.next_offset == self._upper_bound_offset
-        if drops_records and not must_stay:
-            return None
-        records = [] if drops_records else decode_batch(buffer, position, header)
-        retained = records if header.is_control else [record for record in records if self._is_retained(record, header)]
-        self.stats.records_read += len(records)
-        self.stats.records_retained += len(retained)
-        if not retained:
-            return _without_records(header) if must_stay else None
-        # From now on the time runs out for what may be dropped next.
-        needs_horizon = horizon is None and (
-            (is_droppable and header.is_control) or any(record.value is None for record in retained)
-        )
-        if header.magic == 2 and len(retained) == header.records_count and not needs_horizon:
-            return memoryview(buffer)[position : position + header.size_in_bytes]
-        if needs_horizon:
-            horizon = self._now_ms + self._config.delete_retention_ms
-        return _rebuilt(header, retained, horizon)
-
-    def _is_last_of_producer(self, header: BatchHeader) -> bool:
-        """Whether a living producer's sequence number, or its epoch, is known from this batch alone."""
-        if header.producer_id == NO_PRODUCER_ID:
-            return False
-        last = self._last_records.get(header.producer_id)
-        if last is None:
-            return False
-        last_data_offset, producer_epoch = last
-        if last_data_offset >= 0:
-            return header.last_offset == last_data_offset
-        return header.is_control and header.producer_epoch == producer_epoch
-
-    def _is_retained(self, record: Record, header: BatchHeader) -> bool:
-        if record.offset > self._map.latest_offset:
-            return True
-        if record.key is None:
-            self.stats.keyless_records += 1
-            return False
-        if record.offset < self._map.get(record.key):
-            return False
-        horizon = header.delete_horizon_ms
-        return record.value is not None or horizon is None or self._now_ms < horizon
-
-
-def group_segments_by_size(
-    sources: list[SourceSegment], max_size: int, max_index_size: int
-) -> list[list[SourceSegment]]:
-    """Neighbouring segments that fit into one, by size, index sizes and range of offsets, in their order."""
-    groups: list[list[SourceSegment]] = []
-    size = offset_index_bytes = time_index_bytes = 0
-    for source in sources:
-        size += source.size
-        offset_index_bytes += source.offset_index_bytes
-        time_index_bytes += source.time_index_bytes
-        if (
-            groups
-            and size <= max_size
-            and offset_index_bytes <= max_index_size
-            and time_index_bytes <= max_index_size
-            and source.next_base_offset - 1 - groups[-1][0].base_offset <= _MAX_RELATIVE_OFFSET
-        ):
-            groups[-1].append(source)
-            continue
-        groups.append([source])
-        size, offset_index_bytes, time_index_bytes = source.size, source.offset_index_bytes, source.time_index_bytes
-    return groups
-
-
-def _without_records(header: BatchHeader) -> bytes:
-    """The batch with its offsets, producer and epoch, and no records."""
-    attributes = header.attributes & ~(COMPRESSION_MASK | DELETE_HORIZON_MASK)
-    return assemble_batch(
-        header._replace(magic=2, attributes=attributes, base_timestamp=NO_TIMESTAMP, records_count=0), b""
-    )
-
-
-def _rebuilt(header: BatchHeader, retained: list[Record], delete_horizon_ms: int | None) -> bytes:
-    """A batch of format 2 with fewer records, or another delete horizon, and otherwise like the original."""
-    is_current = header.magic == 2
-    return build_batch(
-        retained,
-        base_offset=header.base_offset if is_current else retained[0].offset,
-        last_offset=header.last_offset if is_current else None,
-        compression=header.compression_type,
-        partition_leader_epoch=header.partition_leader_epoch,
-        timestamp_type=header.timestamp_type,
-        log_append_time_ms=header.max_timestamp,
-        producer_id=header.producer_id,
-        producer_epoch=header.producer_epoch,
-        base_sequence=header.base_sequence,
-        is_transactional=header.is_transactional,
-        is_control=header.is_control,
-        delete_horizon_ms=delete_horizon_ms,
-    )

@@ -17,13 +17,15 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from kafkalite.errors import KafkaError
 from kafkalite.identifiers import TopicPartition
 from kafkalite.storage.checkpoint_files import CorruptCheckpointError, read_offset_checkpoint, write_offset_checkpoint
+from kafkalite.storage.cleaner_process import UNLIMITED_RATE, CleanerProcess
 from kafkalite.storage.file_names import CLEANER_OFFSET_CHECKPOINT_FILE
 from kafkalite.storage.file_records import InvalidBatchError
 from kafkalite.storage.filesystem import FileSystem
-from kafkalite.storage.log_cleaner import CleanedGroup, CleaningAborted, prepare_cleaning
+from kafkalite.storage.log_cleaner import LogCleaning
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.offset_map import BYTES_PER_ENTRY
 from kafkalite.storage.partition_log import PartitionLog
+from kafkalite.storage.segment_cleaner import CleanedGroup, CleaningAborted, SegmentCleaner
 
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
@@ -60,14 +62,15 @@ class LogCleanerManager:
         self._filesystem = filesystem
         self.dedupe_buffer_size = dedupe_buffer_size
         """What the keys of one cleaning may take in memory."""
-        self.yield_to_others: Callable[[int], None] = lambda size: sleep(0)
-        """Called by the worker with the size of every batch that it has read: lets the interpreter's other threads run,
-        and may wait for longer to keep to a rate."""
+        self.max_bytes_per_second: float = UNLIMITED_RATE
+        self.has_own_process = False
+        """Whether a process of its own does the work, for which the file system must be the machine's. It is kept until
+        `stop_process`."""
+        self._process: CleanerProcess | None = None
         self._checkpoints: dict[str, dict[TopicPartition, int]] = {}
         self._unwritten: set[str] = set()
         self._uncleanable: set[PartitionLog] = set()
-        self.is_stopping = False
-        """Set from any thread, it ends the cleaning that is going on."""
+        self._is_stopping = False
 
     # --- choosing ---
 
@@ -196,30 +199,39 @@ class LogCleanerManager:
     def _clean(self, to_clean: LogToClean, now_ms: int) -> Iterator[Callable[[], None]]:
         log = to_clean.log
         _logger.info("Beginning cleaning of log %s from offset %d", log.topic_partition, to_clean.first_dirty_offset)
-        cleaning = prepare_cleaning(
+        cleaning = LogCleaning.prepare(
             log,
             to_clean.first_dirty_offset,
             to_clean.first_uncleanable_offset,
             now_ms=now_ms,
             max_keys=max(1, self.dedupe_buffer_size // BYTES_PER_ENTRY),
-            check=self._check,
         )
-        indexing: _Step[int] = _Step(cleaning.build_offset_map)
-        yield indexing
-        end_offset = indexing.result()
-        while True:
-            copying: _Step[CleanedGroup | None] = _Step(cleaning.clean_next_group)
-            yield copying
-            group = copying.result()
-            if group is None:
-                break
-            segment: LogSegment = cleaning.swap_in(group, now_ms)
-            syncing: _Step[None] = _Step(cleaning.sync_directory)
-            yield syncing
-            syncing.result()
-            cleaning.settle(segment)
+        is_done = False
+        try:
+            beginning: _Step[CleanerProcess | SegmentCleaner] = _Step(lambda: self._begin(cleaning, log))
+            yield beginning
+            cleaner = beginning.result()
+            indexing: _Step[int] = _Step(cleaner.build_offset_map)
+            yield indexing
+            end_offset = indexing.result()
+            while True:
+                copying: _Step[CleanedGroup | None] = _Step(cleaner.clean_next_group)
+                yield copying
+                group = copying.result()
+                if group is None:
+                    break
+                segment: LogSegment = cleaning.swap_in(group, now_ms)
+                syncing: _Step[None] = _Step(cleaning.sync_directory)
+                yield syncing
+                syncing.result()
+                cleaning.settle(segment)
+            is_done = True
+        finally:
+            if not is_done:
+                self.stop_process()  # what it holds of this cleaning is of no use any more
+                cleaning.discard()
         self._note_clean(log, end_offset)
-        stats = cleaning.stats
+        stats = cleaner.stats
         _logger.info(
             "Cleaned log %s up to offset %d: %d bytes became %d",
             log.topic_partition,
@@ -228,10 +240,33 @@ class LogCleanerManager:
             stats.bytes_written,
         )
 
-    def _check(self, size: int) -> None:
-        if self.is_stopping:
+    def _begin(self, cleaning: LogCleaning, log: PartitionLog) -> CleanerProcess | SegmentCleaner:
+        if not self.has_own_process:
+
+            def check(size: int) -> None:
+                if self._is_stopping or log.is_closed:
+                    raise CleaningAborted(f"{log.topic_partition} is being closed")
+                sleep(size / self.max_bytes_per_second if self.max_bytes_per_second < UNLIMITED_RATE else 0)
+
+            return SegmentCleaner(self._filesystem, cleaning.task, check)
+        if self._process is None:
+            self._process = CleanerProcess()
+        if self._is_stopping:
             raise CleaningAborted("the broker is stopping")
-        self.yield_to_others(size)
+        self._process.begin(cleaning.task, self.max_bytes_per_second)
+        return self._process
+
+    def stop(self) -> None:
+        """Ends the cleaning that is going on, and any that would follow. From any thread."""
+        self._is_stopping = True
+        if self._process is not None:
+            self._process.kill()
+
+    def stop_process(self) -> None:
+        """Gives the worker's process back; the next cleaning starts another."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
 
     def _note_clean(self, log: PartitionLog, end_offset: int) -> None:
         if log.is_closed:

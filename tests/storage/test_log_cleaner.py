@@ -16,12 +16,13 @@ from kafkalite.records.legacy_message_set import build_message_set
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import TimestampType, build_batch, decode_batch, iter_batches, read_header
 from kafkalite.storage.filesystem import FileSystem
-from kafkalite.storage.log_cleaner import CleaningAborted, LogCleaning, prepare_cleaning
+from kafkalite.storage.log_cleaner import LogCleaning
 from kafkalite.storage.log_retention import delete_old_segments, increment_log_start_offset
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.offset_map import OffsetMap
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin
+from kafkalite.storage.segment_cleaner import CleaningAborted, SegmentCleaner
 
 if TYPE_CHECKING:
     from conftest import Disk
@@ -51,7 +52,7 @@ def append_marker(log: PartitionLog, disk: Disk, batch: bytes) -> None:
 
 def cleaning_of(log: PartitionLog, disk: Disk, first_dirty_offset: int = 0, *, max_keys: int = 1000) -> LogCleaning:
     base_offset = log.active_segment.base_offset
-    return prepare_cleaning(log, first_dirty_offset, base_offset, now_ms=disk.now_ms, max_keys=max_keys)
+    return LogCleaning.prepare(log, first_dirty_offset, base_offset, now_ms=disk.now_ms, max_keys=max_keys)
 
 
 def clean(log: PartitionLog, disk: Disk, first_dirty_offset: int = 0, *, max_keys: int = 1000) -> int:
@@ -156,9 +157,10 @@ def test_records_without_a_key_go(disk: Disk) -> None:
     append(log, disk, rows_batch((b"l", b"x")))
     log.roll(disk.now_ms)
     cleaning = cleaning_of(log, disk)
-    cleaning.run(disk.now_ms)
+    cleaner = SegmentCleaner(disk.filesystem, cleaning.task)
+    cleaning.run(disk.now_ms, cleaner)
     assert contents(log) == [(1, b"k", b"x"), (3, b"l", b"x")]
-    assert cleaning.stats.keyless_records == 2
+    assert cleaner.stats.keyless_records == 2
 
 
 def test_the_last_batch_of_a_cleaning_stays_without_records_so_that_its_offset_is_known(disk: Disk) -> None:
@@ -332,14 +334,16 @@ def test_segments_that_retention_took_meanwhile_are_not_brought_back(disk: Disk)
     append(log, disk, rows_batch((b"b", b"1")))
     log.roll(disk.now_ms)
     cleaning = cleaning_of(log, disk)
-    cleaning.build_offset_map()
-    group = cleaning.clean_next_group()
+    cleaner = SegmentCleaner(disk.filesystem, cleaning.task)
+    cleaner.build_offset_map()
+    group = cleaner.clean_next_group()
     assert group is not None
     increment_log_start_offset(log, 1)
     assert delete_old_segments(log, disk.now_ms) == 1
     with pytest.raises(CleaningAborted, match="have gone"):
         cleaning.swap_in(group, disk.now_ms)
     assert contents(log) == [(1, b"b", b"1")]
+    cleaning.discard()
     assert not [name for name in disk.files() if name.endswith((".swap", ".cleaned"))]
 
 
@@ -349,8 +353,9 @@ def test_a_segment_that_goes_between_its_swap_and_its_naming_stays_gone(disk: Di
     log.roll(disk.now_ms)
     append(log, disk, rows_batch((b"b", b"1")))
     cleaning = cleaning_of(log, disk)
-    cleaning.build_offset_map()
-    group = cleaning.clean_next_group()
+    cleaner = SegmentCleaner(disk.filesystem, cleaning.task)
+    cleaner.build_offset_map()
+    group = cleaner.clean_next_group()
     assert group is not None
     segment = cleaning.swap_in(group, disk.now_ms)
     assert contents(log) == [(0, b"a", b"1"), (1, b"b", b"1")]

@@ -197,25 +197,18 @@ def test_a_log_with_damage_is_left_alone_from_then_on(
     assert log.segments[0].size > other.segments[0].size
 
 
-def test_a_stopping_broker_ends_the_cleaning_between_two_batches(
-    memory_disk: Disk, caplog: pytest.LogCaptureFixture
+def test_a_stopping_broker_ends_the_cleaning_at_the_next_batch(
+    memory_disk: Disk, cleaner: LogCleanerManager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    memory_disk.open()
-    seen: list[int] = []
-
-    def stop_soon(size: int) -> None:
-        seen.append(size)
-        cleaner.is_stopping = len(seen) == 12
-
-    cleaner = memory_disk.manager.cleaner
-    cleaner.yield_to_others = stop_soon
     log = make_log(memory_disk)
     append(log, memory_disk, *([b"a"] * 10))
     log.roll(memory_disk.now_ms)
     with caplog.at_level(logging.INFO):
-        clean(cleaner, memory_disk)
-    assert len(seen) == 12
-    assert "Log cleaning was aborted: the broker is stopping" in caplog.text
+        for number, step in enumerate(cleaner.clean_filthiest([log], memory_disk.now_ms)):
+            if number == 2:
+                cleaner.stop()
+            step()
+    assert "Log cleaning was aborted: topic-0 is being closed" in caplog.text
     assert len(keys_of(log)) == 10
     files = memory_disk.filesystem.list_directory(log.directory)
     assert not [name for name in files if name.endswith((".cleaned", ".swap"))]

@@ -1,0 +1,161 @@
+"""A process of its own for the copying part of compaction, so that the broker's interpreter keeps its hands free.
+
+    parent -> process    length uint32, pickle of (method, arguments)
+    process -> parent    length uint32, pickle of (None, result) or (error class name, message, errno)
+
+The process serves one parent over its standard streams and ends with them. It runs at a lower priority. Killing it is
+how a cleaning is ended from outside; `LogCleaning.discard` takes away what it leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from struct import Struct
+from time import sleep
+from typing import IO, Any, Final
+
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.storage.file_records import InvalidBatchError
+from kafkalite.storage.segment_cleaner import CleanedGroup, CleanerStats, CleaningAborted, CleaningTask, SegmentCleaner
+
+_LENGTH: Final = Struct(">I")
+_NICENESS: Final = 10
+UNLIMITED_RATE: Final = 1e15
+"""Rates above this are the default of `log.cleaner.io.max.bytes.per.second`, which stands for none."""
+
+
+class CleanerProcess:
+    """The parent's end: what SegmentCleaner offers, done by the process. Its calls block; make them in a thread."""
+
+    def __init__(self) -> None:
+        self.stats = CleanerStats()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "kafkalite.storage.cleaner_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is the broker's business
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+
+    def begin(self, task: CleaningTask, max_bytes_per_second: float) -> None:
+        self._ask("begin", task, max_bytes_per_second)
+
+    def build_offset_map(self) -> int:
+        end_offset: int = self._ask("build_offset_map")
+        return end_offset
+
+    def clean_next_group(self) -> CleanedGroup | None:
+        group: CleanedGroup | None
+        group, self.stats = self._ask("clean_next_group")
+        return group
+
+    def kill(self) -> None:
+        """Ends the process, whatever it is doing; a call that waits for it raises CleaningAborted. From any thread."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Ends the process and waits for its end."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    pass  # what could not be flushed to a dead process
+
+    def _ask(self, method: str, *arguments: object) -> Any:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            _write(self._process.stdin, (method, arguments))
+            answer = _read(self._process.stdout)
+        except (OSError, ValueError):
+            answer = None
+        if answer is None:
+            raise CleaningAborted("the cleaner's process has ended")
+        error, result, number = answer
+        if error is None:
+            return result
+        if error == "CleaningAborted":
+            raise CleaningAborted(result)
+        if error == "OSError":
+            raise OSError(number, result)
+        if error == "InvalidBatchError":
+            raise InvalidBatchError(number, result)
+        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, result)
+
+
+def _write(stream: IO[bytes], message: object) -> None:
+    data = pickle.dumps(message)
+    stream.write(_LENGTH.pack(len(data)) + data)
+    stream.flush()
+
+
+def _read(stream: IO[bytes]) -> Any:
+    """The next message, None at the stream's end."""
+    prefix = stream.read(_LENGTH.size)
+    if len(prefix) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(prefix)
+    data = stream.read(length)
+    return pickle.loads(data) if len(data) == length else None
+
+
+class _Service:
+    """The process's end."""
+
+    def __init__(self) -> None:
+        self._cleaner: SegmentCleaner
+        self._rate = UNLIMITED_RATE
+
+    def begin(self, task: CleaningTask, max_bytes_per_second: float) -> None:
+        from kafkalite.storage.filesystem import LocalFileSystem
+
+        self._rate = max_bytes_per_second
+        self._cleaner = SegmentCleaner(LocalFileSystem(), task, self._keep_to_rate)
+
+    def build_offset_map(self) -> int:
+        return self._cleaner.build_offset_map()
+
+    def clean_next_group(self) -> tuple[CleanedGroup | None, CleanerStats]:
+        return self._cleaner.clean_next_group(), self._cleaner.stats
+
+    def _keep_to_rate(self, size: int) -> None:
+        if self._rate < UNLIMITED_RATE:
+            sleep(size / self._rate)
+
+
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    """Answers requests until there are no more."""
+    service = _Service()
+    while (request := _read(requests)) is not None:
+        method, arguments = request
+        try:
+            answer: tuple[str | None, object, int] = (None, getattr(service, method)(*arguments), 0)
+        except CleaningAborted as error:
+            answer = ("CleaningAborted", str(error), 0)
+        except InvalidBatchError as error:
+            answer = ("InvalidBatchError", error.reason, error.position)
+        except OSError as error:
+            answer = ("OSError", error.strerror or str(error), error.errno or 0)
+        except Exception as error:
+            answer = (type(error).__name__, str(error), 0)
+        _write(answers, answer)
+
+
+def main() -> None:
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    sys.stdout = sys.stderr  # nothing else may come between the answers
+    try:
+        serve(sys.stdin.buffer, answers)
+    except (BrokenPipeError, KeyboardInterrupt):
+        pass  # the broker has gone
+
+
+if __name__ == "__main__":
+    main()
