@@ -4,7 +4,7 @@ After a clean stop nothing is read but the ends: what the last segment's index l
 snapshot. After an unclean one every batch behind the recovery point is read and its checksum computed; the valid prefix
 stays, what follows it is cut off with a log line. Indexes that are missing or do not fit are built again.
 
-Compaction that was interrupted is completed (`.swap`) or forgotten (`.cleaned`); `.deleted` files are removed.
+What an interrupted deletion or compaction left is dealt with first (temporary_files).
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.records.record_batch import BatchHeader
 from kafkalite.storage.end_transaction_marker import EndTransactionMarker, read_end_transaction_marker
 from kafkalite.storage.file_names import (
-    CLEANED_SUFFIX,
-    DELETED_SUFFIX,
     LEADER_EPOCH_CHECKPOINT_FILE,
     LOG_SUFFIX,
     OFFSET_INDEX_SUFFIX,
     PARTITION_METADATA_FILE,
     PRODUCER_SNAPSHOT_SUFFIX,
     STRAY_DIRECTORY_SUFFIX,
-    SWAP_SUFFIX,
     TIME_INDEX_SUFFIX,
     TRANSACTION_INDEX_SUFFIX,
     offset_file_name,
@@ -45,12 +42,11 @@ from kafkalite.storage.partition_log import PartitionLog, roll_jitter_ms
 from kafkalite.storage.partition_metadata import CorruptPartitionMetadataError, decode_partition_metadata
 from kafkalite.storage.producer_snapshot import ProducerSnapshots
 from kafkalite.storage.producer_state import ProducerStateManager
+from kafkalite.storage.temporary_files import remove_temporary_files
 
 _logger = logging.getLogger(__name__)
 
 _MAX_RELATIVE_OFFSET = 0x7FFFFFFF
-_SNAPSHOT_CHECKPOINT_SUFFIX = ".checkpoint.deleted"
-"""Of the metadata log's own snapshots, which are no business of a log."""
 
 
 def load_log(
@@ -99,7 +95,9 @@ class _LogLoader:
         )
 
     def load(self) -> PartitionLog:
-        entries = self._remove_temporary_files(self._filesystem.scan_directory(self._directory))
+        entries = remove_temporary_files(
+            self._context, self._directory, self._config, self._filesystem.scan_directory(self._directory)
+        )
         names = {entry.name for entry in entries}
         epoch_path = f"{self._directory}/{LEADER_EPOCH_CHECKPOINT_FILE}"
         if LEADER_EPOCH_CHECKPOINT_FILE in names:
@@ -165,64 +163,6 @@ class _LogLoader:
             return None
 
     # --- files ---
-
-    def _remove_temporary_files(self, entries: list[DirectoryEntry]) -> list[DirectoryEntry]:
-        """Removes what an interrupted deletion or compaction left, completes swaps; gives the listing that remains."""
-        files = [entry for entry in entries if not entry.is_directory]
-        if not any(entry.name.endswith((DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX)) for entry in files):
-            return files
-        cleaned = [entry.name for entry in files if entry.name.endswith(CLEANED_SUFFIX)]
-        swapped = [entry.name for entry in files if entry.name.endswith(SWAP_SUFFIX)]
-        for entry in files:
-            if entry.name.endswith(DELETED_SUFFIX) and not entry.name.endswith(_SNAPSHOT_CHECKPOINT_SUFFIX):
-                remove_if_exists(self._filesystem, f"{self._directory}/{entry.name}")
-        # A crash while .cleaned files were being renamed to .swap, which begins with the last: nothing was swapped yet.
-        first_cleaned = min((offset_of_file_name(name) or 0 for name in cleaned), default=None)
-        for name in list(swapped):
-            if first_cleaned is not None and (offset_of_file_name(name) or 0) >= first_cleaned:
-                remove_if_exists(self._filesystem, f"{self._directory}/{name}")
-                swapped.remove(name)
-        for name in cleaned:
-            remove_if_exists(self._filesystem, f"{self._directory}/{name}")
-        self._complete_swaps(swapped)
-        return [entry for entry in self._filesystem.scan_directory(self._directory) if not entry.is_directory]
-
-    def _complete_swaps(self, swapped: list[str]) -> None:
-        """Lets compacted segments take the place of those that they were made from."""
-        first, behind_last = None, -1
-        sizes = {entry.name: entry.size for entry in self._filesystem.scan_directory(self._directory)}
-        for name in swapped:
-            base_offset = offset_of_file_name(name)
-            if base_offset is None or name != offset_file_name(base_offset, LOG_SUFFIX) + SWAP_SUFFIX:
-                continue
-            segment = LogSegment(
-                self._context,
-                self._directory,
-                base_offset,
-                self._config,
-                now_ms=self._now_ms,
-                size=sizes[name],
-                suffix=SWAP_SUFFIX,
-            )
-            next_offset = base_offset
-            try:
-                for _, header in iter_file_batches(segment.file, 0, segment.size):
-                    next_offset = header.next_offset
-            except KafkaError as error:
-                _logger.warning("Found damage in %s: %s", name, error)
-            first = base_offset if first is None else min(first, base_offset)
-            behind_last = max(behind_last, next_offset)
-        for name in self._filesystem.list_directory(self._directory):
-            offset = offset_of_file_name(name)
-            if first is None or offset is None or name.endswith(SWAP_SUFFIX) or not first <= offset < behind_last:
-                continue
-            if name.endswith((*SEGMENT_SUFFIXES, PRODUCER_SNAPSHOT_SUFFIX)):
-                _logger.info("Deleting segment file %s that is compacted but has not been deleted yet", name)
-                remove_if_exists(self._filesystem, f"{self._directory}/{name}")
-        for name in swapped:
-            path = f"{self._directory}/{name}"
-            _logger.info("Recovering file %s by renaming from %s files", name, SWAP_SUFFIX)
-            self._filesystem.rename(path, path.removesuffix(SWAP_SUFFIX))
 
     def _open_segments(self, entries: Iterable[DirectoryEntry], names: set[str]) -> None:
         for entry in sorted(entries):
