@@ -13,8 +13,18 @@ from kafkalite.storage.filesystem import File, FileSystem, remove_if_exists
 _logger = logging.getLogger(__name__)
 
 DEFAULT_PRODUCER_ID_EXPIRATION_MS: Final = 24 * 3600 * 1000
-DEFAULT_MAX_OPEN_FILES: Final = 4096
+_MAX_OPEN_FILES: Final = 8192
 DEFAULT_MAX_INDEX_BYTES: Final = 32 << 20
+
+
+def _default_max_open_files() -> int:
+    """Half of the descriptors that the process may have: the others are for connections."""
+    try:
+        import resource
+    except ImportError:
+        return _MAX_OPEN_FILES
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MAX_OPEN_FILES if limit < 0 else min(_MAX_OPEN_FILES, limit // 2)
 
 
 class PendingDeletion(NamedTuple):
@@ -49,12 +59,12 @@ class LogContext:
         *,
         producer_id_expiration_ms: int = DEFAULT_PRODUCER_ID_EXPIRATION_MS,
         is_transaction_verification_enabled: bool = True,
-        max_open_files: int = DEFAULT_MAX_OPEN_FILES,
+        max_open_files: int | None = None,
     ) -> None:
         self.filesystem = filesystem
         self.producer_id_expiration_ms = producer_id_expiration_ms
         self.is_transaction_verification_enabled = is_transaction_verification_enabled
-        self.max_open_files = max_open_files
+        self.max_open_files = _default_max_open_files() if max_open_files is None else max_open_files
         self.pending_deletions: deque[PendingDeletion] = deque()
         self.release_files: Callable[[], int] = lambda: 0
         """Lets go of descriptors that can be opened again; returns how many are still held."""

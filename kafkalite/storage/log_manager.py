@@ -36,7 +36,7 @@ from kafkalite.storage.file_names import (
     unique_suffix,
 )
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
-from kafkalite.storage.log_context import DEFAULT_MAX_OPEN_FILES, DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
+from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
 from kafkalite.storage.log_flush import LogFlush, prepare_flush
 from kafkalite.storage.log_recovery import load_log
 from kafkalite.storage.log_retention import delete_old_segments
@@ -96,7 +96,7 @@ class LogManager:
         *,
         producer_id_expiration_ms: int = DEFAULT_PRODUCER_ID_EXPIRATION_MS,
         is_transaction_verification_enabled: bool = True,
-        max_open_files: int = DEFAULT_MAX_OPEN_FILES,
+        max_open_files: int | None = None,
     ) -> None:
         if not log_dirs:
             raise ValueError("no log directories")
