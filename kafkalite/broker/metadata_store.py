@@ -16,14 +16,11 @@ from kafkalite.broker.metadata_batches import (
     build_control_batch,
     build_metadata_batch,
     leader_change,
-    read_control_records,
-    read_metadata_records,
 )
-from kafkalite.broker.metadata_log import LoggedBatch, MetadataLog, MetadataLogError
+from kafkalite.broker.metadata_log import MetadataLog, MetadataLogError
+from kafkalite.broker.metadata_replay import MetadataReplay, read_bootstrap_records
 from kafkalite.broker.metadata_snapshot import (
-    BOOTSTRAP_CHECKPOINT_FILE,
     MAX_BATCH_SIZE,
-    ZERO_SNAPSHOT_ID,
     SnapshotId,
     encode_snapshot,
     read_snapshot,
@@ -32,7 +29,7 @@ from kafkalite.broker.metadata_snapshot import (
 from kafkalite.broker.quorum_state import QuorumState, read_quorum_state, write_quorum_state
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.metadata import metadata_version as versions
-from kafkalite.metadata.bootstrap_metadata import activation_records, bootstrap_records
+from kafkalite.metadata.bootstrap_metadata import activation_records
 from kafkalite.metadata.cluster_control import (
     NodeRegistration,
     enter_controlled_shutdown,
@@ -42,17 +39,14 @@ from kafkalite.metadata.cluster_control import (
     unfence_broker,
 )
 from kafkalite.metadata.cluster_image import Endpoint
-from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.metadata.record_versions import record_version
-from kafkalite.protocol.control_records import KRaftVersionRecord, VotersRecord
+from kafkalite.protocol.control_records import KRaftVersionRecord
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.control import (
-    AbortTransactionRecord,
     BeginTransactionRecord,
     EndTransactionRecord,
 )
 from kafkalite.protocol.metadata_records.settings import FeatureLevelRecord
-from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.records.record_batch import read_header
 from kafkalite.storage.filesystem import FileSystem
 
@@ -97,18 +91,12 @@ class MetadataStore:
         self._now_ms = now_ms
         self._settings = settings or MetadataLogSettings()
         self.node_id = node_id
-        self.image = MetadataImage()
         self.broker_epoch = -1
         """The epoch of this broker's registration, -1 before `start`."""
         self.leader_epoch = 0
         """The raft epoch in which this node leads."""
         self._listeners: list[Listener] = []
-        self._kraft_version = 0
-        self._voters: VotersRecord | None = None
-        self._has_voters_in_log = False
-        self._transaction: list[MetadataRecord] | None = None
         self._failure: OSError | None = None
-        self._bytes_since_snapshot = 0
         self._last_snapshot_ms = now_ms()
         self.log = MetadataLog(
             filesystem,
@@ -117,7 +105,10 @@ class MetadataStore:
             segment_bytes=self._settings.segment_bytes,
             segment_ms=self._settings.segment_ms,
         )
-        self._load()
+        self._replay = MetadataReplay()
+        self._bytes_since_snapshot = self._replay.load(filesystem, self.log)
+        self._replay.check_is_alone(self.log, node_id)
+        self.image = self._replay.image
 
     @property
     def last_applied_offset(self) -> int:
@@ -127,93 +118,11 @@ class MetadataStore:
     @property
     def is_in_transaction(self) -> bool:
         """Whether a metadata transaction is open: its records are in the log, but not yet in the image."""
-        return self._transaction is not None
+        return self._replay.transaction is not None
 
     def add_listener(self, listener: Listener) -> None:
         """`listener` is called with the records of each change, after the image has them."""
         self._listeners.append(listener)
-
-    # --- reading ---
-
-    def _load(self) -> None:
-        try:
-            if self.log.has_zero_checkpoint:
-                self._load_snapshot(ZERO_SNAPSHOT_ID)
-            newest = self.log.latest_snapshot
-            if newest is not None:
-                self._load_snapshot(newest)
-            for batch in self.log.batches_to_replay():
-                self._load_batch(batch)
-        except (KafkaError, ProtocolError, ValueError) as error:
-            raise MetadataLogError(f"Cannot read the metadata in {self.log.directory}: {error}") from error
-        self._check_is_alone()
-
-    def _load_snapshot(self, snapshot_id: SnapshotId) -> None:
-        path = self.log.path(snapshot_id.file_name)
-        try:
-            snapshot = read_snapshot(self._filesystem, path)
-        except (KafkaError, ProtocolError, ValueError) as error:
-            raise MetadataLogError(f"The snapshot {path} is damaged: {error}") from error
-        if snapshot.kraft_version is not None:
-            self._kraft_version = snapshot.kraft_version
-        if snapshot.voters is not None:
-            self._voters = snapshot.voters
-            self._has_voters_in_log = snapshot_id != ZERO_SNAPSHOT_ID
-        if snapshot_id != ZERO_SNAPSHOT_ID:  # the zero checkpoint's records are for an empty log: see `_bootstrap`
-            for record in snapshot.records:
-                self.image.replay(record)
-
-    def _load_batch(self, batch: LoggedBatch) -> None:
-        self._bytes_since_snapshot += batch.header.size_in_bytes
-        if not batch.header.is_control:
-            for record in read_metadata_records(*batch):
-                self._replay(record)
-            return
-        for control in read_control_records(*batch):
-            if isinstance(control, KRaftVersionRecord):
-                self._kraft_version = control.k_raft_version
-            elif isinstance(control, VotersRecord):
-                self._voters = control
-                self._has_voters_in_log = True
-
-    def _replay(self, record: MetadataRecord) -> list[MetadataRecord]:
-        """Applies a record, or holds it back while a transaction is open; returns what has become visible."""
-        transaction = self._transaction
-        if isinstance(record, BeginTransactionRecord):
-            if transaction is not None:
-                raise ValueError("a metadata transaction begins before the last one has ended")
-            self._transaction = []
-        elif isinstance(record, (EndTransactionRecord, AbortTransactionRecord)):
-            if transaction is None:
-                raise ValueError("a metadata transaction ends that has not begun")
-            self._transaction = None
-            if isinstance(record, EndTransactionRecord):
-                for held in transaction:
-                    self.image.replay(held)
-                return transaction
-        elif transaction is not None:
-            transaction.append(record)
-        else:
-            self.image.replay(record)
-            return [record]
-        return []
-
-    def _check_is_alone(self) -> None:
-        if self._voters is not None:
-            others = [voter.voter_id for voter in self._voters.voters if voter.voter_id != self.node_id]
-            if others:
-                raise MetadataLogError(
-                    f"{self.log.directory} belongs to a quorum with other controllers ({_list(others)}); this broker "
-                    f"can only be the one node ({self.node_id}) of its cluster"
-                )
-        for topic in self.image.topics.by_name.values():
-            for partition_id, partition in topic.partitions.items():
-                if partition.replicas != (self.node_id,):
-                    raise MetadataLogError(
-                        f"Partition {topic.name}-{partition_id} has its replicas on the nodes "
-                        f"{_list(partition.replicas)}; this broker can only be the one node ({self.node_id}) of its "
-                        "cluster"
-                    )
 
     # --- starting and stopping ---
 
@@ -253,8 +162,9 @@ class MetadataStore:
             raise MetadataLogError(str(error)) from None
         known_epoch = 0 if state is None else state.leader_epoch
         self.leader_epoch = max(known_epoch, self.log.last_epoch) + 1
-        is_dynamic = self._kraft_version >= 1
-        voters = [voter.voter_id for voter in self._voters.voters] if self._voters is not None else [self.node_id]
+        replay = self._replay
+        is_dynamic = replay.kraft_version >= 1
+        voters = [self.node_id] if replay.voters is None else [voter.voter_id for voter in replay.voters.voters]
         elected = QuorumState(
             leader_id=self.node_id,
             leader_epoch=self.leader_epoch,
@@ -263,9 +173,9 @@ class MetadataStore:
         )
         write_quorum_state(self._filesystem, directory, elected, sync=self._settings.is_synced)
         control: list[RaftControlRecord] = [leader_change(self.node_id, voters)]
-        if is_dynamic and not self._has_voters_in_log and self._voters is not None:
-            control += [KRaftVersionRecord(k_raft_version=self._kraft_version), self._voters]
-            self._has_voters_in_log = True
+        if is_dynamic and replay.voters is not None and not replay.has_voters_in_log:
+            control += [KRaftVersionRecord(k_raft_version=replay.kraft_version), replay.voters]
+            replay.has_voters_in_log = True
         now_ms = self._now_ms()
         batch = build_control_batch(
             control, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
@@ -276,27 +186,11 @@ class MetadataStore:
     def _activation_records(self) -> list[MetadataRecord]:
         is_log_empty = self.image.features.metadata_version is None
         return activation_records(
-            self._bootstrap() if is_log_empty else (),
+            read_bootstrap_records(self._filesystem, self._log_directory, self.log) if is_log_empty else (),
             is_log_empty=is_log_empty,
             is_in_transaction=self.is_in_transaction,
             min_insync_replicas=self._settings.min_insync_replicas,
         )
-
-    def _bootstrap(self) -> list[MetadataRecord]:
-        """The records for an empty log: those of the zero checkpoint (from 4.4 on), else of bootstrap.checkpoint."""
-        candidates = [f"{self._log_directory}/{BOOTSTRAP_CHECKPOINT_FILE}"]
-        if self.log.has_zero_checkpoint:
-            candidates.insert(0, self.log.path(ZERO_SNAPSHOT_ID.file_name))
-        for path in candidates:
-            try:
-                records = read_snapshot(self._filesystem, path).records
-            except FileNotFoundError:
-                continue
-            except (KafkaError, ProtocolError, ValueError) as error:
-                raise MetadataLogError(f"The bootstrap metadata in {path} is damaged: {error}") from error
-            if records:
-                return records
-        return bootstrap_records()
 
     # --- writing ---
 
@@ -321,7 +215,7 @@ class MetadataStore:
             raise _storage_error(error) from error
         visible: list[MetadataRecord] = []
         for record in records:
-            visible += self._replay(record)
+            visible += self._replay.replay(record)
         for listener in self._listeners:
             listener(visible)
 
@@ -359,7 +253,7 @@ class MetadataStore:
             return [frames]
         batches: list[list[bytes]] = [[]]
         size = 0
-        can_enclose = self._transaction is None and versions.are_transactions_supported(
+        can_enclose = not self.is_in_transaction and versions.are_transactions_supported(
             self.image.features.metadata_version_or_raise()
         )
         if can_enclose:
@@ -382,7 +276,10 @@ class MetadataStore:
 
     def _maybe_snapshot(self) -> None:
         if self._bytes_since_snapshot >= self._settings.max_record_bytes_between_snapshots:
-            self.write_snapshot()
+            try:
+                self.write_snapshot()
+            except OSError as error:  # the change itself is safe in the log
+                _logger.error("No snapshot of the metadata could be written, the next change tries again: %s", error)
 
     def run_periodic_tasks(self) -> None:
         """Takes a snapshot when the last one is old, and removes what newer snapshots have made superfluous."""
@@ -402,8 +299,8 @@ class MetadataStore:
             leader_epoch=snapshot_id.epoch,
             now_ms=now_ms,
             last_contained_log_timestamp=self.log.last_timestamp,
-            kraft_version=self._kraft_version,
-            voters=self._voters,
+            kraft_version=self._replay.kraft_version,
+            voters=self._replay.voters,
         )
         path = self.log.path(snapshot_id.file_name)
         write_snapshot(self._filesystem, path, data, sync=self._settings.is_synced)
@@ -430,7 +327,3 @@ class MetadataStore:
 
 def _storage_error(error: OSError) -> KafkaError:
     return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The metadata log cannot be written: {error.strerror or error}")
-
-
-def _list(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))

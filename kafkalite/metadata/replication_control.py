@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Final
 
 from kafkalite.config.broker_config import BrokerConfig
@@ -11,16 +11,17 @@ from kafkalite.config.config_value import ConfigException
 from kafkalite.config.topic_config import validate_topic_overrides
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
-from kafkalite.metadata.cluster_image import BrokerRegistration
 from kafkalite.metadata.configurations_image import ConfigResourceType
 from kafkalite.metadata.controller_result import ApiError, ControllerResult
 from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.metadata.partition_elections import MIN_INSYNC_REPLICAS
-from kafkalite.metadata.partition_registration import (
-    MIGRATING_DIRECTORY,
-    RECOVERED,
-    UNASSIGNED_DIRECTORY,
-    PartitionRegistration,
+from kafkalite.metadata.partition_registration import PartitionRegistration
+from kafkalite.metadata.replica_placement import (
+    assigned_partition,
+    invalid_assignment,
+    new_partition,
+    place,
+    validate_manual_assignment,
 )
 from kafkalite.metadata.topic_name import validate_topic_name
 from kafkalite.protocol.messages.create_partitions import (
@@ -170,12 +171,12 @@ def _new_partitions(image: MetadataImage, config: BrokerConfig, topic: Creatable
     count = config.num_partitions if topic.num_partitions == _DEFAULT else topic.num_partitions
     factor = config.default_replication_factor if topic.replication_factor == _DEFAULT else topic.replication_factor
     try:
-        replicas = _place(image, factor)
+        replicas = place(image, factor)
     except KafkaError as error:
         raise KafkaError(
             ErrorCode.INVALID_REPLICATION_FACTOR, f"Unable to replicate the partition {factor} time(s): {error.message}"
         ) from None
-    return [_new_partition(image, replicas)] * count
+    return [new_partition(image, replicas)] * count
 
 
 def _manually_assigned_partitions(image: MetadataImage, topic: CreatableTopic) -> list[PartitionRegistration]:
@@ -194,93 +195,13 @@ def _manually_assigned_partitions(image: MetadataImage, topic: CreatableTopic) -
     for assignment in topic.assignments:
         index = assignment.partition_index
         if index in partitions:
-            raise _invalid_assignment(f"Found multiple manual partition assignments for partition {index}")
-        _validate_manual_assignment(image, assignment.broker_ids, factor)
+            raise invalid_assignment(f"Found multiple manual partition assignments for partition {index}")
+        validate_manual_assignment(image, assignment.broker_ids, factor)
         factor = len(assignment.broker_ids)
-        partitions[index] = _assigned_partition(image, assignment.broker_ids, index)
+        partitions[index] = assigned_partition(image, assignment.broker_ids, index)
     if sorted(partitions) != list(range(len(partitions))):
-        raise _invalid_assignment("partitions should be a consecutive 0-based integer sequence")
+        raise invalid_assignment("partitions should be a consecutive 0-based integer sequence")
     return [partitions[index] for index in range(len(partitions))]
-
-
-def _assigned_partition(image: MetadataImage, replicas: Sequence[int], index: int) -> PartitionRegistration:
-    if not any(image.cluster.is_active(replica) for replica in replicas):
-        raise _invalid_assignment(
-            f"All brokers specified in the manual partition assignment for partition {index} are fenced or in "
-            "controlled shutdown."
-        )
-    return _new_partition(image, tuple(replicas))
-
-
-def _invalid_assignment(message: str) -> KafkaError:
-    return KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, message)
-
-
-def _validate_manual_assignment(image: MetadataImage, replicas: Sequence[int], factor: int | None) -> None:
-    if not replicas:
-        raise _invalid_assignment("The manual partition assignment includes an empty replica list.")
-    previous = None
-    for broker_id in sorted(replicas):
-        if broker_id not in image.cluster.brokers:
-            raise _invalid_assignment(
-                f"The manual partition assignment includes broker {broker_id}, but no such broker is registered."
-            )
-        if broker_id == previous:
-            raise _invalid_assignment(
-                f"The manual partition assignment includes the broker {broker_id} more than once."
-            )
-        previous = broker_id
-    if factor is not None and len(replicas) != factor:
-        raise _invalid_assignment(
-            f"The manual partition assignment includes a partition with {len(replicas)} replica(s), but this is not "
-            f"consistent with previous partitions, which have {factor} replica(s)."
-        )
-
-
-def _place(image: MetadataImage, factor: int) -> tuple[int, ...]:
-    """The replicas of a new partition: the active brokers first (StripedReplicaPlacer, for a cluster of few)."""
-    usable = [broker for broker in image.cluster.brokers.values() if _has_uncordoned_directory(broker)]
-    if not any(not broker.fenced for broker in usable):
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICATION_FACTOR,
-            "All brokers are currently fenced, or have all their log directories cordoned.",
-        )
-    if factor > len(usable):
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICATION_FACTOR,
-            f"The target replication factor of {factor} cannot be reached because only {len(usable)} broker(s) are "
-            "registered or some brokers have all their log directories cordoned.",
-        )
-    usable.sort(key=lambda broker: (broker.fenced, broker.id))
-    replicas = tuple(broker.id for broker in usable[:factor])
-    if not any(image.cluster.is_active(replica) for replica in replicas):
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICATION_FACTOR, "All brokers are currently fenced or in controlled shutdown."
-        )
-    return replicas
-
-
-def _has_uncordoned_directory(broker: BrokerRegistration) -> bool:
-    if not broker.directories or broker.cordoned_directories is None:
-        return True
-    return any(directory not in broker.cordoned_directories for directory in broker.directories)
-
-
-def _new_partition(image: MetadataImage, replicas: tuple[int, ...]) -> PartitionRegistration:
-    isr = tuple(replica for replica in replicas if image.cluster.is_active(replica))
-    return PartitionRegistration(
-        replicas=replicas,
-        directories=tuple(_default_directory(image, replica) for replica in replicas),
-        isr=isr,
-        removing_replicas=(),
-        adding_replicas=(),
-        leader=isr[0],
-        leader_recovery_state=RECOVERED,
-        leader_epoch=0,
-        partition_epoch=0,
-        elr=(),
-        last_known_elr=(),
-    )
 
 
 def _partition_record(
@@ -293,14 +214,6 @@ def _partition_record(
         metadata_version=features.metadata_version_or_raise(),
         is_elr_enabled=features.is_elr_enabled,
     )
-
-
-def _default_directory(image: MetadataImage, broker_id: int) -> Uuid:
-    """The log directory of a broker that has but one; where there are more the broker chooses, and tells."""
-    directories = image.cluster.brokers[broker_id].directories
-    if not directories:
-        return MIGRATING_DIRECTORY
-    return directories[0] if len(directories) == 1 else UNASSIGNED_DIRECTORY
 
 
 def delete_topics(image: MetadataImage, topic_ids: Collection[Uuid]) -> ControllerResult[dict[Uuid, ApiError]]:
@@ -348,7 +261,7 @@ def _create_partitions(image: MetadataImage, wanted: CreatePartitionsTopic) -> l
         )
     additional = wanted.count - existing
     if wanted.assignments is not None and len(wanted.assignments) != additional:
-        raise _invalid_assignment(
+        raise invalid_assignment(
             f"Attempted to add {additional} additional partition(s), but only {len(wanted.assignments)} assignment(s) "
             "were specified."
         )
@@ -356,10 +269,10 @@ def _create_partitions(image: MetadataImage, wanted: CreatePartitionsTopic) -> l
     if wanted.assignments is not None:
         partitions = []
         for index, assignment in enumerate(wanted.assignments, existing):
-            _validate_manual_assignment(image, assignment.broker_ids, factor)
-            partitions.append(_assigned_partition(image, assignment.broker_ids, index))
+            validate_manual_assignment(image, assignment.broker_ids, factor)
+            partitions.append(assigned_partition(image, assignment.broker_ids, index))
     else:
-        partitions = [_new_partition(image, _place(image, factor))] * additional
+        partitions = [new_partition(image, place(image, factor))] * additional
     return [
         _partition_record(image, partition, topic.topic_id, index)
         for index, partition in enumerate(partitions, existing)
