@@ -473,6 +473,18 @@ class TestSnapshots:
         store.append([BeginTransactionRecord()])
         assert store.write_snapshot() is None
 
+    def test_a_change_stands_even_if_no_snapshot_can_be_written(self, life, monkeypatch, caplog) -> None:
+        life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=100)
+        store = life.start()
+        with monkeypatch.context() as broken:
+            broken.setattr(type(life.filesystem), "rename", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
+            store.append(life.new_topic("orders"))
+        assert "No snapshot of the metadata could be written" in caplog.text
+        assert store.log.latest_snapshot is None
+        store.append(life.new_topic("others"))
+        assert store.log.latest_snapshot is not None
+        assert len(life.restart(store).image.topics) == 2
+
     def test_one_that_was_not_finished_is_removed(self, life) -> None:
         life.start().close()
         for name in ("1-0.checkpoint.part", "00000000000000000000-0000000000.checkpoint.deleted"):
