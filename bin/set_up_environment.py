@@ -25,11 +25,13 @@ LOCATION = INSTALLED / "location"
 # The dev extra contains the cli extra.
 EXTRAS = {"cli": ["cli"], "dev": ["cli", "dev"]}
 
-_IMPORT_ALL_TOOLS = """
+# Whatever the broker and the tools import, also from elsewhere, later or under conditions.
+_IMPORT_EVERYTHING = """
 import importlib, pkgutil, kafkalite.cli
-for module in pkgutil.iter_modules(kafkalite.cli.__path__):
+names = [f"kafkalite.cli.{module.name}" for module in pkgutil.iter_modules(kafkalite.cli.__path__)]
+for name in [*names, "kafkalite.server", "confluent_kafka", "cramjam", "crc32c", "logging.config", "uvloop", "yaml"]:
     try:
-        importlib.import_module(f"kafkalite.cli.{module.name}")
+        importlib.import_module(name)
     except ImportError:
         pass
 """
@@ -60,7 +62,7 @@ def compile_bytecode() -> None:
     """Compiles kafkalite and whatever its tools import, so that the first start is already a fast one."""
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(ENVIRONMENT / "bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    for arguments in (["-m", "compileall", "-q", str(REPOSITORY / "kafkalite")], ["-c", _IMPORT_ALL_TOOLS]):
+    for arguments in (["-m", "compileall", "-q", str(REPOSITORY / "kafkalite")], ["-c", _IMPORT_EVERYTHING]):
         subprocess.run([PYTHON, "-P", *arguments], env=environment, stdout=subprocess.DEVNULL, check=False)
 
 
