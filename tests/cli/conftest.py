@@ -7,13 +7,15 @@ import importlib
 import io
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
 from apache_kafka import ApacheKafka, java_command
+from broker_process import BrokerProcess
 from kafkalite.client.admin import Admin
 from kafkalite.client.group_admin import alter_offsets
 from kafkalite.client.wire_client import WireClient
@@ -22,12 +24,14 @@ from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from kafkalite.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from kafkalite.protocol.messages.list_groups import ListGroupsRequest
 from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from kafkalite.protocol.messages.metadata import MetadataRequest
 from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
+from kafkalite_process import KafkaliteProcess
 
 _ORIGINALS = {
     "kafka_acls": "org.apache.kafka.tools.AclCommand",
@@ -112,6 +116,13 @@ def tools_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafk
         yield broker
 
 
+@pytest.fixture(scope="session")
+def tools_kafkalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaliteProcess]:
+    """A kafkalite of the tools' tests alone."""
+    with KafkaliteProcess(tmp_path_factory.mktemp("tools-kafkalite")) as broker:
+        yield broker
+
+
 def run_ours(module: str, *arguments: str) -> Output:
     """Runs one of our tools inside this process."""
     main = importlib.import_module(f"kafkalite.cli.{module}").main
@@ -121,16 +132,21 @@ def run_ours(module: str, *arguments: str) -> Output:
     return Output(code, out.getvalue(), err.getvalue())
 
 
-def empty(broker: ApacheKafka) -> None:
+def empty(broker: BrokerProcess) -> None:
     """Deletes the groups and topics of a broker, internal topics excepted."""
     with WireClient(broker.bootstrap_servers) as client:
-        groups = [group.group_id for group in client.send(ListGroupsRequest()).groups]
-        if groups:
+        deadline_s = time.monotonic() + 30
+        while groups := [group.group_id for group in client.send(ListGroupsRequest()).groups]:
             client.send(DeleteGroupsRequest(groups_names=groups))
+            # A member that left may still be counted for a moment.
+            assert time.monotonic() < deadline_s, f"groups that cannot be deleted: {groups}"
+            time.sleep(0.02)
         topics = [topic.name for topic in client.send(MetadataRequest(topics=None)).topics]
         doomed = [DeleteTopicState(name=name) for name in topics if name not in INTERNAL_TOPICS]
         if doomed:
             client.send(DeleteTopicsRequest(topics=doomed, timeout_ms=30_000))
+        while any(topic.name not in INTERNAL_TOPICS for topic in client.send(MetadataRequest(topics=None)).topics):
+            time.sleep(0.05)
 
 
 _STACK_FRAMES = re.compile(
@@ -162,54 +178,11 @@ def comparable_error(text: str) -> str:
     return "\n".join(lines)
 
 
-class Comparison:
-    """Runs a scenario with Apache Kafka's tools, empties the broker, runs it with ours, and compares step by step."""
-
-    def __init__(self, broker: ApacheKafka, java_tools: JavaTools) -> None:
-        self.broker = broker
-        self._java_tools = java_tools
-
-    def of(
-        self,
-        scenario: Callable[[Tool], None],
-        *,
-        normalise: Callable[[str], str] = lambda text: text,
-        adds_bootstrap: bool = True,
-    ) -> None:
-        """`normalise` takes away what cannot be equal; `adds_bootstrap` puts --bootstrap-server before all else."""
-        bootstrap = ("--bootstrap-server", self.broker.bootstrap_servers) if adds_bootstrap else ()
-        theirs: list[tuple[tuple[str, ...], Output]] = []
-        ours: list[tuple[tuple[str, ...], Output]] = []
-
-        def run_original(module: str, *arguments: str) -> Output:
-            output = self._java_tools.run(module, *bootstrap, *arguments)
-            theirs.append(((module, *arguments), output))
-            return output
-
-        def run_our_own(module: str, *arguments: str) -> Output:
-            output = run_ours(module, *bootstrap, *arguments)
-            ours.append(((module, *arguments), output))
-            return output
-
-        empty(self.broker)
-        scenario(run_original)
-        empty(self.broker)
-        scenario(run_our_own)
-        assert len(theirs) == len(ours) > 0
-        for (command, expected), (our_command, output) in zip(theirs, ours, strict=True):
-            step = normalise(" ".join(command))
-            assert normalise(" ".join(our_command)) == step
-            assert (step, normalise(output.stdout)) == (step, normalise(expected.stdout))
-            our_error, their_error = comparable_error(output.stderr), comparable_error(expected.stderr)
-            assert (step, normalise(our_error)) == (step, normalise(their_error))
-            assert (step, output.exit_code) == (step, expected.exit_code)
-
-
 class Stage:
     """Sets up what a scenario needs on a broker, without the tools under test."""
 
-    def __init__(self, broker: ApacheKafka) -> None:
-        self._broker = broker
+    def __init__(self, broker: BrokerProcess) -> None:
+        self.broker = broker
 
     def create_topic(self, name: str, partitions: int = 1, **configs: str) -> None:
         topic = CreatableTopic(
@@ -218,7 +191,7 @@ class Stage:
             replication_factor=-1,
             configs=[CreatableTopicConfig(name=key.replace("_", "."), value=value) for key, value in configs.items()],
         )
-        with Admin(self._broker.bootstrap_servers) as admin:
+        with Admin(self.broker.bootstrap_servers) as admin:
             # A topic of this name may still be on its way out, and the new one is not led at once.
             response = admin.send(
                 CreateTopicsRequest(topics=[topic], timeout_ms=30_000),
@@ -244,15 +217,90 @@ class Stage:
         request = ProduceRequest(
             acks=-1, timeout_ms=30_000, topic_data=[TopicProduceData(name=topic, partition_data=[data])]
         )
-        with WireClient(self._broker.bootstrap_servers) as client:
+        with WireClient(self.broker.bootstrap_servers) as client:
             response = client.send(request, 12)
             assert response.responses[0].partition_responses[0].error_code == 0
 
     def commit(self, group_id: str, offsets: dict[tuple[str, int], int]) -> None:
         """Commits offsets for a group without members."""
-        with Admin(self._broker.bootstrap_servers) as admin:
+        with Admin(self.broker.bootstrap_servers) as admin:
             errors = alter_offsets(admin, group_id, {TopicPartition(*key): offset for key, offset in offsets.items()})
             assert not any(errors.values())
+
+    def remove_static_member(self, group_id: str, instance_id: str) -> None:
+        """Ends the membership of a static member, who would be waited for."""
+        request = LeaveGroupRequest(group_id=group_id, members=[MemberIdentity(group_instance_id=instance_id)])
+        with WireClient(self.broker.bootstrap_servers) as client:
+            response = client.send(request)
+            assert [member.error_code for member in response.members] == [0]
+
+
+class Pass(NamedTuple):
+    """One run of a scenario: with these tools on this broker."""
+
+    run: Callable[..., Output]
+    broker: BrokerProcess
+
+
+class Comparison:
+    """Runs a scenario twice, with other tools or on another broker, and compares step by step.
+
+    `broker` and the stage's broker are those of the run that is under way. `ignores_order`: lines may come in any
+    order, because brokers answer in any.
+    """
+
+    def __init__(self, reference: Pass, under_test: Pass, stage: Stage, *, ignores_order: bool = False) -> None:
+        self.ignores_order = ignores_order
+        self._reference = reference
+        self._under_test = under_test
+        self._stage = stage
+        self.broker: Any = reference.broker
+
+    def of(
+        self,
+        scenario: Callable[[Tool], None],
+        *,
+        normalise: Callable[[str], str] = lambda text: text,
+        adds_bootstrap: bool = True,
+    ) -> None:
+        """`normalise` takes away what cannot be equal; `adds_bootstrap` puts --bootstrap-server before all else."""
+        expected_steps = self._run(self._reference, scenario, normalise, adds_bootstrap)
+        steps = self._run(self._under_test, scenario, normalise, adds_bootstrap)
+        assert len(steps) == len(expected_steps) > 0
+        for (step, expected), (our_step, output) in zip(expected_steps, steps, strict=True):
+            assert our_step == step
+            assert (step, output.stdout) == (step, expected.stdout)
+            assert (step, output.stderr) == (step, expected.stderr)
+            assert (step, output.exit_code) == (step, expected.exit_code)
+
+    def _run(
+        self, each: Pass, scenario: Callable[[Tool], None], normalise: Callable[[str], str], adds_bootstrap: bool
+    ) -> list[tuple[str, Output]]:
+        """The command lines of a scenario with their outputs, comparable."""
+        steps: list[tuple[str, Output]] = []
+        self.broker = self._stage.broker = each.broker
+        servers, directory = each.broker.bootstrap_servers, str(each.broker.directory)
+
+        def comparable(text: str) -> str:
+            text = normalise(text.replace(servers, "HOST:PORT").replace(directory, "DIRECTORY"))
+            return "\n".join(sorted(text.splitlines())) if self.ignores_order else text
+
+        def run(module: str, *arguments: str) -> Output:
+            bootstrap = ("--bootstrap-server", servers) if adds_bootstrap else ()
+            output = each.run(module, *bootstrap, *arguments)
+            stderr = comparable(comparable_error(output.stderr))
+            steps.append(
+                (
+                    comparable(" ".join((module, *arguments))),
+                    Output(output.exit_code, comparable(output.stdout), stderr),
+                )
+            )
+            return output
+
+        empty(each.broker)
+        scenario(run)
+        empty(each.broker)
+        return steps
 
 
 @pytest.fixture
@@ -261,6 +309,19 @@ def stage(tools_kafka: ApacheKafka) -> Stage:
 
 
 @pytest.fixture
-def comparison(tools_kafka: ApacheKafka, java_tools: JavaTools) -> Iterator[Comparison]:
-    yield Comparison(tools_kafka, java_tools)
-    empty(tools_kafka)
+def comparison(tools_kafka: ApacheKafka, java_tools: JavaTools, stage: Stage) -> Comparison:
+    """Apache Kafka's tools, then ours, on the same Apache Kafka."""
+    return Comparison(Pass(java_tools.run, tools_kafka), Pass(run_ours, tools_kafka), stage)
+
+
+@pytest.fixture
+def broker_comparison(tools_kafka: ApacheKafka, tools_kafkalite: KafkaliteProcess, stage: Stage) -> Comparison:
+    """Our tools on Apache Kafka, then on kafkalite."""
+    return Comparison(Pass(run_ours, tools_kafka), Pass(run_ours, tools_kafkalite), stage, ignores_order=True)
+
+
+@pytest.fixture(params=["comparison", "broker_comparison"])
+def each_comparison(request: pytest.FixtureRequest) -> Comparison:
+    """First of the tools, then of the brokers."""
+    chosen: Comparison = request.getfixturevalue(request.param)
+    return chosen

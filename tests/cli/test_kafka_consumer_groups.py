@@ -24,14 +24,14 @@ def normalised(text: str) -> str:
 
 
 @pytest.fixture
-def join(tools_kafka: Any) -> Iterator[Callable[..., None]]:
+def join(stage: Any) -> Iterator[Callable[..., None]]:
     """Starts consumers that have their partitions when it returns; they leave by `join.leave` or after the test."""
     consumers: list[Consumer] = []
 
     def start(group_id: str, topics: list[str], **configs: str) -> None:
         consumer = Consumer(
             {
-                "bootstrap.servers": tools_kafka.bootstrap_servers,
+                "bootstrap.servers": stage.broker.bootstrap_servers,
                 "group.id": group_id,
                 "enable.auto.commit": False,
                 **{key.replace("_", "."): value for key, value in configs.items()},
@@ -39,7 +39,7 @@ def join(tools_kafka: Any) -> Iterator[Callable[..., None]]:
         )
         consumers.append(consumer)
         consumer.subscribe(topics)
-        for _ in range(100):
+        for _ in range(400):
             consumer.poll(0.1)
             if consumer.assignment():
                 return
@@ -55,7 +55,7 @@ def join(tools_kafka: Any) -> Iterator[Callable[..., None]]:
 
 
 @pytest.mark.oracle
-def test_listing_prints_what_apache_kafka_prints(comparison: Any, stage: Any) -> None:
+def test_listing_prints_what_apache_kafka_prints(each_comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         tool(TOOL, "--list")
         tool(TOOL, "--list", "--state")
@@ -73,11 +73,11 @@ def test_listing_prints_what_apache_kafka_prints(comparison: Any, stage: Any) ->
         tool(TOOL, "--list", "--state", "bad")
         tool(TOOL, "--list", "--type", "share")
 
-    comparison.of(scenario, normalise=normalised)
+    each_comparison.of(scenario, normalise=normalised)
 
 
 @pytest.mark.oracle
-def test_describing_groups_without_members_prints_what_apache_kafka_prints(comparison: Any, stage: Any) -> None:
+def test_describing_groups_without_members_prints_what_apache_kafka_prints(each_comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         stage.create_topic("one", 3)
         stage.create_topic("a-topic-with-a-long-name", 1)
@@ -92,44 +92,52 @@ def test_describing_groups_without_members_prints_what_apache_kafka_prints(compa
             tool(TOOL, "--describe", "--group", "nobody", what)
         tool(TOOL, "--describe", "--group", "first", "--group", "a-group-with-a-long-name")
         tool(TOOL, "--describe", "--group", "first", "--timeout", "x")
-        tool(TOOL, "--describe", "--group", "")
 
-    comparison.of(scenario, normalise=normalised)
+    each_comparison.of(scenario, normalise=normalised)
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize(
+    ("comparing", "protocol"),
+    [("comparison", "classic"), ("comparison", "consumer"), ("broker_comparison", "classic")],
+)
 def test_describing_groups_with_members_prints_what_apache_kafka_prints(
-    comparison: Any, stage: Any, join: Any, protocol: str
+    request: pytest.FixtureRequest, stage: Any, join: Any, comparing: str, protocol: str
 ) -> None:
+    group = f"{protocol}-group"
+
     def scenario(tool: Any) -> None:
         stage.create_topic("one", 3)
         stage.create_topic("two", 2)
         stage.produce("one", [1, 2, 3])
         configs = {"client_id": "first", "group_protocol": protocol}
         if protocol == "classic":
-            configs["partition_assignment_strategy"] = "range"
-        join("group", ["one"], **configs)
+            configs |= {"partition_assignment_strategy": "range", "group_instance_id": "fixed"}
+        join(group, ["one"], **configs)
         if protocol == "consumer":
-            join("group", ["two"], client_id="second", group_instance_id="fixed", group_protocol=protocol)
+            join(group, ["two"], client_id="second", group_protocol=protocol)
         for what in ("--offsets", "--members", "--state"):
-            tool(TOOL, "--describe", "--group", "group", what)
-            tool(TOOL, "--describe", "--group", "group", what, "--verbose")
+            tool(TOOL, "--describe", "--group", group, what)
+            tool(TOOL, "--describe", "--group", group, what, "--verbose")
         tool(TOOL, "--list", "--state", "--type")
-        tool(TOOL, "--delete", "--group", "group")
-        tool(TOOL, "--delete-offsets", "--group", "group", "--topic", "one")
-        tool(TOOL, "--reset-offsets", "--group", "group", "--topic", "one", "--to-earliest", "--execute")
+        tool(TOOL, "--delete", "--group", group)
+        tool(TOOL, "--delete-offsets", "--group", group, "--topic", "one")
+        tool(TOOL, "--reset-offsets", "--group", group, "--topic", "one", "--to-earliest", "--execute")
         join.leave()
+        if protocol == "classic":
+            stage.remove_static_member(group, "fixed")
 
     def without_order_and_epochs(text: str) -> str:
         lines = re.sub(r"(?<= )[1-9](?= )", "N", normalised(text)).splitlines()
         return "\n".join(sorted(lines))
 
-    comparison.of(scenario, normalise=without_order_and_epochs)
+    request.getfixturevalue(comparing).of(scenario, normalise=without_order_and_epochs)
 
 
 @pytest.mark.oracle
-def test_resetting_offsets_prints_and_does_what_apache_kafka_does(comparison: Any, stage: Any, tmp_path: Path) -> None:
+def test_resetting_offsets_prints_and_does_what_apache_kafka_does(
+    each_comparison: Any, stage: Any, tmp_path: Path
+) -> None:
     plan = tmp_path / "plan.csv"
     plan.write_text("one,0,2\none,2,99\n")
     plan_of_two = tmp_path / "two.csv"
@@ -188,11 +196,11 @@ def test_resetting_offsets_prints_and_does_what_apache_kafka_does(comparison: An
         reset("--group", "first", "--all-topics", "--execute")
         tool(TOOL, "--describe", "--group", "first")
 
-    comparison.of(scenario, normalise=normalised)
+    each_comparison.of(scenario, normalise=normalised)
 
 
 @pytest.mark.oracle
-def test_deleting_prints_and_does_what_apache_kafka_does(comparison: Any, stage: Any) -> None:
+def test_deleting_prints_and_does_what_apache_kafka_does(each_comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         stage.create_topic("one", 3)
         stage.create_topic("two", 1)
@@ -209,7 +217,7 @@ def test_deleting_prints_and_does_what_apache_kafka_does(comparison: Any, stage:
         tool(TOOL, "--delete", "--all-groups")
         tool(TOOL, "--list")
 
-    comparison.of(scenario, normalise=normalised)
+    each_comparison.of(scenario, normalise=normalised)
 
 
 @pytest.mark.oracle
@@ -232,6 +240,7 @@ def test_deleting_prints_and_does_what_apache_kafka_does(comparison: Any, stage:
         ["--list", "--group", "g"],
         ["--list", "--topic", "t"],
         ["--list", "--members"],
+        ["--describe", "--group", ""],
         ["--describe", "--group", "g", "--type"],
         ["--validate-regex", "a.*"],
         ["--validate-regex", "("],

@@ -15,7 +15,7 @@ from kafkalite.identifiers import TopicPartition
 
 
 @pytest.mark.oracle
-def test_getting_offsets_prints_what_apache_kafka_prints(comparison: Any, stage: Any) -> None:
+def test_getting_offsets_prints_what_apache_kafka_prints(each_comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         stage.create_topic("one", 12, retention_ms="-1")
         stage.create_topic("one.more", 2, retention_ms="-1")
@@ -44,7 +44,7 @@ def test_getting_offsets_prints_what_apache_kafka_prints(comparison: Any, stage:
         get("--topic-partitions", "one", "--topic", "one")
         tool("kafka_get_offsets", "--topic", "__consumer_offsets", "--partitions", "0")
 
-    comparison.of(scenario)
+    each_comparison.of(scenario)
 
 
 @pytest.mark.oracle
@@ -63,7 +63,9 @@ def test_wrong_command_lines_are_refused_as_apache_kafka_does(comparison: Any, t
 
 
 @pytest.mark.oracle
-def test_deleting_records_prints_and_does_what_apache_kafka_does(comparison: Any, stage: Any, tmp_path: Path) -> None:
+def test_deleting_records_prints_and_does_what_apache_kafka_does(
+    each_comparison: Any, stage: Any, tmp_path: Path
+) -> None:
     def file(name: str, text: str) -> str:
         path = tmp_path / name
         path.write_text(text)
@@ -95,11 +97,11 @@ def test_deleting_records_prints_and_does_what_apache_kafka_does(comparison: Any
         tool("kafka_get_offsets", "--topic", "one", "--time", "earliest")
 
     # The original prints the partitions in an order that each of its processes chooses anew; ours are sorted.
-    comparison.of(scenario, normalise=lambda text: "\n".join(sorted(text.splitlines())))
+    each_comparison.of(scenario, normalise=lambda text: "\n".join(sorted(text.splitlines())))
 
 
 @pytest.mark.oracle
-def test_log_dirs_are_printed_as_apache_kafka_prints_them(comparison: Any, stage: Any) -> None:
+def test_log_dirs_are_printed_as_apache_kafka_prints_them(each_comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         stage.create_topic("one", 12)
         stage.create_topic("two", 3)
@@ -110,7 +112,7 @@ def test_log_dirs_are_printed_as_apache_kafka_prints_them(comparison: Any, stage
         tool("kafka_log_dirs", "--describe", "--broker-list", "1,7,5", *topics)
         tool("kafka_log_dirs", "--describe", "--broker-list", "x", *topics)
 
-    comparison.of(scenario)
+    each_comparison.of(scenario)
 
 
 _API = re.compile(r"\t(\w+)\((\d+)\): ([^\n]*)")
