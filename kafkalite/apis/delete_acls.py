@@ -1,0 +1,18 @@
+"""DeleteAcls: without an authorizer there is nothing to delete, and the answer says so for each filter."""
+
+from __future__ import annotations
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode
+from kafkalite.protocol.messages.delete_acls import DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse
+
+
+@serves(DeleteAclsRequest)
+def delete_acls(context: RequestContext, request: DeleteAclsRequest) -> DeleteAclsResponse:
+    return DeleteAclsResponse(
+        filter_results=[
+            DeleteAclsFilterResult(error_code=ErrorCode.SECURITY_DISABLED, error_message="No Authorizer is configured.")
+            for _ in request.filters
+        ]
+    )
