@@ -1,0 +1,80 @@
+"""Whatever happens to the metadata's files, a start works or ends with one clear line; what was valid is kept."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from kafkalite.broker.metadata_log import MetadataLogError
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
+
+_SMALL = 40
+
+
+def damage(chance: random.Random, data: bytes) -> bytes:
+    """One of the things that happen to files: bits flip, ends are lost or zeroed, pieces appear twice or vanish."""
+    kind = chance.randrange(6)
+    at = chance.randrange(len(data) + 1)
+    end = min(len(data), at + chance.choice((1, 8, 61, 500)))
+    if kind == 0 and data:
+        position = chance.randrange(len(data))
+        return data[:position] + bytes((data[position] ^ (1 << chance.randrange(8)),)) + data[position + 1 :]
+    if kind == 1:
+        return data[:at]
+    if kind == 2:
+        return data[:at] + bytes(end - at) + data[end:]
+    if kind == 3:
+        return data[:at] + data[end:]
+    if kind == 4:
+        return data[:end] + data[at:]
+    return data[:at] + chance.randbytes(end - at) + data[end:]
+
+
+@pytest.fixture
+def files(memory_life) -> dict[str, bytes]:
+    """The metadata's files of a broker that was started twice, with topics before and after a snapshot."""
+    life = memory_life
+    store = life.start()
+    for index in range(_SMALL):
+        store.append(life.new_topic(f"before-{index}"))
+    store.write_snapshot()
+    store.append(life.new_topic("between"))
+    store = life.restart(store)
+    store.append(life.new_topic("after"))
+    store.stop()
+    store.close()
+    filesystem = life.filesystem
+    return {
+        f"{directory}/{name}": filesystem.read_bytes(f"{directory}/{name}")
+        for directory in (life.directory, life.log_directory)
+        for name in filesystem.list_directory(directory)
+        if not filesystem.is_directory(f"{directory}/{name}") and name != "meta.properties"
+    } | {f"{life.directory}/meta.properties": filesystem.read_bytes(f"{life.directory}/meta.properties")}
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_start_works_or_says_why_not(memory_life, files: dict[str, bytes], seed: int) -> None:
+    chance = random.Random(seed)
+    life = memory_life
+    names = sorted(name for name in files if not name.endswith("meta.properties"))
+    for _ in range(20):
+        life.filesystem = MemoryFileSystem()
+        life.filesystem.make_directories(life.log_directory)
+        for name, data in files.items():
+            life.filesystem.write_bytes(name, data)
+        for name in chance.sample(names, chance.choice((1, 1, 1, 2, 3))):
+            if chance.randrange(6):
+                life.filesystem.write_bytes(name, damage(chance, files[name]))
+            else:
+                life.filesystem.remove(name)
+        try:
+            store = life.start()
+        except MetadataLogError as error:
+            assert "\n" not in str(error)
+            continue
+        topics = set(store.image.topics.by_name)
+        store.append(life.new_topic("new"))
+        store.stop()
+        store.close()
+        assert set(life.start().image.topics.by_name) == topics | {"new"}
