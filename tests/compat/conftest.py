@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 
 import pytest
+
 from apache_kafka import ApacheKafka
 from kafkalite_process import KafkaliteProcess
 from transcript import Scenario, Side, differences

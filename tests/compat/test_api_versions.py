@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from transcript import Side
 
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
+from transcript import Side
 
 
 def request(**facts: object) -> ApiVersionsRequest:

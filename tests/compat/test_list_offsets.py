@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from transcript import Side
 
 from kafkalite.protocol.messages.delete_records import (
     DeleteRecordsPartition,
@@ -15,6 +14,7 @@ from kafkalite.protocol.messages.list_offsets import (
     ListOffsetsRequest,
     ListOffsetsTopic,
 )
+from transcript import Side
 
 TIMESTAMPS = (-1, -2, -3, -4, -5, -6, -7, 0, 999, 1000, 1001, 2001, 2002, 2500, 3000, 3001, 10_000)
 
