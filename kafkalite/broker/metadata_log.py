@@ -21,7 +21,15 @@ from kafkalite.broker.metadata_snapshot import (
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import KafkaError
 from kafkalite.identifiers import Uuid
-from kafkalite.records.record_batch import BatchHeader, check_crc, iter_batches
+from kafkalite.records.record_batch import (
+    MAGIC_POSITION,
+    RECORD_BATCH_OVERHEAD,
+    BatchHeader,
+    check_crc,
+    is_valid,
+    iter_batches,
+    read_header,
+)
 from kafkalite.storage.file_names import (
     DELETED_SUFFIX as SEGMENT_DELETED_SUFFIX,
 )
@@ -44,6 +52,7 @@ from kafkalite.storage.partition_metadata import write_partition_metadata
 _logger = logging.getLogger(__name__)
 
 DIRECTORY_NAME: Final = "__cluster_metadata-0"
+DAMAGED_SUFFIX: Final = ".damaged"
 _BATCH_PREFIX_SIZE: Final = 61
 
 
@@ -223,10 +232,19 @@ class MetadataLog:
             position + valid,
             reason,
         )
+        self._set_aside(segment, position + valid, buffer[valid:])
         segment.file.truncate(position + valid)
         segment.size = position + valid
         segment.truncate_to(self.end_offset)
         return False
+
+    def _set_aside(self, segment: LogSegment, position: int, rest: bytes) -> None:
+        """Keeps what is cut off where it is more than the torn end of the last write: changes are lost with it."""
+        if not _holds_a_batch(rest):
+            return
+        path = f"{segment.path(LOG_SUFFIX)}.{position}{DAMAGED_SUFFIX}"
+        _logger.error("Changes of the metadata are lost to damage within the log; it is kept in %s", path)
+        self._filesystem.write_bytes(path, rest)
 
     def _note(self, header: BatchHeader) -> None:
         self.end_offset = header.next_offset
@@ -295,3 +313,15 @@ class MetadataLog:
         for segment in self._segments:
             if segment.has_loaded_indexes():
                 segment.close()
+
+
+def _holds_a_batch(data: bytes) -> bool:
+    """Whether a whole, undamaged batch begins anywhere behind the first byte."""
+    position = data.find(b"\x02", MAGIC_POSITION + 1) - MAGIC_POSITION
+    while position > 0:
+        if len(data) - position < RECORD_BATCH_OVERHEAD:
+            return False
+        if is_valid(data, position, read_header(data, position)):
+            return True
+        position = data.find(b"\x02", position + MAGIC_POSITION + 1) - MAGIC_POSITION
+    return False

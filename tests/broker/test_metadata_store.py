@@ -364,6 +364,23 @@ class TestDamage:
         life.filesystem.write_bytes(life.log_file, bytes(data))
         assert list(life.open().image.topics.by_name) == ["first"]
 
+    def test_what_follows_damage_is_kept_aside_but_a_torn_end_is_not(self, memory_life, caplog) -> None:
+        life = memory_life
+        store = life.start()
+        store.append(life.new_topic("first"))
+        size = len(life.filesystem.read_bytes(life.log_file))
+        store.append(life.new_topic("second"))
+        store.append(life.new_topic("third"))
+        data = bytearray(life.filesystem.read_bytes(life.log_file))
+        life.filesystem.write_bytes(life.log_file, bytes(data[:-1]))
+        life.open().close()
+        assert not [name for name in life.filesystem.list_directory(life.log_directory) if "damaged" in name]
+        data[size + 70] ^= 1
+        life.filesystem.write_bytes(life.log_file, bytes(data))
+        assert list(life.open().image.topics.by_name) == ["first"]
+        assert life.filesystem.read_bytes(f"{life.log_file}.{size}.damaged") == data[size:]
+        assert "Changes of the metadata are lost to damage within the log" in caplog.text
+
     def test_a_wrong_base_offset_ends_the_valid_prefix(self, memory_life) -> None:
         life = memory_life
         store = life.start()
