@@ -91,6 +91,8 @@ class MetadataPublisher:
                 return
         if log.on_append is None:
             log.on_append = self._on_append
+        if log.topic_id is None:  # partition.metadata was lost, the name is known: it is this topic's
+            log.assign_topic_id(topic_id)
         partition = topic.partitions[index]
         if partition.leader == self._config.node_id:
             log.begin_leader_epoch(partition.leader_epoch)

@@ -247,3 +247,19 @@ def test_the_metadata_may_have_a_directory_of_its_own(tmp_path: Path) -> None:
     assert not (tmp_path / "metadata" / ".lock").exists()
     with KafkaliteServer(tmp_path, config=config) as kafka, WireClient(kafka.bootstrap_servers) as client:
         assert describe(client)["orders"].topic_id == created.topic_id
+
+
+@pytest.mark.parametrize("content", [None, b"garbage"])
+def test_a_lost_partition_metadata_is_written_again(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "orders-0" / "partition.metadata"
+    with KafkaliteServer(tmp_path) as kafka, WireClient(kafka.bootstrap_servers) as client:
+        [created] = create(client, "orders")
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    with KafkaliteServer(tmp_path) as kafka, WireClient(kafka.bootstrap_servers) as client:
+        assert path.read_text() == f"version: 0\ntopic_id: {created.topic_id}"
+        [deleted] = client.send(DeleteTopicsRequest(topics=[DeleteTopicState(name="orders")])).responses
+        assert deleted.error_code == 0
+        assert not path.exists()
