@@ -315,6 +315,12 @@ def comparison(tools_kafka: ApacheKafka, java_tools: JavaTools, stage: Stage) ->
 
 
 @pytest.fixture
+def compare_tools_on(java_tools: JavaTools) -> Callable[[ApacheKafka], Comparison]:
+    """As `comparison`, on an Apache Kafka of the test's own."""
+    return lambda broker: Comparison(Pass(java_tools.run, broker), Pass(run_ours, broker), Stage(broker))
+
+
+@pytest.fixture
 def broker_comparison(tools_kafka: ApacheKafka, tools_kafkalite: KafkaliteProcess, stage: Stage) -> Comparison:
     """Our tools on Apache Kafka, then on kafkalite."""
     return Comparison(Pass(run_ours, tools_kafka), Pass(run_ours, tools_kafkalite), stage, ignores_order=True)
