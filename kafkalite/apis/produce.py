@@ -12,6 +12,8 @@ from typing import Final
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
+from kafkalite.broker.transaction_coordinator import WriteSupport
+from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import INTERNAL_TOPICS
 from kafkalite.protocol.messages.produce import (
@@ -33,14 +35,26 @@ from kafkalite.records.record_batch import (
     RECORD_BATCH_OVERHEAD,
     TRANSACTIONAL_MASK,
     iter_batches,
+    read_header,
 )
 from kafkalite.storage.partition_log import PartitionLog
+from kafkalite.storage.producer_state import VerificationState
 
 ADMIN_CLIENT_ID: Final = "__admin_client"
 FIRST_ZSTD_VERSION: Final = 7
+FIRST_ABORTABLE_VERSION: Final = 11
+FIRST_ADDING_VERSION: Final = 12
 FIRST_TOPIC_ID_VERSION: Final = 13
 EMPTY: Final = memoryview(b"")
 VALID_ACKS: Final = (-1, 0, 1)
+_UNVERIFIED: Final = frozenset(
+    {
+        ErrorCode.NETWORK_EXCEPTION,
+        ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+        ErrorCode.COORDINATOR_NOT_AVAILABLE,
+        ErrorCode.NOT_COORDINATOR,
+    }
+)
 _ERRORS_WITHOUT_LOG_START: Final = frozenset(
     {
         ErrorCode.CORRUPT_MESSAGE,
@@ -64,7 +78,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
             image = context.broker.metadata.image.topics.by_id.get(data.topic_id)
             name = None if image is None else image.name
         answers = [
-            _append(context, request.acks, name, partition, is_plain=is_plain)
+            _append(context, request, name, partition, is_plain=is_plain)
             if refusal is None
             else PartitionProduceResponse(
                 index=partition.index, error_code=refusal.error, error_message=refusal.message, base_offset=-1
@@ -82,7 +96,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
 
 
 def _append(
-    context: RequestContext, acks: int, topic: str | None, data: PartitionProduceData, *, is_plain: bool
+    context: RequestContext, request: ProduceRequest, topic: str | None, data: PartitionProduceData, *, is_plain: bool
 ) -> PartitionProduceResponse:
     broker = context.broker
     index = data.index
@@ -92,14 +106,20 @@ def _append(
         log = broker.leader_log(topic, index)
         if not is_plain:
             _check_records(context.api_version, data.records or EMPTY)
-        if acks not in VALID_ACKS:
+        if request.acks not in VALID_ACKS:
             raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
         if topic in INTERNAL_TOPICS and context.client_id != ADMIN_CLIENT_ID:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
     except KafkaError as error:
         return PartitionProduceResponse(index=index, error_code=error.error, base_offset=-1)
+    guard = None
+    if not is_plain:
+        try:
+            guard = _start_transactional_write(context, request, log, data.records or EMPTY)
+        except KafkaError as error:
+            return _refusal_of_transaction(context.api_version, index, error)
     try:
-        appended = log.append(data.records, now_ms=broker.clock.now_ms())
+        appended = log.append(data.records, now_ms=broker.clock.now_ms(), verification_guard=guard)
     except KafkaError as error:
         return _refusal(log, index, error)
     return PartitionProduceResponse(
@@ -108,6 +128,43 @@ def _append(
         log_append_time_ms=appended.log_append_time_ms,
         log_start_offset=appended.log_start_offset,
     )
+
+
+def _start_transactional_write(
+    context: RequestContext, request: ProduceRequest, log: PartitionLog, records: memoryview
+) -> VerificationState | None:
+    """Whether the producer's transaction has this partition; from version 12 on the write itself adds it (KIP-890)."""
+    header = read_header(records)
+    if not header.is_transactional or not header.has_producer_id:
+        return None
+    return context.broker.transaction_coordinator.start_write(
+        log,
+        request.transactional_id,
+        ProducerIdAndEpoch(header.producer_id, header.producer_epoch),
+        header.base_sequence,
+        _write_support(context.api_version),
+    )
+
+
+def _write_support(version: int) -> WriteSupport:
+    if version >= FIRST_ADDING_VERSION:
+        return WriteSupport.ADD_PARTITION
+    return WriteSupport.GENERIC_ERROR if version >= FIRST_ABORTABLE_VERSION else WriteSupport.DEFAULT_ERROR
+
+
+def _refusal_of_transaction(version: int, index: int, error: KafkaError) -> PartitionProduceResponse:
+    """What the transaction coordinator refused, as producers of this version can go on from."""
+    answer = PartitionProduceResponse(index=index, error_code=error.error, base_offset=-1)
+    if error.error is ErrorCode.INVALID_TXN_STATE:
+        answer.error_message = "Partition was not added to the transaction"
+    elif error.error in _UNVERIFIED or (
+        error.error is ErrorCode.CONCURRENT_TRANSACTIONS and version < FIRST_ADDING_VERSION
+    ):
+        answer.error_code = ErrorCode.NOT_ENOUGH_REPLICAS
+        answer.error_message = (
+            f"Unable to verify the partition has been added to the transaction. Underlying error: {error.error.name}"
+        )
+    return answer
 
 
 def _is_plain(version: int, records: memoryview | None) -> bool:
@@ -128,6 +185,8 @@ def _refusal_of_request(version: int, request: ProduceRequest) -> KafkaError | N
         for data in request.topic_data:
             for partition in data.partition_data:
                 for _, header in iter_batches(partition.records or EMPTY):
+                    if header.is_transactional and request.transactional_id is None:
+                        return KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
                     if version < FIRST_ZSTD_VERSION and header.attributes & COMPRESSION_MASK > CompressionType.ZSTD:
                         return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
     except KafkaError as error:

@@ -15,6 +15,7 @@ from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.broker.purgatory import Purgatory
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
+from kafkalite.broker.transaction_coordinator import TransactionCoordinator
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
@@ -55,6 +56,7 @@ class Broker:
         )
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
         self.group_coordinator = GroupCoordinator(self)
+        self.transaction_coordinator = TransactionCoordinator(self)
         self.advertised_listeners: dict[str, tuple[str, int]] = {
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
         }
@@ -119,12 +121,14 @@ class Broker:
         self._publisher.publish_all()
         self.metadata.add_listener(self._publisher.publish)
         self.group_coordinator.start()
+        self.transaction_coordinator.start()
 
     def begin_shutdown(self) -> None:
         """From here on nothing new begins; what waits for data is answered with what there is."""
         self.is_shutting_down = True
         self.fetch_purgatory.complete_all()
         self.group_coordinator.close()
+        self.transaction_coordinator.close()
 
     def close(self) -> None:
         """Leaves a cleanly shut down data directory behind. Does nothing the second time."""

@@ -176,6 +176,11 @@ class CoordinatorContext(Generic[S]):
     def _wake(self) -> None:
         self._wakeup = None
         self._wakeup_ms = NEVER
+        self.run_due()
+        self.arm()
+
+    def run_due(self) -> None:
+        """Runs what is due by now, without waiting for the loop."""
         for operation in self.timers.pop_due():
             try:
                 self.run(operation(self._clock.now_ms()))
@@ -183,7 +188,6 @@ class CoordinatorContext(Generic[S]):
                 self._retry(operation)
             except Exception:
                 logger.exception("A timer of %s failed", self.log.topic_partition)
-        self.arm()
 
     def _retry(self, operation: Callable[[int], CoordinatorResult[None]]) -> None:
         self.timers.schedule(("retry", object()), RETRY_BACKOFF_MS, operation)

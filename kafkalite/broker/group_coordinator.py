@@ -32,12 +32,16 @@ from kafkalite.protocol.messages.offset_commit import OffsetCommitRequest, Offse
 from kafkalite.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from kafkalite.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
 from kafkalite.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from kafkalite.protocol.messages.txn_offset_commit import TxnOffsetCommitRequest, TxnOffsetCommitResponse
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord
 from kafkalite.records.compression import CompressionType
+from kafkalite.records.record_batch import NO_SEQUENCE
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
+    from kafkalite.broker.transaction_coordinator import WriteSupport
+    from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
 
 
 class GroupCoordinator:
@@ -154,6 +158,27 @@ class GroupCoordinator:
         """OffsetCommit of partitions that exist; raises KafkaError. An empty group id is a group's as any other."""
         partition = self.runtime.context_for(request.group_id)
         return partition.run(partition.shard.offsets.commit(context, request))
+
+    def commit_transactional_offsets(
+        self,
+        context: RequestContext,
+        request: TxnOffsetCommitRequest,
+        producer: ProducerIdAndEpoch,
+        support: WriteSupport,
+    ) -> TxnOffsetCommitResponse:
+        """TxnOffsetCommit of partitions that exist; raises KafkaError, also where the transaction does not allow it."""
+        partition = self._context(request.group_id)
+        guard = self._broker.transaction_coordinator.start_write(
+            partition.log, request.transactional_id, producer, NO_SEQUENCE, support
+        )
+        answer = partition.run(
+            partition.shard.offsets.commit_transactional(context, request),
+            producer.producer_id,
+            producer.producer_epoch,
+            guard,
+        )
+        assert isinstance(answer, TxnOffsetCommitResponse)
+        return answer
 
     def fetch_offsets(self, request: OffsetFetchRequestGroup, *, require_stable: bool) -> OffsetFetchResponseGroup:
         """OffsetFetch of one group; raises KafkaError."""

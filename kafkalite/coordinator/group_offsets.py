@@ -178,12 +178,13 @@ class OffsetMetadataManager:
                                 leader_epoch=partition.committed_leader_epoch,
                                 metadata=metadata,
                                 commit_timestamp=now_ms,
+                                topic_id=topic.topic_id,
                             ),
                             OFFSET_COMMIT_VALUE_VERSION,
                         )
                     )
                 partitions.append(TxnOffsetCommitResponsePartition(partition_index=index, error_code=error))
-            topics.append(TxnOffsetCommitResponseTopic(name=topic.name, partitions=partitions))
+            topics.append(TxnOffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=partitions))
         return CoordinatorResult(records, TxnOffsetCommitResponse(topics=topics))
 
     def _is_too_large(self, metadata: str) -> bool:
