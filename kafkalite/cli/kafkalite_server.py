@@ -56,7 +56,11 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigException, OSError) as error:
         print(f"kafkalite-server: {_text(error)}", file=sys.stderr)
         return 1
-    _set_up_logging(path, logging_path)
+    try:
+        _set_up_logging(path, logging_path)
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # what dictConfig and YAML raise for a bad file
+        print(f"kafkalite-server: logging cannot be set up: {_text(error)}", file=sys.stderr)
+        return 1
     for warning in config.warnings:
         logging.getLogger("kafkalite.config").warning(warning)
     return _run(config)
@@ -96,9 +100,15 @@ def _set_up_logging(config_path: str | None, logging_path: str | None) -> None:
         import yaml
 
         with file.open(encoding="utf-8") as text:
-            dictConfig(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+            try:
+                settings = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            except yaml.YAMLError as error:
+                raise ValueError(" ".join(str(error).split())) from None
+        dictConfig(settings)
     else:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        # Members that come and go are the daily business of groups.
+        logging.getLogger("kafkalite.coordinator").setLevel(logging.WARNING)
 
 
 def _run(config: BrokerConfig) -> int:
