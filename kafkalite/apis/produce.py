@@ -81,7 +81,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
             _append(context, request, name, partition, is_plain=is_plain)
             if refusal is None
             else PartitionProduceResponse(
-                index=partition.index, error_code=refusal.error, error_message=refusal.message, base_offset=-1
+                index=partition.index, error_code=refusal.error, error_message=_text_of(refusal), base_offset=-1
             )
             for partition in data.partition_data
         ]
@@ -128,6 +128,11 @@ def _append(
         log_append_time_ms=appended.log_append_time_ms,
         log_start_offset=appended.log_start_offset,
     )
+
+
+def _text_of(refusal: KafkaError) -> str | None:
+    """The text that goes with a refused request: none where the error says it all."""
+    return None if refusal.error is ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED else refusal.message
 
 
 def _start_transactional_write(

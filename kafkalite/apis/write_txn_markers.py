@@ -23,11 +23,15 @@ from kafkalite.protocol.messages.write_txn_markers import (
 @serves(WriteTxnMarkersRequest)
 def write_txn_markers(context: RequestContext, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse:
     results: dict[int, dict[str, dict[int, ErrorCode]]] = {}
+    # A marker is somebody's: Apache Kafka fails at making the batch of one that is nobody's, with the whole request.
+    is_nobodys = any(marker.producer_id == -1 or marker.producer_epoch == -1 for marker in request.markers)
     for marker in request.markers:
         of_producer = results.setdefault(marker.producer_id, {})
         for topic in marker.topics:
             for index in topic.partition_indexes:
-                error = _write(context, marker, TopicPartition(topic.name, index))
+                error = ErrorCode.UNKNOWN_SERVER_ERROR
+                if not is_nobodys:
+                    error = _write(context, marker, TopicPartition(topic.name, index))
                 of_producer.setdefault(topic.name, {})[index] = error
     return WriteTxnMarkersResponse(
         markers=[
