@@ -116,7 +116,7 @@ class Broker:
                 self.config.broker_rack,
                 -1 if self._previous_broker_epoch is None else self._previous_broker_epoch,
             ),
-            [Endpoint(name, host, port, 0) for name, host, port in self._controller_listeners()],
+            [Endpoint(name, host, port, 0) for name, host, port in self.controller_listeners()],
         )
         self._publisher.publish_all()
         self.metadata.add_listener(self._publisher.publish)
@@ -179,7 +179,7 @@ class Broker:
             self.filesystem,
             paths,
             metadata_directory,
-            DirectoryFormat(self.cluster_id, self.node_id, self._controller_listeners()),
+            DirectoryFormat(self.cluster_id, self.node_id, self.controller_listeners()),
             now_ms=self.clock.now_ms(),
             random_uuid=random_uuid,
             is_synced=self.filesystem.is_durable,
@@ -196,7 +196,8 @@ class Broker:
                 "using this directory."
             )
 
-    def _controller_listeners(self) -> list[tuple[str, str, int]]:
+    def controller_listeners(self) -> list[tuple[str, str, int]]:
+        """Name, host and port of each controller listener, as they stand in the metadata."""
         found = [(e.listener_name, e.host or "localhost", e.port) for e in self.config.controller_endpoints]
         return found or [(self.config.controller_listener_names[0], "localhost", DEFAULT_CONTROLLER_PORT)]
 

@@ -28,6 +28,7 @@ from kafkalite.broker.metadata_snapshot import (
 )
 from kafkalite.broker.quorum_state import QuorumState, read_quorum_state, write_quorum_state
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import Uuid
 from kafkalite.metadata import metadata_version as versions
 from kafkalite.metadata.bootstrap_metadata import activation_records
 from kafkalite.metadata.cluster_control import (
@@ -119,6 +120,17 @@ class MetadataStore:
     def is_in_transaction(self) -> bool:
         """Whether a metadata transaction is open: its records are in the log, but not yet in the image."""
         return self._replay.transaction is not None
+
+    @property
+    def kraft_version(self) -> int:
+        """1 where the quorum's voters stand in the log, 0 where they stand in the configuration."""
+        return self._replay.kraft_version
+
+    @property
+    def voter_directory_id(self) -> Uuid:
+        """The directory under whose id this node is a voter; zero in a quorum of the static kind."""
+        voters = self._replay.voters
+        return Uuid.ZERO if voters is None else voters.voters[0].voter_directory_id
 
     def add_listener(self, listener: Listener) -> None:
         """`listener` is called with the records of each change, after the image has them."""

@@ -1,0 +1,42 @@
+"""ElectLeaders: asks for the preferred or, uncleanly, any leader (KIP-460); each partition has the one it can have.
+
+Version 0 knows preferred leaders alone; asked for all partitions, the answer leaves out those that need no election.
+"""
+
+from __future__ import annotations
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode
+from kafkalite.metadata.partition_admin import all_partitions, elect_leader
+from kafkalite.protocol.messages.elect_leaders import (
+    ElectLeadersRequest,
+    ElectLeadersResponse,
+    PartitionResult,
+    ReplicaElectionResult,
+)
+
+
+@serves(ElectLeadersRequest)
+def elect_leaders(context: RequestContext, request: ElectLeadersRequest) -> ElectLeadersResponse:
+    image = context.broker.metadata.image
+    is_about_all = request.topic_partitions is None
+    wanted = (
+        list(all_partitions(image))
+        if request.topic_partitions is None
+        else [(topic.topic, topic.partitions) for topic in request.topic_partitions]
+    )
+    results = []
+    for name, partitions in wanted:
+        outcomes = [(index, elect_leader(image, name, index, request.election_type)) for index in partitions]
+        results.append(
+            ReplicaElectionResult(
+                topic=name,
+                partition_result=[
+                    PartitionResult(partition_id=index, error_code=error.error, error_message=error.message)
+                    for index, error in outcomes
+                    if not (is_about_all and error.error is ErrorCode.ELECTION_NOT_NEEDED)
+                ],
+            )
+        )
+    return ElectLeadersResponse(replica_election_results=results)

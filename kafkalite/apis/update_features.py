@@ -1,0 +1,42 @@
+"""UpdateFeatures: raises or lowers the levels of the cluster's features, all that are named or none (KIP-584).
+
+Version 0 says with a flag that a level may fall; version 1 brought kinds of downgrades and validation alone. Answers of
+version 2 name no single features.
+"""
+
+from __future__ import annotations
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import KafkaError
+from kafkalite.metadata.feature_control import FeatureUpdate
+from kafkalite.metadata.feature_control import update_features as updated_features
+from kafkalite.protocol.messages.update_features import (
+    UpdatableFeatureResult,
+    UpdateFeaturesRequest,
+    UpdateFeaturesResponse,
+)
+
+
+@serves(UpdateFeaturesRequest)
+def update_features(context: RequestContext, request: UpdateFeaturesRequest) -> UpdateFeaturesResponse:
+    store = context.broker.metadata
+    # Apache Kafka reads the flag of version 0 and does not heed it.
+    updates = {
+        wanted.feature: FeatureUpdate(wanted.max_version_level, wanted.upgrade_type)
+        for wanted in request.feature_updates
+    }
+    try:
+        records = updated_features(store.image, context.node_id, store.kraft_version, updates)
+    except KafkaError as error:
+        return UpdateFeaturesResponse(
+            error_code=error.error,
+            error_message="The update failed for all features since the following feature had an error: "
+            f"{error.message}",
+        )
+    if not request.validate_only:
+        store.append(records)
+    response = UpdateFeaturesResponse(error_message=None)
+    if context.api_version <= 1:
+        response.results = [UpdatableFeatureResult(feature=name, error_message="NONE") for name in updates]
+    return response
