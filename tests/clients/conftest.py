@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from toolchains import build_folder
 
 CreateTopic = Callable[[str, int], None]
 
@@ -46,3 +50,15 @@ def create_topic(bootstrap_servers: str) -> CreateTopic:
         admin.create_topics([NewTopic(name, partitions)])[name].result()
 
     return create
+
+
+@pytest.fixture(scope="session")
+def java_programs(java_client_classpath: str) -> Path:
+    """The folder with the classes of our Java programs, compiled once."""
+    sources = Path(__file__).parent / "java"
+
+    def build(folder: Path) -> None:
+        command = ["javac", "-nowarn", "-d", str(folder), "-cp", java_client_classpath]
+        subprocess.run([*command, *map(str, sources.glob("*.java"))], check=True)
+
+    return build_folder(sources, build)

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from apache_kafka import java_command
 from client_scenarios import ALL_CODECS, check_admin_report, check_codecs_report, check_group_report, run_program
-from toolchains import build_folder
 
 pytestmark = [pytest.mark.oracle, pytest.mark.toolchain("javac")]
 Program = list[str]
 
 
-@pytest.fixture(scope="module")
-def java_clients(java_client_classpath: str) -> Program:
-    """The program, compiled once."""
-    sources = Path(__file__).parent / "java"
-
-    def build(folder: Path) -> None:
-        command = ["javac", "-nowarn", "-d", str(folder), "-cp", java_client_classpath]
-        subprocess.run([*command, str(sources / "KafkaClients.java")], check=True)
-
-    return java_command("KafkaClients", extra_class_path=str(build_folder(sources, build)))
+@pytest.fixture
+def java_clients(java_programs: Path) -> Program:
+    """The program that drives the clients."""
+    return java_command("KafkaClients", extra_class_path=str(java_programs))
 
 
 def test_reads_back_what_it_produced_with_every_codec(
