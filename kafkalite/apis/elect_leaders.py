@@ -8,7 +8,7 @@ from __future__ import annotations
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode
-from kafkalite.metadata.partition_admin import all_partitions, elect_leader
+from kafkalite.metadata.partition_admin import PREFERRED_ELECTION, UNCLEAN_ELECTION, all_partitions, elect_leader
 from kafkalite.protocol.messages.elect_leaders import (
     ElectLeadersRequest,
     ElectLeadersResponse,
@@ -39,4 +39,7 @@ def elect_leaders(context: RequestContext, request: ElectLeadersRequest) -> Elec
                 ],
             )
         )
-    return ElectLeadersResponse(replica_election_results=results)
+    response = ElectLeadersResponse(replica_election_results=results)
+    if results and request.election_type not in (PREFERRED_ELECTION, UNCLEAN_ELECTION):
+        response.error_code = ErrorCode.INVALID_REQUEST
+    return response
