@@ -1,0 +1,170 @@
+"""kafkalite-server: its command line, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kafkalite import __version__
+from kafkalite.cli import kafkalite_server
+
+STARTED = re.compile(r"Started on (\S+):(\d+) with data in (\S+): (\d+) topics, (\d+) ms")
+
+
+class Server:
+    """A kafkalite-server process with its data in `folder`, on a port of its own choice."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        overrides = ["listeners=PLAINTEXT://127.0.0.1:0", f"log.dirs={folder / 'data'}"]
+        words = [word for override in overrides for word in ("--override", override)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "kafkalite.cli.kafkalite_server", *words, *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_until_started(self) -> re.Match[str]:
+        assert self.process.stderr is not None
+        seen = ""
+        for line in self.process.stderr:
+            seen += line
+            if found := STARTED.search(line):
+                return found
+        raise AssertionError(f"it did not start: {seen}")
+
+    def end(self) -> tuple[int, str, str]:
+        output, errors = self.process.communicate(timeout=30)
+        return self.process.returncode, output, errors
+
+
+@pytest.fixture
+def servers() -> Iterator[list[Server]]:
+    started: list[Server] = []
+    yield started
+    for server in started:
+        server.process.kill()
+        server.process.communicate()
+
+
+def test_help_and_version_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert kafkalite_server.main(["--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: kafkalite-server [CONFIG] [--override key=value]...")
+    assert kafkalite_server.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"kafkalite {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--unknown"], "unknown option --unknown"),
+        (["--override"], "--override needs a value"),
+        (["a.properties", "b.properties"], "one CONFIG is enough, but got a.properties and b.properties"),
+    ],
+)
+def test_an_unusable_command_line_is_explained(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kafkalite_server.main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"kafkalite-server: {complaint}\n\nusage: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["/no/such/file"], "/no/such/file: No such file or directory"),
+        (["--override", "num.partitions=many"], "Invalid value many for configuration num.partitions"),
+        (["--override", "num.partitions=0"], "Invalid value 0 for configuration num.partitions"),
+        (["--logging", "/no/such/file"], "logging cannot be set up: /no/such/file: No such file or directory"),
+    ],
+)
+def test_what_stops_the_start_is_said_in_one_line(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kafkalite_server.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"kafkalite-server: {complaint}")
+    assert error.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path, servers: list[Server]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        servers.append(Server(tmp_path, "--override", f"listeners=PLAINTEXT://127.0.0.1:{port}"))
+        code, output, errors = servers[0].end()
+    assert (code, output) == (1, "")
+    (line,) = errors.splitlines()
+    assert "Cannot start: " in line
+    assert "ddress already in use" in line
+
+
+def test_the_start_is_one_line_with_address_data_topics_and_time(tmp_path: Path, servers: list[Server]) -> None:
+    servers.append(Server(tmp_path))
+    host, port, data, topics, _ = servers[0].wait_until_started().groups()
+    assert (host, data, topics) == ("127.0.0.1", str(tmp_path / "data"), "0")
+    with socket.create_connection((host, int(port)), timeout=5):
+        pass
+
+
+def test_an_unknown_property_warns_and_does_not_stop_the_start(tmp_path: Path, servers: list[Server]) -> None:
+    servers.append(Server(tmp_path, "--override", "no.such.property=1"))
+    assert servers[0].process.stderr is not None
+    warning = servers[0].process.stderr.readline()
+    assert "WARNING" in warning
+    assert "no.such.property" in warning
+    servers[0].wait_until_started()
+
+
+def test_logging_follows_a_file(tmp_path: Path, servers: list[Server]) -> None:
+    (tmp_path / "logging.yaml").write_text(
+        "version: 1\n"
+        "formatters: {bare: {format: 'said %(message)s'}}\n"
+        "handlers: {file: {class: logging.FileHandler, filename: broker.log, formatter: bare}}\n"
+        "root: {level: INFO, handlers: [file]}\n"
+    )
+    servers.append(Server(tmp_path, "--logging", "logging.yaml"))
+    log = tmp_path / "broker.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and "said Started on 127.0.0.1:" in log.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    servers[0].process.terminate()
+    assert servers[0].end() == (0, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly(number: signal.Signals, tmp_path: Path, servers: list[Server]) -> None:
+    servers.append(Server(tmp_path))
+    servers[0].wait_until_started()
+    servers[0].process.send_signal(number)
+    code, output, errors = servers[0].end()
+    assert (code, output) == (0, "")
+    assert errors.endswith("Stopped\n")
+    assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_open_connections_do_not_hold_up_the_stop(tmp_path: Path, servers: list[Server]) -> None:
+    servers.append(Server(tmp_path))
+    host, port = servers[0].wait_until_started().groups()[:2]
+    connections = [socket.create_connection((host, int(port)), timeout=20) for _ in range(500)]
+    try:
+        started = time.monotonic()
+        servers[0].process.terminate()
+        assert servers[0].end()[0] == 0
+        assert time.monotonic() - started < 10, "connections are closed, not waited for"
+    finally:
+        for connection in connections:
+            connection.close()
+    assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
