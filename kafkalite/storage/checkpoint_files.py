@@ -44,6 +44,8 @@ def _decode(path: str, data: bytes, columns: int) -> list[list[str]]:
         return []
     if lines[0] != str(_VERSION):
         raise CorruptCheckpointError(f"Unrecognised version in checkpoint file {path}: {lines[0][:40]!r}")
+    if not data.endswith(b"\n"):  # the last number may be cut
+        raise CorruptCheckpointError(f"Checkpoint file {path} ends within a line")
     entries = [line.split() for line in lines[2:]]
     for line, entry in zip(lines[2:], entries, strict=True):
         if len(entry) != columns:

@@ -6,7 +6,9 @@
 
 Appends may go on between the steps. What has to be on the disk before the recovery point may stand at an offset: all
 batches before it, the complete indexes of inactive segments, leader-epoch-checkpoint, partition.metadata, and the names
-of new files. The active segment's indexes are a help only: recovery goes on from where they end.
+of new files. A flush `with_checkpoint` syncs the active segment's indexes too and writes a producer snapshot when that
+has happened: where there is such a snapshot inside a segment, its indexes can be believed up to there, and a recovery
+reads nothing before it. The active segment's indexes mean nothing otherwise.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from kafkalite.storage.partition_log import PartitionLog
 class LogFlush:
     """What one flush of one log syncs."""
 
-    __slots__ = ("_directories", "_log", "_position", "files", "offset", "snapshot_offset")
+    __slots__ = ("_directories", "_log", "_position", "files", "offset", "snapshot")
 
     def __init__(self, log: PartitionLog) -> None:
         self._log = log
@@ -28,7 +30,7 @@ class LogFlush:
         self.offset = log.log_end_offset
         self.files: list[File] = []
         self._directories: list[str] = []
-        self.snapshot_offset: int | None = None
+        self.snapshot: bytes | None = None
 
     def add_directory(self, path: str) -> None:
         if path not in self._directories:
@@ -66,40 +68,54 @@ class LogFlush:
         """Notes in the log what is on the disk now."""
         log = self._log
         log.note_flushed(self.offset, *self._position, now_ms)
-        if self.snapshot_offset is not None:
-            # A snapshot beside each segment stays; of those taken by flushes the last one is enough.
-            base_offsets = {segment.base_offset for segment in log.segments}
-            latest = self.snapshot_offset
-            log.snapshots.remove_where(lambda offset: offset < latest and offset not in base_offsets)
+        if self.snapshot is None:
+            return
+        # A snapshot beside each segment stays; of those taken by flushes the last one is enough.
+        base_offsets = {segment.base_offset for segment in log.segments}
+        try:
+            log.snapshots.write_encoded(self.offset, self.snapshot)
+            log.snapshots.remove_where(lambda offset: offset < self.offset and offset not in base_offsets)
+        except OSError as error:
+            raise log.storage_error("writing a producer snapshot", error) from error
+
+    def snapshot_path(self) -> str | None:
+        """The producer snapshot that `finish` has written and nobody has synced."""
+        return None if self.snapshot is None else self._log.snapshots.path(self.offset)
 
 
 def prepare_flush(log: PartitionLog, *, with_checkpoint: bool = False, syncs_volume: bool = False) -> LogFlush | None:
     """The flush of all that is appended so far, None if nothing is new.
 
     `with_checkpoint` writes the active segment's indexes and a producer snapshot too, so that a recovery reads nothing
-    before this point; without it only what the promise to the producer needs. With `syncs_volume` no file is opened:
+    before this point (a log that has no snapshot at its end counts as not flushed); without it only what the promise to
+    the producer needs. With `syncs_volume` no file is opened:
     the caller flushes many logs and calls `FileSystem.sync_volume` once for all of them before they `finish`.
     """
     offset = log.log_end_offset
-    needs_metadata = log.is_metadata_unsynced
-    if offset <= log.recovery_point and not needs_metadata and not log.leader_epoch_cache.is_dirty:
+    start = log.recovery_point if log.unsynced_indexes_from is None else log.unsynced_indexes_from
+    has_small_files = log.is_metadata_unsynced or log.leader_epoch_cache.is_dirty
+    lacks_checkpoint = with_checkpoint and offset > log.log_start_offset and log.snapshots.latest_offset() != offset
+    is_flushed = offset <= log.recovery_point and log.unsynced_indexes_from is None
+    if is_flushed and not has_small_files and not lacks_checkpoint:
         return None
     flush = LogFlush(log)
     try:
-        if with_checkpoint:
-            flush.snapshot_offset = log.take_producer_snapshot()
-        for segment in log.segments_from(log.recovery_point):
+        if lacks_checkpoint:
+            flush.snapshot = log.encode_producer_snapshot()
+        unsynced_data = log.slot_of(log.recovery_point)
+        for slot in range(log.slot_of(min(start, log.recovery_point)), len(log.segments)):
+            segment = log.segments[slot]
             is_active = segment is log.active_segment
             if with_checkpoint and is_active:
                 segment.write_indexes()
             if syncs_volume:
                 continue
-            if offset > log.recovery_point:
+            if slot >= unsynced_data and offset > log.recovery_point:
                 flush.files.append(segment.file.duplicate())
             if with_checkpoint or not is_active:
                 flush.files.extend(segment.open_index_files())
-            if segment.base_offset >= log.recovery_point:
-                flush.add_directory(log.directory)
+            if with_checkpoint or segment.base_offset >= log.recovery_point:
+                flush.add_directory(log.directory)  # there may be new names in it
         if not syncs_volume:
             _add_small_files(flush, log)
     except OSError as error:
@@ -112,7 +128,7 @@ def prepare_flush(log: PartitionLog, *, with_checkpoint: bool = False, syncs_vol
 def _add_small_files(flush: LogFlush, log: PartitionLog) -> None:
     filesystem = log.context.filesystem
     for snapshot in log.snapshots.offsets:
-        if snapshot > log.recovery_point:
+        if snapshot >= log.recovery_point:
             flush.files.append(filesystem.open(log.snapshots.path(snapshot)))
     if log.leader_epoch_cache.is_dirty:
         flush.files.append(filesystem.open(log.leader_epoch_cache.path))

@@ -512,9 +512,23 @@ class LogManager:
             self._filesystem.sync_volume(directory.path)
         for flush in flushes:
             flush.finish(now_ms)
+        self._sync_snapshots(directory, flushes, syncs_volume)
         self._checkpoint_recovery_points_in(directory)
         self._checkpoint_start_offsets_in(directory)
         return directory.is_online and (directory.had_clean_shutdown or not directory.has_unread_logs)
+
+    def _sync_snapshots(self, directory: LogDirectory, flushes: list[LogFlush], syncs_volume: bool) -> None:
+        paths = [path for flush in flushes if (path := flush.snapshot_path()) is not None]
+        if syncs_volume and paths:
+            self._filesystem.sync_volume(directory.path)
+            return
+        for path in paths:
+            file = self._filesystem.open(path)
+            try:
+                file.sync()
+            finally:
+                file.close()
+            self._filesystem.sync_directory(path.rpartition("/")[0])
 
     def release_locks(self) -> None:
         """Gives the directories free; everything else stays as it is."""

@@ -275,12 +275,10 @@ class _LogLoader:
         base_offsets = [segment.base_offset for segment in self._segments]
         recovery_point = max(self._recovery_point, base_offsets[0])
         first = max(index for index, base_offset in enumerate(base_offsets) if base_offset <= recovery_point)
-        start_position = self._trusted_position(self._segments[first], recovery_point)
-        start_offset = base_offsets[first]
-        if start_position:
-            start_offset = self._segments[first].offset_index.last_entry().offset + 1
-        self._remove_stray_snapshots(None)
+        self._restore_epochs(recovery_point)
+        start_offset, start_position = self._trusted_end(self._segments[first], recovery_point)
         snapshot_offset = self._load_snapshot(start_offset)
+        self._remove_stray_snapshots(None)
         for segment in self._segments[:first]:
             self._replay(self._state, segment, snapshot_offset)
         self._replay(self._state, self._segments[first], snapshot_offset, end_position=start_position)
@@ -302,24 +300,75 @@ class _LogLoader:
             segment.become_inactive()
         return next_offset
 
-    def _trusted_position(self, segment: LogSegment, recovery_point: int) -> int:
-        """Up to which position the batches of the segment of the recovery point are known to be valid."""
-        if recovery_point <= segment.base_offset or not segment.size:
-            return 0
+    def _trusted_end(self, segment: LogSegment, recovery_point: int) -> tuple[int, int]:
+        """Up to which offset and position the segment of the recovery point need not be read again.
+
+        The batches before the recovery point are on the disk, but not so the indexes of a segment that was written to.
+        A producer snapshot inside the segment says that they were synced when the log ended there (see log_flush).
+        """
+        nothing = segment.base_offset, 0
+        checkpoint = self._valid_snapshot_in(segment.base_offset + 1, recovery_point)
+        if checkpoint is None or not segment.size:
+            return nothing
         try:
             segment.load_indexes()
-            segment.offset_index.truncate_to(recovery_point)
-            segment.time_index.truncate_to(recovery_point)
-            entry = segment.offset_index.last_entry()
-            if not entry.position:
-                return 0
-            for position, header in iter_file_batches(segment.file, entry.position, segment.size):
-                if header.last_offset == entry.offset and position + header.size_in_bytes <= segment.size:
-                    return position + header.size_in_bytes
-                break
+            _ = segment.transaction_index
+            segment.offset_index.truncate_to(checkpoint)
+            segment.time_index.truncate_to(checkpoint)
+            start = segment.offset_index.last_entry()
+            for position, header in iter_file_batches(segment.file, start.position, segment.size):
+                if position == start.position and position and header.last_offset != start.offset:
+                    break
+                if header.next_offset >= checkpoint:
+                    return (
+                        (checkpoint, position + header.size_in_bytes) if header.next_offset == checkpoint else nothing
+                    )
         except (CorruptIndexError, FileNotFoundError, KafkaError) as error:
             _logger.warning("Recovering %r from its beginning: %s", segment, error)
-        return 0
+        return nothing
+
+    def _restore_epochs(self, recovery_point: int) -> None:
+        """Finds the leader epochs before the recovery point in the batches, where their file was lost.
+
+        Epochs never fall, so a segment is read only if the next one begins with another epoch.
+        """
+        firsts = [(segment, self._first_epoch(segment)) for segment in self._segments if segment.size]
+        if not firsts or firsts[0][1] < 0:
+            return
+        if self._epochs.epoch_for_offset(max(self._log_start_offset, firsts[0][0].base_offset)) is not None:
+            return
+        _logger.warning("Finding the leader epochs of %s in its batches", self._directory)
+        self._epochs.clear()
+        for index, (segment, epoch) in enumerate(firsts):
+            if epoch > self._epochs.latest_epoch:
+                self._epochs.assign(epoch, segment.base_offset)
+            if segment.base_offset >= recovery_point:
+                break  # the rest is found when it is checked
+            if index + 1 < len(firsts) and firsts[index + 1][1] == epoch:
+                continue
+            try:
+                for _, header in iter_file_batches(segment.file, 0, segment.size):
+                    if header.partition_leader_epoch > self._epochs.latest_epoch:
+                        self._epochs.assign(header.partition_leader_epoch, header.base_offset)
+            except KafkaError:
+                pass  # damage: what follows it is found as far as it is checked
+            segment.release_file()
+
+    def _first_epoch(self, segment: LogSegment) -> int:
+        try:
+            for _, header in iter_file_batches(segment.file, 0, segment.size):
+                return header.partition_leader_epoch
+        except KafkaError:
+            pass
+        finally:
+            segment.release_file()
+        return -1
+
+    def _valid_snapshot_in(self, first_offset: int, last_offset: int) -> int | None:
+        offsets = [offset for offset in self._snapshots.offsets if first_offset <= offset <= last_offset]
+        latest = ProducerSnapshots(self._filesystem, self._directory, offsets).read_latest()
+        self._snapshots.remove_where(lambda offset: not self._filesystem.exists(self._snapshots.path(offset)))
+        return None if latest is None else latest[0]
 
     def _recover_segment(
         self, segment: LogSegment, start_position: int, next_offset: int, behind: int

@@ -289,10 +289,9 @@ class LogSegment:
             self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
 
     def write_indexes(self) -> None:
-        """Brings the index files up to what is in memory (not to the disk: see `index_files`)."""
+        """Brings the index files up to what is in memory, not to the disk (see `open_index_files`)."""
         if self._offset_index is None or self._time_index is None:
             return  # never read, so never changed
-        # Recovery goes on behind the offset index's last entry, so that one is written last.
         index = self._transaction_index
         if index is not None and (index.aborted_transactions or self._has_transaction_index_file):
             self._write_index(TRANSACTION_INDEX_SUFFIX, index)

@@ -36,7 +36,7 @@ from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_read import FetchDataInfo, collect_aborted_transactions, read_log
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.partition_metadata import write_partition_metadata
-from kafkalite.storage.producer_snapshot import ProducerSnapshots
+from kafkalite.storage.producer_snapshot import ProducerSnapshots, encode_snapshot
 from kafkalite.storage.producer_state import (
     TRANSACTION_VERSION_UNKNOWN,
     AppendOrigin,
@@ -90,6 +90,7 @@ class PartitionLog:
         "topic_id",
         "topic_partition",
         "unstable_position",
+        "unsynced_indexes_from",
     )
 
     def __init__(
@@ -128,6 +129,8 @@ class PartitionLog:
         """All before this offset is on the disk."""
         self.last_flush_ms = now_ms
         self._flushed_position = (segments[0].base_offset, 0)
+        self.unsynced_indexes_from: int | None = None
+        """The base offset of the first inactive segment whose index files may not be on the disk."""
         self.is_closed = False
         self.on_append: Callable[[PartitionLog], None] | None = None
         """Called after each append that wrote something, and whenever the last stable offset has moved with it."""
@@ -218,6 +221,9 @@ class PartitionLog:
         if self.recovery_point < offset <= self.log_end_offset:
             self.recovery_point = offset
             self._flushed_position = (base_offset, position)
+        if self.unsynced_indexes_from is not None:
+            # Segments that have rolled since the flush was prepared are still to be synced.
+            self.unsynced_indexes_from = base_offset if base_offset < self.segments[-1].base_offset else None
 
     def assign_topic_id(self, topic_id: Uuid) -> None:
         """Writes partition.metadata. Raises KafkaError(INCONSISTENT_TOPIC_ID) if the log has another id."""
@@ -430,6 +436,8 @@ class PartitionLog:
             return active
         try:
             active.become_inactive()
+            if self.unsynced_indexes_from is None:
+                self.unsynced_indexes_from = active.base_offset
             self.take_producer_snapshot()
             segment = LogSegment.create(
                 self._context,
@@ -444,6 +452,10 @@ class PartitionLog:
         self.segments.append(segment)
         self.base_offsets.append(base_offset)
         return segment
+
+    def encode_producer_snapshot(self) -> bytes:
+        """What is known of the producers at the end of the log."""
+        return encode_snapshot(self.producer_state.producers.values())
 
     def take_producer_snapshot(self) -> int:
         """Writes what is known of the producers at the end of the log; returns the snapshot's offset."""
@@ -502,9 +514,13 @@ class PartitionLog:
         """The segments that hold records behind the log's start."""
         return list(self.segments_from(self.log_start_offset))
 
+    def slot_of(self, offset: int) -> int:
+        """Which of the segments would hold `offset`."""
+        return max(0, bisect_right(self.base_offsets, offset) - 1)
+
     def segments_from(self, offset: int) -> Iterator[LogSegment]:
         """The segment that would hold `offset`, and those behind it."""
-        return iter(self.segments[max(0, bisect_right(self.base_offsets, offset) - 1) :])
+        return iter(self.segments[self.slot_of(offset) :])
 
     def delete_records(self, before_offset: int) -> int:
         """Moves the log's start; see log_retention.delete_records. Returns the low watermark, raises KafkaError."""
@@ -563,12 +579,10 @@ class PartitionLog:
         return held
 
     def close(self) -> None:
-        """Writes indexes and producer snapshot and lets go of all files. Syncs nothing: flush before, and after."""
+        """Writes the indexes and lets go of all files. A flush with checkpoint must follow."""
         if self.is_closed:
             return
         self.is_closed = True
-        if self.log_end_offset != self.recovery_point or not self.snapshots.offsets:
-            self.take_producer_snapshot()
         for segment in self.segments:
             segment.close()
 

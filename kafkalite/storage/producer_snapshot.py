@@ -99,7 +99,10 @@ class ProducerSnapshots:
 
     def write(self, offset: int, entries: Iterable[ProducerStateEntry]) -> None:
         """Writes the snapshot at `offset`; it is synced with the log."""
-        write_file_atomically(self._filesystem, self.path(offset), encode_snapshot(entries), sync=False)
+        self.write_encoded(offset, encode_snapshot(entries))
+
+    def write_encoded(self, offset: int, data: bytes) -> None:
+        write_file_atomically(self._filesystem, self.path(offset), data, sync=False)
         if offset not in self.offsets:
             insort(self.offsets, offset)
 

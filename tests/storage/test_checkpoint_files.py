@@ -71,6 +71,7 @@ def test_missing_and_empty_files_hold_nothing(filesystem, content):
         b"0\n1\nt 0\n",
         b"0\n1\nt x 5\n",
         b"0\n1\nt 0 5 6\n",
+        b"0\n1\nt 0 5",
         b"garbage",
         b"0\nx\n",
         b"\xff\xfe\x00",

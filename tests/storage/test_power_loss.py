@@ -1,0 +1,217 @@
+"""With flush.messages=1 what was acknowledged survives the loss of power, whenever it comes.
+
+The file system below forgets everything that was not synced: data of files, and names in directories. A script runs
+on it once for every operation that it makes, the power goes just before that operation, a broker starts on the rest.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from kafkalite.config.topic_config import TopicConfig
+from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.records.record_batch import decode_records, iter_batches
+from kafkalite.storage.log_flush import prepare_flush
+from kafkalite.storage.log_manager import LogManager
+from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
+from kafkalite.storage.producer_state import AppendOrigin
+
+NOW_MS = 1_700_000_000_000
+PARTITION = TopicPartition("t", 0)
+CONFIG = TopicConfig({"flush.messages": "1", "internal.segment.bytes": "1200", "index.interval.bytes": "200"})
+
+
+class PowerLoss(BaseException):
+    """Not an Exception: nothing may catch it."""
+
+
+class VolatileFileSystem(MemoryFileSystem):
+    """Keeps beside the present state what a disk would hold: contents as last synced, names as last synced."""
+
+    def __init__(self, operations_left: int) -> None:
+        super().__init__(lambda: NOW_MS)
+        self.operations_left = operations_left
+        self.operations = 0
+        self.synced_names: dict[str, dict[str, object]] = {"/": {}}
+        self.synced_data: dict[int, bytes] = {}
+        self.contents: dict[int, object] = {}
+
+    def tick(self) -> None:
+        self.operations += 1
+        self.operations_left -= 1
+        if self.operations_left < 0:
+            raise PowerLoss
+
+    def open(self, path, *, create=False, read_only=False):
+        if create and not self.exists(path):
+            self.tick()
+        file = super().open(path, create=create, read_only=read_only)
+        return VolatileFile(self, file)
+
+    def rename(self, old_path, new_path):
+        self.tick()
+        super().rename(old_path, new_path)
+
+    def remove(self, path):
+        self.tick()
+        super().remove(path)
+
+    def make_directories(self, path):
+        self.tick()
+        super().make_directories(path)
+
+    def sync_directory(self, path):
+        self.tick()
+        super().sync_directory(path)
+        self.synced_names[path] = dict(self._directories[path])
+
+    def sync_content(self, content) -> None:
+        self.contents[id(content)] = content
+        self.synced_data[id(content)] = bytes(content.data)
+
+    def after_power_loss(self, dice: random.Random, *, keeps_unsynced: bool) -> MemoryFileSystem:
+        """What the next start finds. With `keeps_unsynced` some of what was not synced happens to be there too."""
+        found = MemoryFileSystem(lambda: NOW_MS)
+
+        def restore(path: str) -> None:
+            names = dict(self.synced_names.get(path, {}))
+            if keeps_unsynced:
+                for name, content in self._directories.get(path, {}).items():
+                    if dice.random() < 0.5:
+                        names[name] = content
+            for name, content in names.items():
+                child = f"{path.rstrip('/')}/{name}"
+                if content is None:
+                    found.make_directories(child)
+                    restore(child)
+                    continue
+                data = self.synced_data.get(id(content), b"")
+                if keeps_unsynced and len(content.data) > len(data) and content.data.startswith(data):
+                    grown = bytes(content.data[: dice.randrange(len(data), len(content.data) + 1)])
+                    data = grown if dice.random() < 0.7 else data + bytes(len(grown) - len(data))
+                found.write_bytes(child, data)
+
+        restore("/")
+        return found
+
+
+class VolatileFile(MemoryFile):
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: VolatileFileSystem, file: MemoryFile) -> None:
+        super().__init__(file._content, file.path, file._is_read_only, file._clock_ms)
+        self._owner = owner
+
+    def append(self, data, rest=b""):
+        self._owner.tick()
+        super().append(data, rest)
+
+    def truncate(self, size):
+        self._owner.tick()
+        super().truncate(size)
+
+    def sync(self):
+        self._owner.tick()
+        self._owner.sync_content(self._content)
+
+    def duplicate(self):
+        return VolatileFile(self._owner, self)
+
+
+def start(filesystem: MemoryFileSystem) -> LogManager:
+    manager = LogManager(filesystem, ["/data"], is_transaction_verification_enabled=False)
+    manager.open_directories()
+    manager.load_logs(lambda topic: CONFIG, now_ms=NOW_MS)
+    return manager
+
+
+def run_script(filesystem: VolatileFileSystem, batch, end_marker, acknowledged: list) -> None:
+    """Appends of all kinds over several segments and epochs; notes each one that was answered."""
+    filesystem.make_directories("/data")
+    filesystem.sync_directory("/")
+    manager = start(filesystem)
+    log = manager.create(PARTITION, Uuid(bytes(range(16))), CONFIG, NOW_MS)
+    for number in range(24):
+        log.begin_leader_epoch(number // 10)
+        records = batch(b"%03d" % number + bytes(60), producer_id=5, epoch=0, sequence=number)
+        info = log.append(records, now_ms=NOW_MS)
+        acknowledged.append(("record", info.first_offset, b"%03d" % number, number))
+        if number % 6 == 2:
+            log.append(
+                batch(b"txn", producer_id=100 + number, epoch=0, sequence=0, is_transactional=True), now_ms=NOW_MS
+            )
+            info = log.append(
+                end_marker(100 + number, 0, is_commit=False),
+                now_ms=NOW_MS,
+                origin=AppendOrigin.COORDINATOR,
+                transaction_version=1,
+            )
+            acknowledged.append(("abort", info.first_offset, 100 + number, None))
+        if number in (4, 15, 19):
+            flush = prepare_flush(log, with_checkpoint=True)
+            if flush is not None:
+                flush.run(NOW_MS)
+        if number in (8, 16, 20):
+            manager.checkpoint_recovery_points()
+        if number == 12:
+            log.delete_records(3)
+            acknowledged.append(("start", 3, None, None))
+            manager.cleanup_logs(NOW_MS)
+    manager.close(now_ms=NOW_MS)
+
+
+def check(filesystem: MemoryFileSystem, batch, acknowledged: list) -> None:
+    manager = start(filesystem)
+    log = manager.get(PARTITION)
+    if log is None:
+        assert acknowledged == []
+        return
+    records = {}
+    offset = log.log_start_offset
+    while offset < log.log_end_offset:
+        data = log.read(offset, 1 << 20).records.read()
+        for position, header in iter_batches(data):
+            if not header.is_control:
+                records.update({record.offset: record.value[:3] for record in decode_records(data, position)})
+            offset = header.next_offset
+    aborted = {
+        entry.producer_id for segment in log.segments for entry in segment.transaction_index.aborted_transactions
+    }
+    starts = [offset for kind, offset, _, _ in acknowledged if kind == "start"]
+    assert log.log_start_offset >= max(starts, default=0)
+    for kind, offset, value, _ in acknowledged:
+        if kind == "record" and offset >= log.log_start_offset:
+            assert records[offset] == value
+            assert log.epoch_for_offset(offset) == int(value) // 10
+        elif kind == "abort" and offset >= log.log_start_offset:
+            assert value in aborted
+    last = [entry for entry in acknowledged if entry[0] == "record"][-1:]
+    for _, offset, _, sequence in last:
+        assert (
+            log.append(batch(bytes(63), producer_id=5, epoch=0, sequence=sequence), now_ms=NOW_MS).first_offset
+            == offset
+        )
+    manager.close(now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2, 3], ids=str)
+def test_no_acknowledged_record_is_lost_at_whatever_operation_the_power_goes(batch, end_marker, seed):
+    """Everything unsynced is lost (without a seed), or some of it happens to be there, torn or zeroed (with one)."""
+    whole = VolatileFileSystem(1 << 30)
+    run_script(whole, batch, end_marker, [])
+    assert whole.operations > 200
+    dice = random.Random(seed)
+    for operations in range(1, whole.operations + 1):
+        filesystem = VolatileFileSystem(operations)
+        acknowledged: list = []
+        try:
+            run_script(filesystem, batch, end_marker, acknowledged)
+        except PowerLoss:
+            pass
+        try:
+            check(filesystem.after_power_loss(dice, keeps_unsynced=seed is not None), batch, acknowledged)
+        except BaseException as error:
+            error.add_note(f"the power went at operation {operations} of {whole.operations}")
+            raise
