@@ -1,5 +1,6 @@
 """kill -9 under load: what was acknowledged is still there, and an idempotent producer's records are there once.
 
+That holds for records, for committed offsets and for topics and their configurations.
 The producers live through the kills, as a service's would: librdkafka reconnects and retries what was not acknowledged.
 How long each restart takes is printed, not asserted.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from broker_process import BrokerProcess
 from client_scenarios import wait_until
@@ -153,10 +154,32 @@ class Committer:
             consumer.close()
 
 
-def create_topics(bootstrap_servers: str, *topics: NewTopic) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, **QUIET})
-    for created in admin.create_topics(list(topics)).values():
-        created.result()
+class Administrator:
+    """Creates a topic for each round and deletes that of the round before."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, **QUIET})
+
+    def create(self, *topics: NewTopic) -> None:
+        for created in self._admin.create_topics(list(topics)).values():
+            created.result()
+
+    def change(self, number: int) -> None:
+        self.create(NewTopic(f"round-{number}", 2, config={"retention.ms": str(number)}))
+        if number > 1:
+            self._admin.delete_topics([f"round-{number - 1}"])[f"round-{number - 1}"].result()
+
+    def check(self, number: int) -> None:
+        """After a restart there is this round's topic as it was created, and none of a round before."""
+
+        def rounds() -> dict[str, int]:
+            topics = self._admin.list_topics(timeout=30).topics
+            return {name: len(topic.partitions) for name, topic in topics.items() if name.startswith("round-")}
+
+        wait_until(lambda: rounds() == {f"round-{number}": 2})
+        resource = ConfigResource(ResourceType.TOPIC, f"round-{number}")
+        configs = self._admin.describe_configs([resource])[resource].result()
+        assert configs["retention.ms"].value == str(number)
 
 
 @pytest.fixture(
@@ -188,7 +211,8 @@ def test_acknowledged_records_survive_kill_nine(
 ) -> None:
     chance = random.Random(rounds)
     servers = broker.bootstrap_servers
-    create_topics(servers, NewTopic("idempotent", PARTITIONS), NewTopic("plain", PARTITIONS))
+    administrator = Administrator(servers)
+    administrator.create(NewTopic("idempotent", PARTITIONS), NewTopic("plain", PARTITIONS))
     idempotent = Load(servers, "idempotent", idempotence=True)
     plain = Load(servers, "plain", idempotence=False)
     committer = Committer(servers, "plain")
@@ -206,12 +230,14 @@ def test_acknowledged_records_survive_kill_nine(
             plain.produce()
 
         wait_until(has_made_progress, meanwhile=produce)
+        administrator.change(number)
         committer.commit(number)
         produce()
         broker.kill()
         before = time.monotonic()
         broker.start()
         restarts_s.append(time.monotonic() - before)
+        administrator.check(number)
         assert committer.committed() == number
         assert not idempotent.errors + plain.errors
     for load in (idempotent, plain):
@@ -233,7 +259,7 @@ def test_acknowledged_records_survive_kill_nine(
 @pytest.mark.parametrize("size_mb", [50, pytest.param(1000, marks=pytest.mark.stress)])
 def test_a_long_log_survives_kill_nine(broker: BrokerProcess, size_mb: int, report: Callable[[str], None]) -> None:
     servers = broker.bootstrap_servers
-    create_topics(servers, NewTopic("long", 1, config={"segment.bytes": str(1 << 30)}))
+    Administrator(servers).create(NewTopic("long", 1, config={"segment.bytes": str(1 << 30)}))
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 5, "queue.buffering.max.kbytes": 100_000})
     delivered = Counter[bool]()
     value = random.Random(size_mb).randbytes(100_000)
