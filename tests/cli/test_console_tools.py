@@ -88,7 +88,10 @@ def test_a_line_without_its_key_ends_the_producer_behind_what_came_before(broker
     options = ("--topic", "broken", "--reader-property", "parse.key=true")
     produced = run("kafka_console_producer", broker, *options, stdin=b"k\tv\nno key\nk\tw\n")
     assert produced.returncode == 1
-    assert produced.stderr == b"ReaderError: No key separator found on line number 2: 'no key'\n"
+    assert (
+        produced.stderr
+        == b"org.apache.kafka.common.KafkaException: No key separator found on line number 2: 'no key'\n"
+    )
     assert read_all(broker, "broken", 1) == b"v\n"
 
 
@@ -103,7 +106,7 @@ def test_a_record_that_is_refused_is_logged_and_the_others_are_sent(broker: Kafk
     )
     synchronous = run("kafka_console_producer", broker, "--topic", "small", "--sync", stdin=b"ok\n" + big + b"\nno\n")
     assert synchronous.returncode == 1
-    assert synchronous.stderr.startswith(b"KafkaException: ")
+    assert synchronous.stderr.startswith(b"org.apache.kafka.common.KafkaException: ")
     assert read_all(broker, "small", 1) == b"ok\n"
 
 
