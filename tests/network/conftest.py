@@ -1,0 +1,103 @@
+"""A broker in the test's own process, and raw connections to it."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from kafkalite.client.wire_client import WireClient
+from kafkalite.protocol.headers import RequestHeader
+from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
+from kafkalite.protocol.schema import Request
+from kafkalite.testing import KafkaliteServer
+
+
+@pytest.fixture
+def kafka(tmp_path: object) -> Iterator[KafkaliteServer]:
+    """A running broker whose data is on disk, so that answers leave their files by sendfile."""
+    with KafkaliteServer(str(tmp_path) + "/data", config={"socket.request.max.bytes": 1_000_000}) as server:
+        yield server
+
+
+@pytest.fixture
+def connect(kafka: KafkaliteServer) -> Iterator[Callable[[], RawConnection]]:
+    """Opens connections that end with the test."""
+    opened: list[RawConnection] = []
+
+    def open_one() -> RawConnection:
+        opened.append(RawConnection(kafka.port))
+        return opened[-1]
+
+    yield open_one
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def client(kafka: KafkaliteServer) -> Iterator[WireClient]:
+    with WireClient(kafka.bootstrap_servers) as opened:
+        yield opened
+
+
+@pytest.fixture
+def topic(client: WireClient) -> str:
+    """A topic with one partition."""
+    request = CreateTopicsRequest(topics=[CreatableTopic(name="t", num_partitions=1, replication_factor=1)])
+    [created] = client.send(request).topics
+    assert created.error_code == 0
+    return "t"
+
+
+class RawConnection:
+    """A socket that sends what the test means to send, whole or in pieces."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received = b""
+
+    @staticmethod
+    def frame(request: Request, version: int, correlation_id: int, client_id: str | None = "test") -> bytes:
+        """A request with its header and size."""
+        header = RequestHeader(
+            request_api_key=request.api_key,
+            request_api_version=version,
+            correlation_id=correlation_id,
+            client_id=client_id,
+        )
+        is_flexible = version in type(request).flexible_versions
+        payload = header.encode(2 if is_flexible else 1) + request.encode(version)
+        return struct.pack(">i", len(payload)) + payload
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def receive(self) -> bytes:
+        """The payload of the next frame."""
+        while len(self._received) < 4 or len(self._received) < 4 + self._size():
+            data = self.socket.recv(1 << 20)
+            if not data:
+                raise EOFError
+            self._received += data
+        size = self._size()
+        payload, self._received = self._received[4 : 4 + size], self._received[4 + size :]
+        return payload
+
+    def receive_correlation_id(self) -> int:
+        return int.from_bytes(self.receive()[:4], "big", signed=True)
+
+    def is_closed_by_the_broker(self) -> bool:
+        """Waits for the end of the connection; false where an answer comes instead."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _size(self) -> int:
+        return int.from_bytes(self._received[:4], "big", signed=True)
