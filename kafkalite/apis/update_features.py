@@ -27,7 +27,13 @@ def update_features(context: RequestContext, request: UpdateFeaturesRequest) -> 
         for wanted in request.feature_updates
     }
     try:
-        records = updated_features(store.image, context.node_id, store.kraft_version, updates)
+        records = updated_features(
+            store.image,
+            context.node_id,
+            store.kraft_version,
+            updates,
+            min_insync_replicas=context.broker.config.min_insync_replicas,
+        )
     except KafkaError as error:
         return UpdateFeaturesResponse(
             error_code=error.error,

@@ -7,11 +7,19 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.metadata.features import FEATURES, KRAFT_VERSION_FEATURE, SUPPORTED_FEATURES, validate_level
+from kafkalite.metadata.configurations_image import CLUSTER_DEFAULT, ConfigResourceType
+from kafkalite.metadata.features import (
+    ELIGIBLE_LEADER_REPLICAS_FEATURE,
+    FEATURES,
+    KRAFT_VERSION_FEATURE,
+    SUPPORTED_FEATURES,
+    validate_level,
+)
 from kafkalite.metadata.metadata_image import MetadataImage
-from kafkalite.metadata.metadata_version import METADATA_VERSION_FEATURE
+from kafkalite.metadata.metadata_version import METADATA_VERSION_FEATURE, has_metadata_changed
+from kafkalite.metadata.partition_elections import MIN_INSYNC_REPLICAS
 from kafkalite.protocol.metadata_record import MetadataRecord
-from kafkalite.protocol.metadata_records.settings import FeatureLevelRecord
+from kafkalite.protocol.metadata_records.settings import ConfigRecord, FeatureLevelRecord
 
 
 class UpgradeType(IntEnum):
@@ -30,9 +38,17 @@ class FeatureUpdate(NamedTuple):
 
 
 def update_features(
-    image: MetadataImage, node_id: int, kraft_version: int, updates: Mapping[str, FeatureUpdate]
+    image: MetadataImage,
+    node_id: int,
+    kraft_version: int,
+    updates: Mapping[str, FeatureUpdate],
+    *,
+    min_insync_replicas: int = 1,
 ) -> list[MetadataRecord]:
-    """The records of the changes; raises KafkaError(INVALID_UPDATE_VERSION) for the first that cannot be."""
+    """The records of the changes; raises KafkaError(INVALID_UPDATE_VERSION) for the first that cannot be.
+
+    `min_insync_replicas` is the broker's own setting, for the moment when the cluster needs one of its own.
+    """
     levels = image.features.finalized_versions | {METADATA_VERSION_FEATURE: image.features.metadata_version_or_raise()}
     proposed = levels | {name: update.level for name, update in updates.items()}
     current = levels | {KRAFT_VERSION_FEATURE: kraft_version}
@@ -47,15 +63,45 @@ def update_features(
                 ErrorCode.INVALID_UPDATE_VERSION,
                 f"Invalid update version {update.level} for feature {name}. {error}",
             ) from None
-        if name == METADATA_VERSION_FEATURE and update.level < current[name]:
-            raise KafkaError(
-                ErrorCode.INVALID_UPDATE_VERSION,
-                f"Unsupported metadata.version downgrade from {current[name]} to {update.level}. Refusing to perform "
-                "the requested downgrade because it might delete metadata information.",
-            )
+        if name == METADATA_VERSION_FEATURE:
+            _check_metadata_downgrade(update, current[name])
         if name != KRAFT_VERSION_FEATURE:
             records.append(FeatureLevelRecord(name=name, feature_level=update.level))
+    elr = updates.get(ELIGIBLE_LEADER_REPLICAS_FEATURE)
+    if elr is not None and elr.level > 0:
+        return _elr_safety_records(image, min_insync_replicas) + records
     return records
+
+
+def _elr_safety_records(image: MetadataImage, min_insync_replicas: int) -> list[MetadataRecord]:
+    """With eligible leader replicas min.insync.replicas is the cluster's affair, not a single broker's (KIP-966)."""
+    records: list[MetadataRecord] = []
+    if MIN_INSYNC_REPLICAS not in image.configs.configs(CLUSTER_DEFAULT):
+        records.append(_min_insync_replicas_record("", str(min_insync_replicas)))
+    for resource, values in image.configs.by_resource.items():
+        if resource.type == ConfigResourceType.BROKER and resource.name and MIN_INSYNC_REPLICAS in values:
+            records.append(_min_insync_replicas_record(resource.name, None))
+    return records
+
+
+def _min_insync_replicas_record(broker: str, value: str | None) -> ConfigRecord:
+    return ConfigRecord(
+        resource_type=ConfigResourceType.BROKER, resource_name=broker, name=MIN_INSYNC_REPLICAS, value=value
+    )
+
+
+def _check_metadata_downgrade(update: FeatureUpdate, current: int) -> None:
+    """metadata.version falls only over levels that brought no new form of a record."""
+    if update.level < current and has_metadata_changed(update.level, current):
+        detail = (
+            "Unsafe metadata downgrade is not supported in this version."
+            if update.upgrade_type == UpgradeType.UNSAFE_DOWNGRADE
+            else "Refusing to perform the requested downgrade because it might delete metadata information."
+        )
+        raise KafkaError(
+            ErrorCode.INVALID_UPDATE_VERSION,
+            f"Unsupported metadata.version downgrade from {current} to {update.level}. {detail}",
+        )
 
 
 def _check(name: str, update: FeatureUpdate, current: int, node_id: int) -> None:

@@ -45,6 +45,7 @@ LATEST: Final = 33
 FORMAT_VERSION: Final = 30
 """4.3-IV0: the level of new directories, so that every Apache Kafka from 4.3 on opens them."""
 
+_WITH_NEW_RECORDS: Final = (7, 8, 11, 13, 14, 15, 17, 23, 30, 32, 33)
 _SCRAM: Final = 11
 _TRANSACTIONS: Final = 13
 _DELEGATION_TOKENS: Final = 14
@@ -73,6 +74,11 @@ def metadata_version_for(text: str) -> int:
             return level
     supported = ", ".join(_VERSIONS.values())
     raise ValueError(f"Unknown metadata.version '{text}'. Supported metadata.version are: {supported}")
+
+
+def has_metadata_changed(lower: int, higher: int) -> bool:
+    """Whether a level above `lower`, up to `higher`, brought records or fields that lower ones do not know."""
+    return any(lower < level <= higher for level in _WITH_NEW_RECORDS)
 
 
 def are_transactions_supported(metadata_version: int) -> bool:
