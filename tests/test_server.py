@@ -1,0 +1,135 @@
+"""The server's life: many connections at its end, limits on connections, idle ones, ports that are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from kafkalite.client.wire_client import WireClient
+from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
+from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
+from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from kafkalite.server import Server
+from kafkalite.storage.filesystem import LocalFileSystem
+from kafkalite.testing import KafkaliteServer
+
+
+@pytest.fixture
+def kafka() -> Iterator[KafkaliteServer]:
+    with KafkaliteServer() as server:
+        yield server
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.settimeout(5)
+    try:
+        return connection.recv(1) != b""
+    except ConnectionResetError:
+        return False
+    except TimeoutError:
+        return True
+
+
+def test_a_stop_ends_a_thousand_connections_and_leaves_a_clean_directory(tmp_path) -> None:
+    server = KafkaliteServer(tmp_path / "data").start()
+    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
+    server.stop()
+    assert not any(is_open(connection) for connection in connections)
+    for connection in connections:
+        connection.close()
+    assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_a_stop_answers_what_waits(kafka: KafkaliteServer) -> None:
+    client = WireClient(kafka.bootstrap_servers)
+    client.send(MetadataRequest(topics=[MetadataRequestTopic(name="t")]))
+    partition = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1000)
+    request = FetchRequest(
+        max_wait_ms=600_000, min_bytes=1, max_bytes=1000, topics=[FetchTopic(topic="t", partitions=[partition])]
+    )
+    correlation_id = client.send_request(request, 12)
+    client_2 = WireClient(kafka.bootstrap_servers)
+    client_2.send(MetadataRequest(topics=[]))  # the fetch has been read by now
+    kafka.stop()
+    response = client.receive_response(FetchResponse, 12, correlation_id)
+    assert response.responses[0].partitions[0].error_code == 0
+
+
+def test_more_connections_than_allowed_are_refused() -> None:
+    with KafkaliteServer(config={"max.connections": 2}) as server:
+        first, second, third = (socket.create_connection(("127.0.0.1", server.port)) for _ in range(3))
+        assert not is_open(third)
+        first.close()
+        second.close()
+        third.close()
+        with WireClient(server.bootstrap_servers) as client:
+            assert client.send(DescribeClusterRequest()).error_code == 0
+
+
+def test_more_connections_from_one_address_than_allowed_are_refused() -> None:
+    with KafkaliteServer(config={"max.connections.per.ip": 1}) as server:
+        first = socket.create_connection(("127.0.0.1", server.port))
+        second = socket.create_connection(("127.0.0.1", server.port))
+        assert not is_open(second)
+        first.close()
+        second.close()
+
+
+def test_an_idle_connection_is_ended_and_a_busy_one_is_not() -> None:
+    with KafkaliteServer(config={"connections.max.idle.ms": 400}) as server:
+        idle = socket.create_connection(("127.0.0.1", server.port))
+        with WireClient(server.bootstrap_servers) as busy:
+            while is_open_now(idle):
+                assert busy.send(DescribeClusterRequest()).error_code == 0
+            assert busy.is_connected
+        idle.close()
+
+
+def is_open_now(connection: socket.socket) -> bool:
+    connection.settimeout(0.02)
+    try:
+        return connection.recv(1) != b""
+    except TimeoutError:
+        return True
+
+
+async def test_a_port_that_is_taken_stops_the_start_with_one_line_and_unlocks_the_directory(tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        properties = {"listeners": f"PLAINTEXT://127.0.0.1:{port}", "log.dirs": str(tmp_path)}
+        with pytest.raises(OSError, match=f"Cannot listen on 127.0.0.1:{port}: Address already in use"):
+            await Server(BrokerConfig(properties)).start()
+    lock = LocalFileSystem().lock(str(tmp_path / ".lock"))
+    assert lock is not None
+    lock.release()
+
+
+async def test_the_broker_runs_on_asyncios_own_loop_too(tmp_path) -> None:
+    assert type(asyncio.get_running_loop()).__module__.startswith("asyncio")
+    server = Server(BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0", "log.dirs": str(tmp_path)}))
+    await server.start()
+    try:
+        [(host, port)] = server.addresses
+        cluster = await asyncio.to_thread(lambda: WireClient(host, port).send(DescribeClusterRequest()))
+        assert [broker.port for broker in cluster.brokers] == [port]
+    finally:
+        await server.stop()
+
+
+def test_each_client_is_told_the_address_by_which_it_came() -> None:
+    with KafkaliteServer(host="0.0.0.0") as server:
+        for address in ("127.0.0.1", "127.0.0.2"):
+            with WireClient(address, server.port) as client:
+                [broker] = client.send(MetadataRequest(topics=[])).brokers
+                assert (broker.host, broker.port) == (address, server.port)
+
+
+def test_advertised_listeners_count_before_that() -> None:
+    config = {"advertised.listeners": "PLAINTEXT://kafka.example.org:1234"}
+    with KafkaliteServer(config=config) as server, WireClient(server.bootstrap_servers) as client:
+        [broker] = client.send(MetadataRequest(topics=[])).brokers
+        assert (broker.host, broker.port) == ("kafka.example.org", 1234)
