@@ -79,6 +79,19 @@ def test_an_interrupted_set_up_is_begun_again_from_nothing(fresh_checkout: Path)
     assert imported.stdout == "1\n"
 
 
+def test_an_installation_that_fails_ends_the_start_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    checkout = copy_of_repository(tmp_path / "checkout")
+    (tmp_path / "no-packages").mkdir()
+    unreachable = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "no-packages")}
+    for _ in range(2):
+        result = run_script(checkout / "bin" / "kafkalite-server", "--version", **unreachable)
+        assert (result.stdout, result.returncode) == ("", 1)
+        assert result.stderr.splitlines()[-1].startswith(f"kafkalite: could not set up {checkout / '.venv'}: ")
+        assert "pip install" in result.stderr
+    assert (checkout / ".venv" / "bin" / "python").exists(), "what was made is kept"
+    assert not (checkout / ".venv" / "installed").exists()
+
+
 def test_a_python_that_cannot_make_environments_is_answered_with_the_command_that_mends_it(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path / "checkout")
     python = fake_python(tmp_path, fails_on="ensurepip")
