@@ -51,7 +51,7 @@ def encode_varint(value: int) -> bytes:
     return bytes(out)
 
 
-def read_varint(buffer: bytes | memoryview, position: int) -> tuple[int, int]:
+def read_varint(buffer: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
     """A varint of at most five bytes and the position behind it; raises IndexError at the end of the buffer."""
     byte = buffer[position]
     position += 1
@@ -72,7 +72,7 @@ def read_varint(buffer: bytes | memoryview, position: int) -> tuple[int, int]:
     return (zigzag >> 1) ^ -(zigzag & 1), position
 
 
-def read_varlong(buffer: bytes | memoryview, position: int) -> tuple[int, int]:
+def read_varlong(buffer: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
     """A varint of at most ten bytes and the position behind it; raises IndexError at the end of the buffer."""
     zigzag = shift = 0
     while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kafkalite.errors import ErrorCode, KafkaError
@@ -22,7 +22,7 @@ from kafkalite.records.log_validator import (
     validate_client_batch,
     validate_records,
 )
-from kafkalite.records.record import Record, encode_record, parse_records
+from kafkalite.records.record import Record, encode_record, invalid_record, parse_records, read_varint
 from kafkalite.records.record_batch import (
     BatchHeader,
     TimestampType,
@@ -109,6 +109,16 @@ REFUSALS = {
         plain(is_control=True),
         ErrorCode.INVALID_RECORD,
         "Clients are not allowed to write control records in topic partition sample-0",
+    ),
+    "fewer records": (
+        changed(plain(), records_count=4, last_offset_delta=3),
+        ErrorCode.INVALID_RECORD,
+        "Incorrect declared batch size, premature EOF reached",
+    ),
+    "more records": (
+        changed(plain(), records_count=2, last_offset_delta=1),
+        ErrorCode.INVALID_RECORD,
+        "Incorrect declared batch size, records still remaining in file",
     ),
     "sequence": (
         plain(producer_id=9, producer_epoch=0),
@@ -275,16 +285,58 @@ def test_a_scan_tells_what_reading_would_tell(rows: list[tuple[int, bytes | None
     )
 
 
-@given(st.lists(st.integers(0, 9000), min_size=1, max_size=20), st.data())
-def test_counting_hops_finds_exactly_the_declared_number(sizes: list[int], data: st.DataObject) -> None:
-    body = b"".join(encode_record(i, 0, None, bytes(size)) for i, size in enumerate(sizes))
-    check_records_count(body, len(sizes))
-    for count in (len(sizes) - 1, len(sizes) + 1):
+RUNS = st.lists(st.tuples(st.integers(0, 9000) | st.integers(50, 70), st.integers(1, 300)), min_size=1, max_size=6)
+
+
+@settings(deadline=None)
+@given(RUNS, st.booleans(), st.data())
+def test_counting_finds_exactly_the_declared_number(
+    runs: list[tuple[int, int]], is_mixed: bool, data: st.DataObject
+) -> None:
+    """In runs of equally long records and where every length differs from the one before."""
+    if is_mixed:
+        sizes = [size + i * 37 % 5 for size, length in runs for i in range(length % 40)] or [0]
+    else:
+        sizes = [min(size, 200_000 // length) for size, length in runs for _ in range(length)]
+    body = b"".join(encode_record(i % 50, 0, None, bytes(size)) for i, size in enumerate(sizes))
+    count = len(sizes)
+    check_records_count(body, count)
+    check_records_count(memoryview(b"x" * 61 + body), count, 61)
+    for wrong in (count - 1, count + 1, count + 400):
         with pytest.raises(KafkaError, match="Incorrect declared batch size"):
-            check_records_count(body, count)
+            check_records_count(body, wrong)
     cut = data.draw(st.integers(1, len(body)))
     with pytest.raises(KafkaError):
-        check_records_count(body[:-cut], len(sizes))
+        check_records_count(body[:-cut], count)
+    damaged = bytearray(body)
+    damaged[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
+    assert _is_refused(lambda: check_records_count(damaged, count)) == _is_refused(
+        lambda: _count_simply(damaged, count)
+    )
+
+
+def _is_refused(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except KafkaError:
+        return True
+    return False
+
+
+def _count_simply(body: bytearray, count: int) -> None:
+    position = 0
+    for _ in range(count):
+        if position >= len(body):
+            raise invalid_record("too few")
+        try:
+            length, position = read_varint(body, position)
+        except IndexError:
+            raise invalid_record("cut off") from None
+        if length < 0:
+            raise invalid_record("negative")
+        position += length
+    if position != len(body):
+        raise invalid_record("too many, or cut off")
 
 
 @pytest.mark.parametrize("source", list(CompressionType))
