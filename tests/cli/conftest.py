@@ -150,7 +150,7 @@ def empty(broker: BrokerProcess) -> None:
 
 
 _STACK_FRAMES = re.compile(
-    r"^(\tat .*| at \[Source: .*|\t\.\.\. \d+ more|\[[-\d]+ [\d:,]+\] .*"
+    r"^(\tat .*|\t+(at|Suppressed:) .*|\t\t.*| at \[Source: .*|\t\.\.\. \d+ more|\[[-\d]+ [\d:,]+\] .*"
     r"|(Caused by: )?(joptsimple|[a-z]+\.[a-z]+)[.\w$]+:? ?.*)\n?",
     re.MULTILINE,
 )
