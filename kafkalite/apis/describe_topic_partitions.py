@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.authorized_operations import TOPIC_OPERATIONS
+from kafkalite.broker.broker import Broker
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode
-from kafkalite.identifiers import INTERNAL_TOPICS
+from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition
 from kafkalite.metadata.topic_name import reason_invalid
 from kafkalite.metadata.topics_image import TopicImage
 from kafkalite.protocol.messages.describe_topic_partitions import (
@@ -42,7 +43,7 @@ def describe_topic_partitions(
                 response.topics.append(_unknown(name))
             continue
         start = cursor.partition_index if cursor is not None and name == first_name else 0
-        described = _describe(topic, context.node_id, start, remaining)
+        described = _describe(context.broker, topic, start, remaining)
         response.topics.append(described)
         if start + len(described.partitions) < len(topic.partitions):
             response.next_cursor = Cursor(topic_name=name, partition_index=start + len(described.partitions))
@@ -70,11 +71,15 @@ def _unknown(name: str) -> DescribeTopicPartitionsResponseTopic:
     )
 
 
-def _describe(topic: TopicImage, node_id: int, start: int, limit: int) -> DescribeTopicPartitionsResponseTopic:
+def _describe(broker: Broker, topic: TopicImage, start: int, limit: int) -> DescribeTopicPartitionsResponseTopic:
+    logs = broker.logs
+    has_offline_logs = logs.has_offline_logs
     partitions = []
     for index in range(start, min(start + limit, len(topic.partitions))):
         partition = topic.partitions[index]
-        is_led = partition.leader == node_id
+        is_led = partition.leader == broker.node_id
+        if has_offline_logs and logs.is_offline(TopicPartition(topic.name, index)):
+            is_led = False
         partitions.append(
             DescribeTopicPartitionsResponsePartition(
                 error_code=0 if is_led else ErrorCode.LEADER_NOT_AVAILABLE,

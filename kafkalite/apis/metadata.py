@@ -15,7 +15,7 @@ from kafkalite.broker.auto_topic_creation import auto_create_topics
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode
-from kafkalite.identifiers import INTERNAL_TOPICS, Uuid
+from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition, Uuid
 from kafkalite.metadata.topic_name import reason_invalid
 from kafkalite.metadata.topics_image import TopicImage
 from kafkalite.protocol.messages.metadata import (
@@ -109,10 +109,14 @@ def _by_name(context: RequestContext, request: MetadataRequest, operations: int)
 
 def _describe(broker: Broker, topic: TopicImage, operations: int) -> MetadataResponseTopic:
     node_id = broker.node_id
+    logs = broker.logs
+    has_offline_logs = logs.has_offline_logs
     partitions = []
     for index, partition in topic.partitions.items():
         leader = partition.leader
         is_led = leader == node_id
+        if has_offline_logs and logs.is_offline(TopicPartition(topic.name, index)):
+            is_led = False
         partitions.append(
             MetadataResponsePartition(
                 error_code=0 if is_led else ErrorCode.LEADER_NOT_AVAILABLE,

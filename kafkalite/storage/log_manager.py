@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import CLUSTER_METADATA_TOPIC, TopicPartition, Uuid
-from kafkalite.storage.checkpoint_files import CorruptCheckpointError, read_offset_checkpoint, write_offset_checkpoint
+from kafkalite.storage.checkpoint_files import CorruptCheckpointError
 from kafkalite.storage.clean_shutdown_file import (
     read_clean_shutdown_broker_epoch,
     remove_clean_shutdown_file,
@@ -36,6 +36,7 @@ from kafkalite.storage.file_names import (
     unique_suffix,
 )
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
+from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
 from kafkalite.storage.log_flush import LogFlush, prepare_flush
 from kafkalite.storage.log_recovery import load_log
@@ -110,11 +111,12 @@ class LogManager:
         self.context.release_files = self.release_files
         self.context.release_indexes = self._release_indexes
         self.context.report_failure = self._note_failure
-        self.context.note_records_deleted = self._checkpoint_deleted_records
+        self.context.note_records_deleted = lambda _: self.checkpoint_log_start_offsets()
         self.directories = [LogDirectory(path.rstrip("/") or "/") for path in log_dirs]
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self.get = self._logs.get
         """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
+        self._checkpoints = LogCheckpoints(filesystem)
         self._unavailable: set[TopicPartition] = set()
         self._cleaner: LogCleanerManager | None = None
         self.on_directory_failure: Callable[[LogDirectory], None] | None = None
@@ -171,6 +173,7 @@ class LogManager:
             directory.had_clean_shutdown = remove_clean_shutdown_file(self._filesystem, directory.path)
             recovery_points = self._read_checkpoint(directory, RECOVERY_POINT_CHECKPOINT_FILE)
             start_offsets = self._read_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE)
+            self._checkpoints.note_stale(recovery_points.keys() | start_offsets.keys())
             for topic_partition, _ in self._log_directory_names(directory, now_ms):
                 work.append(
                     (
@@ -235,7 +238,7 @@ class LogManager:
 
     def _read_checkpoint(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
         try:
-            return read_offset_checkpoint(self._filesystem, f"{directory.path}/{name}")
+            return self._checkpoints.read(directory.path, name)
         except CorruptCheckpointError as error:
             _logger.warning("Going on without %s: %s", name, error)
             # Without recovery points everything is checked again.
@@ -253,6 +256,11 @@ class LogManager:
 
     def partitions_of(self, topic: str) -> list[TopicPartition]:
         return [topic_partition for topic_partition in self._logs if topic_partition.topic == topic]
+
+    @property
+    def has_offline_logs(self) -> bool:
+        """Whether `is_offline` is true of any partition."""
+        return bool(self._unavailable)
 
     def is_offline(self, topic_partition: TopicPartition) -> bool:
         """Whether a partition has a log that cannot be served: its directory has failed, or the log did not open."""
@@ -308,6 +316,10 @@ class LogManager:
             return log
         if directory is None:
             directory = self.directory_for_new_log()
+        if self._checkpoints.is_stale(topic_partition):
+            self.checkpoint_recovery_points()
+            self.checkpoint_log_start_offsets()
+            self._checkpoints.forget_stale()
         path = f"{directory.path}/{topic_partition}"
         try:
             log = PartitionLog.create(self.context, path, topic_partition, topic_id, config, now_ms=now_ms)
@@ -325,6 +337,7 @@ class LogManager:
         log = self._logs.pop(topic_partition, None)
         if log is None:
             return
+        self._checkpoints.note_stale([topic_partition])
         try:
             path = self._rename_directory(log, DELETE_DIRECTORY_SUFFIX)
         except OSError as error:
@@ -386,33 +399,32 @@ class LogManager:
             flush.run(now_ms)
 
     def checkpoint_recovery_points(self) -> None:
-        for directory in self.directories:
-            if directory.is_online:
-                self._checkpoint_recovery_points_in(directory)
-
-    def _checkpoint_recovery_points_in(self, directory: LogDirectory) -> None:
-        points = {log.topic_partition: log.recovery_point for log in self.logs_in(directory)}
-        self._write_checkpoint(directory, RECOVERY_POINT_CHECKPOINT_FILE, points)
+        """Writes the recovery points of all logs, in one go."""
+        self._write_checkpoints(self.prepare_recovery_point_checkpoints())
 
     def checkpoint_log_start_offsets(self) -> None:
-        """Notes the start of logs that does not follow from their first segment (after DeleteRecords)."""
-        for directory in self.directories:
-            if directory.is_online:
-                self._checkpoint_start_offsets_in(directory)
+        """Writes the starts of logs that do not follow from their first segment (after DeleteRecords), in one go."""
+        self._write_checkpoints(self.prepare_log_start_checkpoints())
 
-    def _checkpoint_start_offsets_in(self, directory: LogDirectory) -> None:
-        offsets = {
-            log.topic_partition: log.log_start_offset
-            for log in self.logs_in(directory)
-            if log.log_start_offset > log.segments[0].base_offset
-        }
-        self._write_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE, offsets)
+    def prepare_recovery_point_checkpoints(self) -> list[CheckpointWrite]:
+        """The checkpoint files that have to change: `write` each in a worker thread, `fail_directory` on OSError."""
+        online = [directory for directory in self.directories if directory.is_online]
+        writes = (self._checkpoints.prepare_recovery_points(one.path, self.logs_in(one)) for one in online)
+        return [write for write in writes if write is not None]
 
-    def _checkpoint_deleted_records(self, path: str) -> None:
-        """Deleted records must not come back, whatever happens after the answer."""
-        for directory in self.directories:
-            if directory.path == path and directory.is_online:
-                self._checkpoint_start_offsets_in(directory)
+    def prepare_log_start_checkpoints(self) -> list[CheckpointWrite]:
+        """As `prepare_recovery_point_checkpoints`."""
+        online = [directory for directory in self.directories if directory.is_online]
+        writes = (self._checkpoints.prepare_start_offsets(one.path, self.logs_in(one)) for one in online)
+        return [write for write in writes if write is not None]
+
+    def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
+        for write in writes:
+            try:
+                write.write()
+            except OSError as error:
+                _logger.error("Disk error while writing checkpoint %s: %s", write.path, error)
+                self._note_failure(write.log_directory, error)
 
     def update_producer_id_expiration(self, expiration_ms: int) -> None:
         """Takes over another producer.id.expiration.ms for all logs."""
@@ -425,13 +437,6 @@ class LogManager:
         self.context.is_transaction_verification_enabled = is_enabled
         for log in self._logs.values():
             log.producer_state.is_verification_enabled = is_enabled
-
-    def _write_checkpoint(self, directory: LogDirectory, name: str, offsets: dict[TopicPartition, int]) -> None:
-        try:
-            write_offset_checkpoint(self._filesystem, f"{directory.path}/{name}", offsets)
-        except OSError as error:
-            _logger.error("Disk error while writing %s in directory %s: %s", name, directory.path, error)
-            self._note_failure(directory.path, error)
 
     def delete_due_files(self, now_ms: int) -> int:
         """Removes segments and logs whose delay is over; returns how many files and directories."""
@@ -513,8 +518,12 @@ class LogManager:
         for flush in flushes:
             flush.finish(now_ms)
         self._sync_snapshots(directory, flushes, syncs_volume)
-        self._checkpoint_recovery_points_in(directory)
-        self._checkpoint_start_offsets_in(directory)
+        for write in (
+            self._checkpoints.prepare_recovery_points(directory.path, logs),
+            self._checkpoints.prepare_start_offsets(directory.path, logs),
+        ):
+            if write is not None:
+                write.write()
         return directory.is_online and (directory.had_clean_shutdown or not directory.has_unread_logs)
 
     def _sync_snapshots(self, directory: LogDirectory, flushes: list[LogFlush], syncs_volume: bool) -> None:

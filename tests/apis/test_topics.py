@@ -6,6 +6,7 @@ change holds for the next request, also after a restart, and what a single node 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from kafkalite.protocol.messages.describe_topic_partitions import DescribeTopicP
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from kafkalite.storage.log_manager import LogDirectoryError
 from kafkalite.testing import KafkaliteServer
+from offline_broker import OfflineBroker
 
 
 @pytest.fixture
@@ -263,3 +265,17 @@ def test_a_lost_partition_metadata_is_written_again(tmp_path: Path, content: byt
         [deleted] = client.send(DeleteTopicsRequest(topics=[DeleteTopicState(name="orders")])).responses
         assert deleted.error_code == 0
         assert not path.exists()
+
+
+def test_partitions_on_a_failed_disk_have_no_leader(offline_broker: OfflineBroker) -> None:
+    offline_broker.create_topic("orders", 2)
+    request = MetadataRequest(topics=[MetadataRequestTopic(name="orders")])
+    assert [p.leader_id for p in offline_broker.ask(request).topics[0].partitions] == [1, 1]
+    log = offline_broker.broker.leader_log("orders", 1)
+    offline_broker.broker.logs.context.report_failure(log.log_directory, OSError(errno.EIO, "I/O error"))
+    partitions = offline_broker.ask(request).topics[0].partitions
+    partitions += offline_broker.ask(DescribeTopicPartitionsRequest()).topics[0].partitions
+    assert len(partitions) == 4
+    for partition in partitions:
+        assert partition.error_code == ErrorCode.LEADER_NOT_AVAILABLE
+        assert (partition.leader_id, partition.replica_nodes, partition.offline_replicas) == (-1, [1], [1])
