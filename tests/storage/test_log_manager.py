@@ -98,6 +98,40 @@ def test_a_deleted_log_is_renamed_and_removed_after_its_delay_also_after_a_resta
     assert [name for name in filesystem.list_directory("/a") if name.endswith("-delete")] == []
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_new_log_does_not_inherit_the_checkpoints_of_a_deleted_one(batch, restarts):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    for _ in range(10):
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    log.delete_records(8)
+    log.flush(NOW_MS)
+    manager.checkpoint_recovery_points()
+    manager.delete(TopicPartition("t", 0), NOW_MS)
+    if restarts:
+        manager.release_locks()
+        manager = start(filesystem)
+    log = manager.create(TopicPartition("t", 0), OTHER_ID, CONFIG, NOW_MS)
+    log.append(batch(b"y"), now_ms=NOW_MS)
+    manager.release_locks()
+    log = start(filesystem).get(TopicPartition("t", 0))
+    assert (log.log_start_offset, log.log_end_offset, log.recovery_point) == (0, 1, 0)
+
+
+def test_checkpoints_that_have_not_changed_are_not_written_again(batch):
+    manager = start(MemoryFileSystem())
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    assert [write.path for write in manager.prepare_recovery_point_checkpoints()] == [
+        "/a/recovery-point-offset-checkpoint"
+    ]
+    assert manager.prepare_recovery_point_checkpoints() == []
+    log.append(batch(b"x"), now_ms=NOW_MS)
+    assert manager.prepare_recovery_point_checkpoints() == []
+    log.flush(NOW_MS)
+    assert len(manager.prepare_recovery_point_checkpoints()) == 1
+
+
 def test_a_log_that_the_metadata_does_not_know_is_put_aside(batch):
     filesystem = MemoryFileSystem()
     manager = start(filesystem)

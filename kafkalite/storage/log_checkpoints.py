@@ -1,0 +1,81 @@
+"""The two checkpoint files of a log directory that say where its logs begin, and up to where they are on the disk.
+
+    recovery-point-offset-checkpoint   every log: what lies before needs no check after an unclean stop
+    log-start-offset-checkpoint        logs whose start does not follow from their first segment (DeleteRecords)
+
+They are put together on the logs' thread and may be written and synced on another (`CheckpointWrite.write`). The entry
+of a deleted log must not meet a new log of the same name: see `is_stale`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from kafkalite.identifiers import TopicPartition
+from kafkalite.storage.checkpoint_files import encode_offset_checkpoint, read_offset_checkpoint
+from kafkalite.storage.file_names import LOG_START_OFFSET_CHECKPOINT_FILE, RECOVERY_POINT_CHECKPOINT_FILE
+from kafkalite.storage.filesystem import FileSystem, write_file_atomically
+from kafkalite.storage.partition_log import PartitionLog
+
+
+class CheckpointWrite(NamedTuple):
+    """A checkpoint file about to be replaced."""
+
+    filesystem: FileSystem
+    path: str
+    data: bytes
+
+    @property
+    def log_directory(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    def write(self) -> None:
+        """Replaces the file and syncs it; from any thread. Raises OSError."""
+        write_file_atomically(self.filesystem, self.path, self.data)
+
+
+class LogCheckpoints:
+    """Makes the checkpoints of a manager's log directories."""
+
+    def __init__(self, filesystem: FileSystem) -> None:
+        self._filesystem = filesystem
+        self._last: dict[str, bytes] = {}  # what was given out last: an idle broker writes nothing
+        self._stale: set[TopicPartition] = set()
+
+    def read(self, directory: str, name: str) -> dict[TopicPartition, int]:
+        """Raises CorruptCheckpointError, OSError."""
+        return read_offset_checkpoint(self._filesystem, f"{directory}/{name}")
+
+    def note_stale(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        """These have entries in the files, or may have, and no log any more."""
+        self._stale.update(topic_partitions)
+
+    def is_stale(self, topic_partition: TopicPartition) -> bool:
+        """Whether a new log of this name would find the entries of an old one: write both files first."""
+        return topic_partition in self._stale
+
+    def forget_stale(self) -> None:
+        """Both files of all directories have been written."""
+        self._stale.clear()
+
+    def prepare_recovery_points(self, directory: str, logs: Iterable[PartitionLog]) -> CheckpointWrite | None:
+        """The file to be written, None if it would be the same again."""
+        points = {log.topic_partition: log.recovery_point for log in logs}
+        return self._prepare(f"{directory}/{RECOVERY_POINT_CHECKPOINT_FILE}", points)
+
+    def prepare_start_offsets(self, directory: str, logs: Iterable[PartitionLog]) -> CheckpointWrite | None:
+        """The file to be written, None if it would be the same again."""
+        offsets = {
+            log.topic_partition: log.log_start_offset
+            for log in logs
+            if log.log_start_offset > log.segments[0].base_offset
+        }
+        return self._prepare(f"{directory}/{LOG_START_OFFSET_CHECKPOINT_FILE}", offsets)
+
+    def _prepare(self, path: str, offsets: dict[TopicPartition, int]) -> CheckpointWrite | None:
+        data = encode_offset_checkpoint(offsets)
+        if self._last.get(path) == data:
+            return None
+        self._last[path] = data
+        return CheckpointWrite(self._filesystem, path, data)
