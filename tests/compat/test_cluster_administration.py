@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol.messages.add_raft_voter import AddRaftVoterRequest, Listener
 from kafkalite.protocol.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
     ReassignablePartition,
     ReassignableTopic,
 )
+from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 from kafkalite.protocol.messages.describe_quorum import (
     DescribeQuorumRequest,
     RequestPartitionData,
@@ -19,6 +22,7 @@ from kafkalite.protocol.messages.list_partition_reassignments import (
     ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsTopics,
 )
+from kafkalite.protocol.messages.remove_raft_voter import RemoveRaftVoterRequest
 from kafkalite.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from kafkalite.protocol.messages.unregister_controller import UnregisterControllerRequest
 from kafkalite.protocol.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest
@@ -121,5 +125,33 @@ def test_reassignments_are_judged_alike(compare, version: int) -> None:
         side.ask(ListPartitionReassignmentsRequest(topics=None), 0)
         some = [ListPartitionReassignmentsTopics(name=topic, partition_indexes=[0])]
         side.ask(ListPartitionReassignmentsRequest(topics=some), 0, label="some")
+
+    compare(scenario)
+
+
+def test_requests_about_voters_are_refused_alike(compare) -> None:
+    def scenario(side: Side) -> None:
+        cluster_id = side.send(DescribeClusterRequest()).cluster_id
+        controller = [Listener(name="CONTROLLER", host="localhost", port=1)]
+        for voter_id, directory_id, listeners in (
+            (1, Uuid.ZERO, controller),
+            (-1, Uuid(b"d" * 16), controller),
+            (2, Uuid(b"d" * 16), []),
+        ):
+            request = AddRaftVoterRequest(
+                cluster_id=cluster_id,
+                voter_id=voter_id,
+                voter_directory_id=directory_id,
+                listeners=listeners,
+                timeout_ms=1000,
+            )
+            for version in (0, 1):
+                side.ask(request, version, label=f"add {voter_id} {directory_id} {len(listeners)}")
+            remove = RemoveRaftVoterRequest(
+                cluster_id=cluster_id, voter_id=min(voter_id, 0), voter_directory_id=Uuid.ZERO
+            )
+            side.ask(remove, label=f"remove {voter_id}")
+        removal = RemoveRaftVoterRequest(cluster_id=None, voter_id=-1, voter_directory_id=Uuid(b"d" * 16))
+        side.ask(removal, label="no cluster id")
 
     compare(scenario)
