@@ -46,6 +46,9 @@ from kafkalite.records.record_batch import (
 NO_BOUND: Final = 0x7FFFFFFFFFFFFFFF
 """The default of message.timestamp.before.max.ms: any age will do."""
 
+NO_RECORD_BOUND: Final = 0x7FFFFFF7
+"""The default of max.decompressed.message.bytes: any record that a Java array can hold."""
+
 
 class RecordError(NamedTuple):
     """A record that was refused: its index in the batch, and why."""
@@ -276,15 +279,19 @@ def validate_records(
     timestamp_type: TimestampType = TimestampType.CREATE_TIME,
     timestamp_before_max_ms: int = NO_BOUND,
     timestamp_after_max_ms: int = NO_BOUND,
+    max_decompressed_message_bytes: int = NO_RECORD_BOUND,
 ) -> RecordsInfo:
     """Reads every record of a decompressed body; raises RecordValidationError listing the records that are refused.
 
     Form: as many records as declared and no byte more, lengths that stay inside their record, headers with keys.
     Rules: a key on a compacted topic; on a CreateTime topic a timestamp (other than -1) that is at most
-    `timestamp_before_max_ms` older and `timestamp_after_max_ms` newer than now; no claim of LogAppendTime.
+    `timestamp_before_max_ms` older and `timestamp_after_max_ms` newer than now; no claim of LogAppendTime; in a
+    compressed batch no record (its length not counted) of more than `max_decompressed_message_bytes`.
     Not looked at, as in Apache Kafka: whether header keys are UTF-8, and offset deltas of uncompressed batches.
     """
-    min_delta, max_delta, is_consecutive, has_null_key = scan_records(body, header.records_count)
+    min_delta, max_delta, is_consecutive, has_null_key = scan_records(
+        body, header.records_count, max_decompressed_message_bytes if header.is_compressed else NO_RECORD_BOUND
+    )
     is_stamped = header.attributes & TIMESTAMP_TYPE_MASK
     oldest, newest = header.base_timestamp + min_delta, header.base_timestamp + max_delta
     if is_stamped:
@@ -377,11 +384,13 @@ def _describe(record: Record, header: BatchHeader) -> str:
     )
 
 
-def scan_records(body: bytes, records_count: int) -> tuple[int, int, bool, bool]:
+def scan_records(
+    body: bytes, records_count: int, max_record_size: int = NO_RECORD_BOUND
+) -> tuple[int, int, bool, bool]:
     """Smallest and largest timestamp delta, whether offset deltas count up from 0, whether a key is null.
 
-    Checks the form of every record (see `validate_records`) and copies nothing. One byte is the usual length of most
-    fields, so that case is written out.
+    Checks the size and form of every record (see `validate_records`) and copies nothing. One byte is the usual length
+    of most fields, so that case is written out.
     """
     if records_count < 0:
         raise invalid_record(f"Found invalid record count {records_count} in magic v2 batch")
@@ -406,6 +415,8 @@ def scan_records(body: bytes, records_count: int) -> tuple[int, int, bool, bool]
                     f"Invalid record size: expected {size} bytes in record payload, but instead the buffer has only "
                     f"{end - position} remaining bytes."
                 )
+            if size > max_record_size:
+                raise invalid_record(f"A record of {size} bytes is larger than the allowed {max_record_size}")
             byte = body[position + 1]
             if byte < 0x80:
                 delta = (byte >> 1) ^ -(byte & 1)
@@ -485,12 +496,14 @@ def validate_and_convert(
     timestamp_type: TimestampType = TimestampType.CREATE_TIME,
     timestamp_before_max_ms: int = NO_BOUND,
     timestamp_after_max_ms: int = NO_BOUND,
+    max_decompressed_message_bytes: int = NO_RECORD_BOUND,
     max_decompressed_size: int = DEFAULT_MAX_DECOMPRESSED_SIZE,
 ) -> ValidatedBatch:
     """All that LogValidator does but for assigning offsets: every record checked, timestamps set, codec changed.
 
     `target_compression` is the topic's compression.type (None: producer's) with its level. The batch must begin at
-    the buffer's start and have passed `validate_client_batch`. Timestamps are rewritten in `batch` itself where that
+    the buffer's start and have passed `validate_client_batch`; `max_decompressed_size` bounds what it may unfold to,
+    `max_decompressed_message_bytes` each record. Timestamps are rewritten in `batch` itself where that
     is writable, else in a copy. A compressed batch with offset deltas that have gaps is rebuilt without them.
     """
     body = records_body(batch, 0, header, max_decompressed_size=max_decompressed_size)
@@ -503,6 +516,7 @@ def validate_and_convert(
         timestamp_type=timestamp_type,
         timestamp_before_max_ms=timestamp_before_max_ms,
         timestamp_after_max_ms=timestamp_after_max_ms,
+        max_decompressed_message_bytes=max_decompressed_message_bytes,
     )
     source_compression = header.compression_type
     codec = source_compression if target_compression is None else target_compression

@@ -20,7 +20,13 @@ from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.records.compression import Buffer, CompressionType
-from kafkalite.records.log_validator import NO_BOUND, validate_and_convert, validate_client_batch, with_timestamps
+from kafkalite.records.log_validator import (
+    NO_BOUND,
+    NO_RECORD_BOUND,
+    validate_and_convert,
+    validate_client_batch,
+    with_timestamps,
+)
 from kafkalite.records.record_batch import (
     BatchHeader,
     TimestampType,
@@ -263,6 +269,7 @@ class PartitionLog:
         self._must_validate_records = (
             config.is_compacted
             or config.message_timestamp_before_max_ms != NO_BOUND
+            or config.max_decompressed_message_bytes != NO_RECORD_BOUND
             or self._compression_target is not None
         )
         # With LogAppendTime the producer's timestamps do not count.
@@ -382,7 +389,7 @@ class PartitionLog:
             timestamp_type=self._timestamp_type,
             timestamp_before_max_ms=config.message_timestamp_before_max_ms,
             timestamp_after_max_ms=config.message_timestamp_after_max_ms,
-            max_decompressed_size=config.max_decompressed_message_bytes,
+            max_decompressed_message_bytes=config.max_decompressed_message_bytes,
         )
         if header.size_in_bytes > config.max_message_bytes:
             raise KafkaError(

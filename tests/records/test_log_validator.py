@@ -381,6 +381,21 @@ def test_an_accepted_batch_has_the_topics_codec_and_time(
         assert result.batch is batch
 
 
+@pytest.mark.parametrize("codec", list(CompressionType))
+def test_the_bound_on_decompressed_records_counts_each_by_itself(codec: CompressionType) -> None:
+    def validate(*sizes: int) -> None:
+        batch = build_batch([Record(i, NOW, b"k", bytes(size)) for i, size in enumerate(sizes)], compression=codec)
+        validate_and_convert(batch, read_header(batch), TP, now_ms=NOW, max_decompressed_message_bytes=1000)
+
+    validate(992, 992)  # eight bytes more in the record; its length does not count
+    if codec == CompressionType.NONE:
+        validate(993)
+        return
+    with pytest.raises(KafkaError, match="A record of 1001 bytes is larger than the allowed 1000") as raised:
+        validate(5, 993)
+    assert raised.value.error == ErrorCode.INVALID_RECORD
+
+
 def test_a_max_timestamp_that_the_producer_left_unset_is_found_in_the_records() -> None:
     batch = bytearray(changed(plain(4), max_timestamp=-1))
     result = validate_and_convert(batch, read_header(batch), TP, now_ms=NOW)
