@@ -1,7 +1,7 @@
 """With flush.messages=1 what was acknowledged survives the loss of power, whenever it comes.
 
-The file system below forgets everything that was not synced: data of files, and names in directories. A script runs
-on it once for every operation that it makes, the power goes just before that operation, a broker starts on the rest.
+A script runs on a file system that forgets what was not synced (volatile_filesystem), once for every operation that it
+makes: the power goes just before that operation, and a broker starts on the rest.
 """
 
 from __future__ import annotations
@@ -15,109 +15,12 @@ from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.records.record_batch import decode_records, iter_batches
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
-from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.producer_state import AppendOrigin
+from volatile_filesystem import NOW_MS, PowerLoss, VolatileFileSystem
 
-NOW_MS = 1_700_000_000_000
 PARTITION = TopicPartition("t", 0)
 CONFIG = TopicConfig({"flush.messages": "1", "internal.segment.bytes": "1200", "index.interval.bytes": "200"})
-
-
-class PowerLoss(BaseException):
-    """Not an Exception: nothing may catch it."""
-
-
-class VolatileFileSystem(MemoryFileSystem):
-    """Keeps beside the present state what a disk would hold: contents as last synced, names as last synced."""
-
-    def __init__(self, operations_left: int) -> None:
-        super().__init__(lambda: NOW_MS)
-        self.operations_left = operations_left
-        self.operations = 0
-        self.synced_names: dict[str, dict[str, object]] = {"/": {}}
-        self.synced_data: dict[int, bytes] = {}
-        self.contents: dict[int, object] = {}
-
-    def tick(self) -> None:
-        self.operations += 1
-        self.operations_left -= 1
-        if self.operations_left < 0:
-            raise PowerLoss
-
-    def open(self, path, *, create=False, read_only=False):
-        if create and not self.exists(path):
-            self.tick()
-        file = super().open(path, create=create, read_only=read_only)
-        return VolatileFile(self, file)
-
-    def rename(self, old_path, new_path):
-        self.tick()
-        super().rename(old_path, new_path)
-
-    def remove(self, path):
-        self.tick()
-        super().remove(path)
-
-    def make_directories(self, path):
-        self.tick()
-        super().make_directories(path)
-
-    def sync_directory(self, path):
-        self.tick()
-        super().sync_directory(path)
-        self.synced_names[path] = dict(self._directories[path])
-
-    def sync_content(self, content) -> None:
-        self.contents[id(content)] = content
-        self.synced_data[id(content)] = bytes(content.data)
-
-    def after_power_loss(self, dice: random.Random, *, keeps_unsynced: bool) -> MemoryFileSystem:
-        """What the next start finds. With `keeps_unsynced` some of what was not synced happens to be there too."""
-        found = MemoryFileSystem(lambda: NOW_MS)
-
-        def restore(path: str) -> None:
-            names = dict(self.synced_names.get(path, {}))
-            if keeps_unsynced:
-                for name, content in self._directories.get(path, {}).items():
-                    if dice.random() < 0.5:
-                        names[name] = content
-            for name, content in names.items():
-                child = f"{path.rstrip('/')}/{name}"
-                if content is None:
-                    found.make_directories(child)
-                    restore(child)
-                    continue
-                data = self.synced_data.get(id(content), b"")
-                if keeps_unsynced and len(content.data) > len(data) and content.data.startswith(data):
-                    grown = bytes(content.data[: dice.randrange(len(data), len(content.data) + 1)])
-                    data = grown if dice.random() < 0.7 else data + bytes(len(grown) - len(data))
-                found.write_bytes(child, data)
-
-        restore("/")
-        return found
-
-
-class VolatileFile(MemoryFile):
-    __slots__ = ("_owner",)
-
-    def __init__(self, owner: VolatileFileSystem, file: MemoryFile) -> None:
-        super().__init__(file._content, file.path, file._is_read_only, file._clock_ms)
-        self._owner = owner
-
-    def append(self, data, rest=b""):
-        self._owner.tick()
-        super().append(data, rest)
-
-    def truncate(self, size):
-        self._owner.tick()
-        super().truncate(size)
-
-    def sync(self):
-        self._owner.tick()
-        self._owner.sync_content(self._content)
-
-    def duplicate(self):
-        return VolatileFile(self._owner, self)
 
 
 def start(filesystem: MemoryFileSystem) -> LogManager:
