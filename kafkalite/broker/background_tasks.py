@@ -14,6 +14,7 @@ from typing import Final
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.clock import Timer
 from kafkalite.broker.log_cleaner import LogCleaner
+from kafkalite.storage.log_checkpoints import CheckpointWrite
 from kafkalite.storage.log_flush import LogFlush
 
 logger = logging.getLogger("kafkalite.background")
@@ -21,8 +22,9 @@ logger = logging.getLogger("kafkalite.background")
 DELETE_INTERVAL_MS: Final = 1_000
 PRODUCER_EXPIRY_INTERVAL_MS: Final = 600_000
 METADATA_INTERVAL_MS: Final = 60_000
-MAX_FLUSH_INTERVAL_MS: Final = 60_000
-"""log.flush.scheduler.interval.ms is for ever by default; rolled segments are synced within this time."""
+MAX_FLUSH_INTERVAL_MS: Final = 5_000
+"""log.flush.scheduler.interval.ms is for ever by default; within this time rolled segments and logs with much unflushed
+are synced, so that a start after a kill has little to check."""
 
 
 class BackgroundTasks:
@@ -34,6 +36,7 @@ class BackgroundTasks:
         self._is_stopped = False
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-flush")
         self._flushing: asyncio.Future[list[OSError | None]] | None = None
+        self._checkpointing: asyncio.Future[list[OSError | None]] | None = None
         self._log_cleaner = LogCleaner(broker)
 
     def start(self) -> None:
@@ -57,8 +60,9 @@ class BackgroundTasks:
         for timer in self._timers.values():
             timer.cancel()
         await self._log_cleaner.stop()
-        if self._flushing is not None:
-            await asyncio.wait([self._flushing])
+        running = [future for future in (self._flushing, self._checkpointing) if future is not None]
+        if running:
+            await asyncio.wait(running)
         self._worker.shutdown()
 
     def _every(self, name: str, interval_ms: int, task: Callable[[], object]) -> None:
@@ -79,10 +83,21 @@ class BackgroundTasks:
         self._broker.logs.cleanup_logs(self._broker.clock.now_ms())
 
     def _checkpoint_recovery_points(self) -> None:
-        self._broker.logs.checkpoint_recovery_points()
+        self._write_checkpoints(self._broker.logs.prepare_recovery_point_checkpoints())
 
     def _checkpoint_log_start_offsets(self) -> None:
-        self._broker.logs.checkpoint_log_start_offsets()
+        self._write_checkpoints(self._broker.logs.prepare_log_start_checkpoints())
+
+    def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
+        """One after the other in the worker, which keeps the order of what is written to the same file."""
+        if writes and not self._is_stopped:
+            self._checkpointing = asyncio.get_running_loop().run_in_executor(self._worker, _write_all, writes)
+            self._checkpointing.add_done_callback(lambda done: self._note_checkpoints(writes, done))
+
+    def _note_checkpoints(self, writes: list[CheckpointWrite], done: asyncio.Future[list[OSError | None]]) -> None:
+        for write, error in zip(writes, done.result(), strict=True):
+            if error is not None:
+                self._broker.logs.note_failed_checkpoint(write, error)
 
     def _delete_due_files(self) -> None:
         self._broker.logs.delete_due_files(self._broker.clock.now_ms())
@@ -105,6 +120,20 @@ class BackgroundTasks:
                 flush.finish(self._broker.clock.now_ms())
             else:
                 flush.fail(error)
+        self._checkpoint_recovery_points()
+
+
+def _write_all(writes: list[CheckpointWrite]) -> list[OSError | None]:
+    """The outcome of each."""
+    outcomes: list[OSError | None] = []
+    for write in writes:
+        try:
+            write.write()
+        except OSError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+    return outcomes
 
 
 def _sync_all(flushes: list[LogFlush]) -> list[OSError | None]:

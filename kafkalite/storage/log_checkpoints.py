@@ -73,6 +73,10 @@ class LogCheckpoints:
         }
         return self._prepare(f"{directory}/{LOG_START_OFFSET_CHECKPOINT_FILE}", offsets)
 
+    def forget_write(self, write: CheckpointWrite) -> None:
+        """It has failed: the same content has to be written again."""
+        self._last.pop(write.path, None)
+
     def _prepare(self, path: str, offsets: dict[TopicPartition, int]) -> CheckpointWrite | None:
         data = encode_offset_checkpoint(offsets)
         if self._last.get(path) == data:

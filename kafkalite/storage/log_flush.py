@@ -76,7 +76,7 @@ class LogFlush:
             log.snapshots.write_encoded(self.offset, self.snapshot)
             log.snapshots.remove_where(lambda offset: offset < self.offset and offset not in base_offsets)
         except OSError as error:
-            raise log.storage_error("writing a producer snapshot", error) from error
+            log.storage_error("writing a producer snapshot", error)  # reported; the log itself is flushed
 
     def snapshot_path(self) -> str | None:
         """The producer snapshot that `finish` has written and nobody has synced."""

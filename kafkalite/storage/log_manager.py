@@ -407,7 +407,8 @@ class LogManager:
         self._write_checkpoints(self.prepare_log_start_checkpoints())
 
     def prepare_recovery_point_checkpoints(self) -> list[CheckpointWrite]:
-        """The checkpoint files that have to change: `write` each in a worker thread, `fail_directory` on OSError."""
+        """The checkpoint files that have to change: `write` each in a worker thread, report OSErrors back here
+        (`note_failed_checkpoint`)."""
         online = [directory for directory in self.directories if directory.is_online]
         writes = (self._checkpoints.prepare_recovery_points(one.path, self.logs_in(one)) for one in online)
         return [write for write in writes if write is not None]
@@ -423,8 +424,13 @@ class LogManager:
             try:
                 write.write()
             except OSError as error:
-                _logger.error("Disk error while writing checkpoint %s: %s", write.path, error)
-                self._note_failure(write.log_directory, error)
+                self.note_failed_checkpoint(write, error)
+
+    def note_failed_checkpoint(self, write: CheckpointWrite, error: OSError) -> None:
+        """What whoever writes a checkpoint elsewhere reports back here."""
+        _logger.error("Disk error while writing checkpoint %s: %s", write.path, error)
+        self._checkpoints.forget_write(write)
+        self._note_failure(write.log_directory, error)
 
     def update_producer_id_expiration(self, expiration_ms: int) -> None:
         """Takes over another producer.id.expiration.ms for all logs."""
