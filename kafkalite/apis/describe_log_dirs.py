@@ -13,7 +13,7 @@ from kafkalite.protocol.messages.describe_log_dirs import (
     DescribeLogDirsResult,
     DescribeLogDirsTopic,
 )
-from kafkalite.storage.log_manager import LogDirectory
+from kafkalite.storage.log_directory import LogDirectory
 
 
 @serves(DescribeLogDirsRequest)

@@ -25,7 +25,8 @@ from kafkalite.metadata.partition_elections import assign_directories
 from kafkalite.metadata.producer_id_control import generate_next_producer_id_block
 from kafkalite.storage.file_names import LOCK_FILE
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
-from kafkalite.storage.log_manager import LogDirectoryError, LogManager
+from kafkalite.storage.log_directory import LogDirectoryError
+from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.meta_properties import read_meta_properties
 from kafkalite.storage.partition_log import PartitionLog
 

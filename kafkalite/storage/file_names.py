@@ -50,6 +50,7 @@ class LogDirectoryName(NamedTuple):
 
     topic_partition: TopicPartition
     kind: DirectoryKind
+    name: str
 
 
 def offset_file_name(offset: int, suffix: str) -> str:
@@ -77,6 +78,7 @@ def renamed_directory(topic_partition: TopicPartition, unique_id: str, kind_suff
 def parse_directory_name(name: str) -> LogDirectoryName | None:
     """Topic, partition and kind of a log's directory; None for a name that is none of them."""
     kind: DirectoryKind = "current"
+    whole_name = name
     if name.endswith(DELETE_DIRECTORY_SUFFIX):
         kind = "delete"
     elif name.endswith(STRAY_DIRECTORY_SUFFIX):
@@ -90,4 +92,4 @@ def parse_directory_name(name: str) -> LogDirectoryName | None:
     topic, _, partition = name.rpartition("-")
     if not topic or not (partition.isascii() and partition.isdigit()):
         return None
-    return LogDirectoryName(TopicPartition(topic, int(partition)), kind)
+    return LogDirectoryName(TopicPartition(topic, int(partition)), kind, whole_name)

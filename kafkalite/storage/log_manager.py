@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import CLUSTER_METADATA_TOPIC, TopicPartition, Uuid
+from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.storage.checkpoint_files import CorruptCheckpointError
 from kafkalite.storage.clean_shutdown_file import (
     read_clean_shutdown_broker_epoch,
@@ -26,22 +26,19 @@ from kafkalite.storage.clean_shutdown_file import (
 )
 from kafkalite.storage.file_names import (
     DELETE_DIRECTORY_SUFFIX,
-    LOCK_FILE,
     LOG_START_OFFSET_CHECKPOINT_FILE,
     RECOVERY_POINT_CHECKPOINT_FILE,
     STRAY_DIRECTORY_SUFFIX,
-    LogDirectoryName,
-    parse_directory_name,
     renamed_directory,
     unique_suffix,
 )
-from kafkalite.storage.filesystem import DirectoryLock, FileSystem
+from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
+from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError
 from kafkalite.storage.log_flush import LogFlush, prepare_flush
 from kafkalite.storage.log_recovery import load_log
 from kafkalite.storage.log_retention import delete_old_segments
-from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties
 from kafkalite.storage.partition_log import PartitionLog
 
 if TYPE_CHECKING:
@@ -53,29 +50,6 @@ MAX_UNFLUSHED_BYTES = 64 << 20
 """A log with more than that is flushed by the next `prepare_flushes`, so that opening it after a kill is quick."""
 _LOGS_SYNCED_ONE_BY_ONE = 32
 """With more of them it is quicker to sync the whole volume when they are closed."""
-_REMOTE_INDEX_CACHE_DIRECTORY = "remote-log-index-cache"
-
-
-class LogDirectoryError(Exception):
-    """A log directory that cannot be used, so that the start must stop; the text is for the operator."""
-
-
-class LogDirectory:
-    """One of `log.dirs`."""
-
-    __slots__ = ("had_clean_shutdown", "has_unread_logs", "is_online", "lock", "meta_properties", "path")
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.lock: DirectoryLock | None = None
-        self.meta_properties: MetaProperties | None = None
-        self.is_online = True
-        self.had_clean_shutdown = False
-        self.has_unread_logs = False
-
-    @property
-    def directory_id(self) -> Uuid | None:
-        return None if self.meta_properties is None else self.meta_properties.directory_id
 
 
 class LoadedLogs(NamedTuple):
@@ -112,7 +86,7 @@ class LogManager:
         self.context.release_indexes = self._release_indexes
         self.context.report_failure = self._note_failure
         self.context.note_records_deleted = lambda _: self.checkpoint_log_start_offsets()
-        self.directories = [LogDirectory(path.rstrip("/") or "/") for path in log_dirs]
+        self.directories = [LogDirectory(path) for path in log_dirs]
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self.get = self._logs.get
         """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
@@ -129,23 +103,13 @@ class LogManager:
 
         Raises LogDirectoryError when one cannot be used or another process holds it, MetaPropertiesError.
         """
-        seen = set()
+        paths = [directory.path for directory in self.directories]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise LogDirectoryError(f"Duplicate log directory found: {path}")
         try:
             for directory in self.directories:
-                if directory.path in seen:
-                    raise LogDirectoryError(f"Duplicate log directory found: {directory.path}")
-                seen.add(directory.path)
-                try:
-                    self._filesystem.make_directories(directory.path)
-                    directory.lock = self._filesystem.lock(f"{directory.path}/{LOCK_FILE}")
-                    directory.meta_properties = read_meta_properties(self._filesystem, directory.path)
-                except OSError as error:
-                    raise LogDirectoryError(f"Cannot use log directory {directory.path}: {error.strerror}") from error
-                if directory.lock is None:
-                    raise LogDirectoryError(
-                        f"Failed to acquire lock on file .lock in {directory.path}. A Kafka instance in another "
-                        "process or thread is using this directory."
-                    )
+                directory.open(self._filesystem)
         except BaseException:
             self.release_locks()
             raise
@@ -174,11 +138,14 @@ class LogManager:
             recovery_points = self._read_checkpoint(directory, RECOVERY_POINT_CHECKPOINT_FILE)
             start_offsets = self._read_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE)
             self._checkpoints.note_stale(recovery_points.keys() | start_offsets.keys())
-            for topic_partition, _ in self._log_directory_names(directory, now_ms):
+            for topic_partition, kind, name in directory.log_names(self._filesystem):
+                if kind == "delete":
+                    self.context.delete_later(f"{directory.path}/{name}", now_ms, is_directory=True)
+                    continue
                 work.append(
                     (
                         directory,
-                        str(topic_partition),
+                        name,
                         topic_partition,
                         start_offsets.get(topic_partition, 0),
                         recovery_points.get(topic_partition, 0),
@@ -218,23 +185,6 @@ class LogManager:
                 self._logs[topic_partition] = log
             on_progress(done, len(work))
         return LoadedLogs(len(work) - len(stray), recovered, stray)
-
-    def _log_directory_names(self, directory: LogDirectory, now_ms: int) -> Iterator[LogDirectoryName]:
-        for name in sorted(self._filesystem.list_directory(directory.path)):
-            path = f"{directory.path}/{name}"
-            parsed = parse_directory_name(name)
-            if parsed is None:
-                if name != _REMOTE_INDEX_CACHE_DIRECTORY and self._filesystem.is_directory(path):
-                    _logger.warning("Leaving %s alone, which is no log (Apache Kafka would not start)", path)
-                continue
-            if parsed.topic_partition.topic == CLUSTER_METADATA_TOPIC or not self._filesystem.is_directory(path):
-                continue
-            if parsed.kind == "delete":
-                self.context.delete_later(path, now_ms, is_directory=True)
-            elif parsed.kind == "current":
-                yield parsed
-            else:
-                _logger.warning("Leaving the %s log %s alone", parsed.kind, path)
 
     def _read_checkpoint(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
         try:
@@ -548,6 +498,4 @@ class LogManager:
     def release_locks(self) -> None:
         """Gives the directories free; everything else stays as it is."""
         for directory in self.directories:
-            if directory.lock is not None:
-                directory.lock.release()
-                directory.lock = None
+            directory.release_lock()

@@ -27,7 +27,7 @@ from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 from kafkalite.protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResource
 from kafkalite.protocol.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from kafkalite.storage.log_manager import LogDirectoryError
+from kafkalite.storage.log_directory import LogDirectoryError
 from kafkalite.testing import KafkaliteServer
 from offline_broker import OfflineBroker
 

@@ -9,7 +9,8 @@ import pytest
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.storage.log_manager import LogDirectoryError, LogManager
+from kafkalite.storage.log_directory import LogDirectoryError
+from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
 
 CONFIG = TopicConfig()

@@ -1,0 +1,73 @@
+"""One of `log.dirs`: its lock, its meta.properties, and which logs lie in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from kafkalite.identifiers import CLUSTER_METADATA_TOPIC, Uuid
+from kafkalite.storage.file_names import LOCK_FILE, LogDirectoryName, parse_directory_name
+from kafkalite.storage.filesystem import DirectoryLock, FileSystem
+from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties
+
+_logger = logging.getLogger(__name__)
+
+_REMOTE_INDEX_CACHE_DIRECTORY = "remote-log-index-cache"
+
+
+class LogDirectoryError(Exception):
+    """A log directory that cannot be used, so that the start must stop; the text is for the operator."""
+
+
+class LogDirectory:
+    """A log directory; `path` without a slash at its end."""
+
+    __slots__ = ("had_clean_shutdown", "has_unread_logs", "is_online", "lock", "meta_properties", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path.rstrip("/") or "/"
+        self.lock: DirectoryLock | None = None
+        self.meta_properties: MetaProperties | None = None
+        self.is_online = True
+        self.had_clean_shutdown = False
+        self.has_unread_logs = False
+
+    @property
+    def directory_id(self) -> Uuid | None:
+        return None if self.meta_properties is None else self.meta_properties.directory_id
+
+    def open(self, filesystem: FileSystem) -> None:
+        """Makes the directory if it is missing, takes its lock, reads its meta.properties.
+
+        Raises LogDirectoryError, MetaPropertiesError.
+        """
+        try:
+            filesystem.make_directories(self.path)
+            self.lock = filesystem.lock(f"{self.path}/{LOCK_FILE}")
+            if self.lock is None:
+                raise LogDirectoryError(
+                    f"Failed to acquire lock on file .lock in {self.path}. A Kafka instance in another process or "
+                    "thread is using this directory."
+                )
+            self.meta_properties = read_meta_properties(filesystem, self.path)
+        except OSError as error:
+            raise LogDirectoryError(f"Cannot use log directory {self.path}: {error.strerror}") from error
+
+    def release_lock(self) -> None:
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
+
+    def log_names(self, filesystem: FileSystem) -> Iterator[LogDirectoryName]:
+        """What lies in the directory: logs, and logs on their way out; not the metadata log. Raises OSError."""
+        for name in sorted(filesystem.list_directory(self.path)):
+            path = f"{self.path}/{name}"
+            parsed = parse_directory_name(name)
+            if parsed is None:
+                if name != _REMOTE_INDEX_CACHE_DIRECTORY and filesystem.is_directory(path):
+                    _logger.warning("Leaving %s alone, which is no log (Apache Kafka would not start)", path)
+            elif parsed.topic_partition.topic != CLUSTER_METADATA_TOPIC and filesystem.is_directory(path):
+                if parsed.kind in ("stray", "future"):
+                    _logger.warning("Leaving the %s log %s alone", parsed.kind, path)
+                else:
+                    yield parsed
