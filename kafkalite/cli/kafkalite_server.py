@@ -127,15 +127,33 @@ def _run(config: BrokerConfig) -> int:
 
 
 async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
+    from kafkalite.broker.metadata_log import MetadataLogError
+    from kafkalite.broker.storage_formatter import FormatError
+    from kafkalite.errors import KafkaError
     from kafkalite.server import Server
+    from kafkalite.storage.checkpoint_files import CorruptCheckpointError
+    from kafkalite.storage.log_directory import LogDirectoryError
+    from kafkalite.storage.meta_properties import MetaPropertiesError
 
+    # What an operator can do something about; anything else is ours and shows its traceback.
+    known_errors = (
+        OSError,
+        ConfigException,
+        ValueError,
+        CorruptCheckpointError,
+        FormatError,
+        KafkaError,
+        LogDirectoryError,
+        MetadataLogError,
+        MetaPropertiesError,
+    )
     server = Server(config)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
         await server.start()
-    except (OSError, ConfigException, ValueError) as error:
+    except known_errors as error:
         logging.getLogger("kafkalite").error("Cannot start: %s", _text(error))
         return 1
     # What is there now stays: the collector need not look at it again, and looks rarely at what comes and goes.

@@ -69,7 +69,7 @@ _ASSIGNORS: Final = {
 }
 _RECONNECTING: Final = {"reconnect.backoff.ms": "50", "reconnect.backoff.max.ms": "1000"}
 _REPEAT_INTERVAL_S: Final = 5.0
-_TIMING: Final = re.compile(r" \(after \d+ms in state \w+[^)]*\)")
+_TIMING: Final = re.compile(r" \(after \d+ms in state .*\)$")
 _JAAS_OPTION: Final = re.compile(r"""(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;]+))""")
 
 

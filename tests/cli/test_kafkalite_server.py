@@ -110,6 +110,42 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path, servers: list[
     assert "ddress already in use" in line
 
 
+def cannot_start(server: Server) -> str:
+    """The one line of a server that does not start, behind its time."""
+    code, output, errors = server.end()
+    assert (code, output) == (1, ""), errors
+    (line,) = errors.splitlines()
+    return line.partition(" ERROR ")[2]
+
+
+def test_a_data_directory_that_another_broker_uses_is_said_in_one_line(tmp_path: Path, servers: list[Server]) -> None:
+    servers.append(Server(tmp_path))
+    servers[0].wait_until_started()
+    servers.append(Server(tmp_path))
+    assert cannot_start(servers[1]) == (
+        f"Cannot start: Failed to acquire lock on file .lock in {tmp_path / 'data'}. "
+        "A Kafka instance in another process or thread is using this directory."
+    )
+
+
+def test_the_data_of_another_node_is_said_in_one_line(tmp_path: Path, servers: list[Server]) -> None:
+    servers.append(Server(tmp_path))
+    servers[0].wait_until_started()
+    servers[0].process.terminate()
+    servers[0].end()
+    servers.append(Server(tmp_path, "--override", "node.id=7"))
+    reason = cannot_start(servers[1])
+    assert reason.startswith("Cannot start: ")
+    assert "node" in reason
+
+
+def test_unreadable_meta_properties_are_said_in_one_line(tmp_path: Path, servers: list[Server]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "meta.properties").write_text("version=9\n")
+    servers.append(Server(tmp_path))
+    assert "meta.properties" in cannot_start(servers[0])
+
+
 def test_the_start_is_one_line_with_address_data_topics_and_time(tmp_path: Path, servers: list[Server]) -> None:
     servers.append(Server(tmp_path))
     host, port, data, topics, _ = servers[0].wait_until_started().groups()

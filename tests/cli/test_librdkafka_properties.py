@@ -112,7 +112,7 @@ def test_librdkafka_takes_the_defaults(properties: dict[str, str]) -> None:
 def test_unknown_properties_are_dropped_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     properties = {"bootstrap.servers": "127.0.0.1:1", "no.such.property": "1", "log_level": "0"}
     producer = new_client(confluent_kafka.Producer, properties)
-    assert len(producer) == 0
+    assert isinstance(producer, confluent_kafka.Producer)
     expected = "Warning: The configuration 'no.such.property' was supplied but isn't a known config.\n"
     assert capsys.readouterr().err == expected
 
@@ -151,6 +151,11 @@ def test_an_error_that_repeats_is_said_once(capsys: pytest.CaptureFixture[str]) 
     say = ClientErrorLog("tool")
     say(_Error("_TRANSPORT", "host:1/bootstrap: Connection refused (after 3ms in state CONNECT)"))
     say(_Error("_ALL_BROKERS_DOWN", "1/1 brokers are down"))
-    say(_Error("_TRANSPORT", "host:1/bootstrap: Connection refused (after 7ms in state CONNECT, 1 suppressed)"))
+    say(
+        _Error(
+            "_TRANSPORT",
+            "host:1/bootstrap: Connection refused (after 7ms in state CONNECT, 1 identical error(s) suppressed)",
+        )
+    )
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("WARN host:1/bootstrap: Connection refused (tool)")
