@@ -47,7 +47,7 @@ _GROUPS: Final = {
         "kafka_consumer_perf_test",
     ),
     "Topics and configurations": ("kafka_topics", "kafka_configs", "kafka_get_offsets", "kafka_delete_records"),
-    "Groups": ("kafka_consumer_groups", "kafka_groups"),
+    "Groups": ("kafka_consumer_groups", "kafka_share_groups", "kafka_groups"),
     "On disk": ("kafka_log_dirs", "kafka_dump_log", "kafka_storage"),
 }
 _WITHOUT_HELP: Final = ("kafka_server_start", "zookeeper_server_start", "zookeeper_server_stop")
