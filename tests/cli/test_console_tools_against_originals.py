@@ -176,6 +176,26 @@ def test_both_consumers_print_the_coordinators_records_alike(
     assert f"group-of-{formatter}" in ours[0]
 
 
+def test_both_consumers_print_transactions_alike(
+    tools_kafka: Any, java_tools: Any, new_topic: Callable[..., str]
+) -> None:
+    servers = ("--bootstrap-server", tools_kafka.bootstrap_servers)
+    size = ("--num-records", "10", "--record-size", "10", "--throughput", "-1")
+    sent = run_ours(
+        "kafka_producer_perf_test", *servers, "--topic", new_topic(), *size, "--transactional-id", "printed"
+    )
+    assert sent.stdout.startswith("10 records sent")
+    arguments = [*servers, "--topic", "__transaction_state", "--from-beginning", *END]
+    arguments += ["--formatter", "org.apache.kafka.tools.consumer.TransactionLogMessageFormatter"]
+
+    def documents(text: str) -> list[str]:
+        return sorted(part for part in text.replace('{"key":', '\n{"key":').splitlines() if '"printed"' in part)
+
+    ours = documents(run_ours("kafka_console_consumer", *arguments).stdout)
+    assert ours == documents(java_tools.run("kafka_console_consumer", *arguments).stdout)
+    assert ours
+
+
 PROPERTY_TWICE = ["--topic", "t", "--bootstrap-server", "h:1", "--command-property", "a=b"]
 
 
