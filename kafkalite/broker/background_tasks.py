@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -80,7 +80,12 @@ class BackgroundTasks:
         schedule()
 
     def _clean_up_logs(self) -> None:
-        self._broker.logs.cleanup_logs(self._broker.clock.now_ms())
+        self._run_steps(self._broker.logs.cleanup_steps(self._broker.clock.now_ms()))
+
+    def _run_steps(self, steps: Iterator[int]) -> None:
+        """One step now, the others when the loop has served its connections in between."""
+        if not self._is_stopped and next(steps, None) is not None:
+            asyncio.get_running_loop().call_soon(self._run_steps, steps)
 
     def _checkpoint_recovery_points(self) -> None:
         self._write_checkpoints(self._broker.logs.prepare_recovery_point_checkpoints())

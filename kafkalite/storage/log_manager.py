@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
@@ -139,7 +139,7 @@ class LogManager:
             start_offsets = self._read_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE)
             self._checkpoints.note_stale(recovery_points.keys() | start_offsets.keys())
             for topic_partition, kind, name in directory.log_names(self._filesystem):
-                if kind == "delete":
+                if kind != "current":  # deleted, or the copy of a move that has not come to its end
                     self.context.delete_later(f"{directory.path}/{name}", now_ms, is_directory=True)
                     continue
                 work.append(
@@ -282,6 +282,10 @@ class LogManager:
         self._logs[topic_partition] = log
         return log
 
+    def add(self, log: PartitionLog) -> None:
+        """Takes a log into service that was opened elsewhere; there is none of its partition."""
+        self._logs[log.topic_partition] = log
+
     def delete(self, topic_partition: TopicPartition, now_ms: int) -> None:
         """Renames a log's directory to -delete; its files go away after `file.delete.delay.ms` (`delete_due_files`)."""
         log = self._logs.pop(topic_partition, None)
@@ -318,7 +322,19 @@ class LogManager:
 
     def cleanup_logs(self, now_ms: int) -> int:
         """Applies retention to every log; returns the number of segments that went."""
-        return sum(delete_old_segments(log, now_ms) for log in list(self._logs.values()))
+        return sum(self.cleanup_steps(now_ms))
+
+    def cleanup_steps(self, now_ms: int) -> Iterator[int]:
+        """`cleanup_logs` a hundred logs at a time; each step gives the number of segments that went in it."""
+        logs = list(self._logs.values())
+        for start in range(0, len(logs), 100):
+            deleted = 0
+            for log in logs[start : start + 100]:
+                try:
+                    deleted += 0 if log.is_closed else delete_old_segments(log, now_ms)
+                except KafkaError:
+                    pass  # logged and reported where it happened; the other logs are none the worse for it
+            yield deleted
 
     def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
         """The flushes that are due: logs whose `flush.ms` is over, what rolled segments left behind, and logs with so
