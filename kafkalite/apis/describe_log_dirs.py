@@ -39,6 +39,14 @@ def _describe(
             topics.setdefault(topic, []).append(
                 DescribeLogDirsPartition(partition_index=index, partition_size=log.size())
             )
+    for future in broker.replica_alter_log_dirs.future_logs_in(directory):
+        topic, index = future.source.topic_partition
+        if wanted is None or future.source.topic_partition in wanted:
+            topics.setdefault(topic, []).append(
+                DescribeLogDirsPartition(
+                    partition_index=index, partition_size=future.copy.size(), offset_lag=future.lag, is_future_key=True
+                )
+            )
     total, usable = broker.filesystem.space(directory.path)
     return DescribeLogDirsResult(
         log_dir=directory.path,

@@ -14,6 +14,7 @@ from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
 from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.broker.purgatory import Purgatory
 from kafkalite.broker.random_uuid import random_uuid
+from kafkalite.broker.replica_alter_log_dirs import ReplicaAlterLogDirs
 from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
 from kafkalite.broker.transaction_coordinator import TransactionCoordinator
 from kafkalite.config.broker_config import BrokerConfig
@@ -121,6 +122,7 @@ class Broker:
         )
         self._publisher.publish_all()
         self.metadata.add_listener(self._publisher.publish)
+        self.replica_alter_log_dirs = ReplicaAlterLogDirs(self.logs, self.clock, self._publisher.publish_moved)
         self.group_coordinator.start()
         self.transaction_coordinator.start()
 
@@ -128,6 +130,7 @@ class Broker:
         """From here on nothing new begins; what waits for data is answered with what there is."""
         self.is_shutting_down = True
         self.fetch_purgatory.complete_all()
+        self.replica_alter_log_dirs.close()
         self.group_coordinator.close()
         self.transaction_coordinator.close()
 

@@ -77,6 +77,13 @@ class MetadataPublisher:
                 self.update_broker_config()
         self._tell_directories()
 
+    def publish_moved(self, log: PartitionLog) -> None:
+        """A log has moved to another directory: it is put to work there, and the metadata is told."""
+        topic_id = self._image.topics.topic_id(log.topic_partition.topic)
+        if topic_id is not None:
+            self._assign(topic_id, log.topic_partition.partition)
+            self._tell_directories()
+
     def _assign(self, topic_id: Uuid, index: int) -> None:
         topic = self._image.topics.by_id.get(topic_id)
         if topic is None or index not in topic.partitions:

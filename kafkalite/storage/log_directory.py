@@ -59,7 +59,10 @@ class LogDirectory:
             self.lock = None
 
     def log_names(self, filesystem: FileSystem) -> Iterator[LogDirectoryName]:
-        """What lies in the directory: logs, and logs on their way out; not the metadata log. Raises OSError."""
+        """What lies in the directory: logs, logs on their way out, unfinished copies; not the metadata log.
+
+        Raises OSError.
+        """
         for name in sorted(filesystem.list_directory(self.path)):
             path = f"{self.path}/{name}"
             parsed = parse_directory_name(name)
@@ -67,7 +70,7 @@ class LogDirectory:
                 if name != _REMOTE_INDEX_CACHE_DIRECTORY and filesystem.is_directory(path):
                     _logger.warning("Leaving %s alone, which is no log (Apache Kafka would not start)", path)
             elif parsed.topic_partition.topic != CLUSTER_METADATA_TOPIC and filesystem.is_directory(path):
-                if parsed.kind in ("stray", "future"):
-                    _logger.warning("Leaving the %s log %s alone", parsed.kind, path)
+                if parsed.kind == "stray":
+                    _logger.warning("Leaving the stray log %s alone", path)
                 else:
                     yield parsed

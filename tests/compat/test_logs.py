@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from kafkalite.protocol.messages.alter_replica_log_dirs import (
+    AlterReplicaLogDir,
+    AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirTopic,
+)
 from kafkalite.protocol.messages.delete_records import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
@@ -125,5 +130,25 @@ def test_sasl_is_refused_alike_where_there_is_none(compare, version: int) -> Non
             side.ask(SaslHandshakeRequest(mechanism=mechanism), version, label=mechanism)
         side.ask(SaslAuthenticateRequest(auth_bytes=b"x"), version, label="authenticate")
         side.ask(SaslHandshakeRequest(mechanism="PLAIN"), version, label="and on")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_moves_between_log_directories_are_judged_alike(compare, version: int) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        [place] = side.send(DescribeLogDirsRequest(topics=None)).results
+
+        def ask(label: str, path: str, name: str = topic, index: int = 0) -> None:
+            wanted = AlterReplicaLogDir(path=path, topics=[AlterReplicaLogDirTopic(name=name, partitions=[index])])
+            side.ask(AlterReplicaLogDirsRequest(dirs=[wanted]), version, label=label)
+
+        ask("to where it is", place.log_dir)
+        ask("to where nothing is", "/no/such/directory")
+        ask("an unknown topic", place.log_dir, name="no-such-topic")
+        ask("an unknown partition", place.log_dir, index=9)
+        ask("an unknown topic to nowhere", "/no/such/directory", name="no-such-topic")
+        side.ask(AlterReplicaLogDirsRequest(), version, label="nothing")
 
     compare(scenario)

@@ -1,0 +1,91 @@
+"""Moves logs between log directories while they are written and read (KIP-113, ReplicaAlterLogDirsThread)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from kafkalite.broker.clock import Clock, Timer
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import TopicPartition
+from kafkalite.storage.future_log import FutureLog
+from kafkalite.storage.log_directory import LogDirectory
+from kafkalite.storage.log_manager import LogManager
+from kafkalite.storage.partition_log import PartitionLog
+
+logger = logging.getLogger("kafkalite.log_dirs")
+
+STEP_BYTES: Final = 1024 * 1024
+"""What is copied in one go: about a millisecond in which nothing else happens."""
+STEP_INTERVAL_MS: Final = 2
+
+
+class ReplicaAlterLogDirs:
+    """The moves that are under way, a step of one of them at a time."""
+
+    def __init__(self, logs: LogManager, clock: Clock, on_moved: Callable[[PartitionLog], None]) -> None:
+        self._logs = logs
+        self._clock = clock
+        self._on_moved = on_moved
+        self._moves: dict[TopicPartition, FutureLog] = {}
+        self._timer: Timer | None = None
+
+    def future_logs_in(self, directory: LogDirectory) -> list[FutureLog]:
+        """The copies that grow in a log directory."""
+        return [move for move in self._moves.values() if move.destination is directory]
+
+    def move(self, topic_partition: TopicPartition, path: str) -> None:
+        """Begins to move a partition's log to a log directory, instead of to wherever it was moving.
+
+        Raises KafkaError: LOG_DIR_NOT_FOUND, KAFKA_STORAGE_ERROR, REPLICA_NOT_AVAILABLE.
+        """
+        destination = next((directory for directory in self._logs.directories if directory.path == path), None)
+        if destination is None:
+            raise KafkaError(ErrorCode.LOG_DIR_NOT_FOUND)
+        if not destination.is_online:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
+        log = self._logs.get(topic_partition)
+        if log is None:
+            raise KafkaError(ErrorCode.REPLICA_NOT_AVAILABLE)
+        under_way = self._moves.get(topic_partition)
+        if under_way is not None:
+            if under_way.destination is destination:
+                return
+            del self._moves[topic_partition]
+            under_way.abandon()
+        if self._logs.directory_of(log) is destination:
+            return
+        try:
+            self._moves[topic_partition] = FutureLog(self._logs, log, destination, now_ms=self._clock.now_ms())
+        except OSError as error:
+            raise log.storage_error("beginning to move the log", error) from error
+        self._schedule()
+
+    def close(self) -> None:
+        """Gives up all moves; they would have to be asked for again."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for move in self._moves.values():
+            move.abandon()
+        self._moves.clear()
+
+    def _schedule(self) -> None:
+        if self._timer is None and self._moves:
+            self._timer = self._clock.call_later(STEP_INTERVAL_MS, self._step)
+
+    def _step(self) -> None:
+        self._timer = None
+        topic_partition, move = next(iter(self._moves.items()))
+        del self._moves[topic_partition]
+        try:
+            if self._logs.get(topic_partition) is not move.source:
+                move.abandon()  # the topic has been deleted
+            elif move.advance(STEP_BYTES, now_ms=self._clock.now_ms()):
+                self._on_moved(move.take_over(now_ms=self._clock.now_ms()))
+                logger.info("%s has moved to %s", topic_partition, move.destination.path)
+            else:
+                self._moves[topic_partition] = move  # behind the others
+        except (KafkaError, OSError) as error:
+            logger.error("%s cannot be moved to %s: %s", topic_partition, move.destination.path, error)
+        self._schedule()
