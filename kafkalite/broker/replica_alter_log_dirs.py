@@ -38,7 +38,7 @@ class ReplicaAlterLogDirs:
     def move(self, topic_partition: TopicPartition, path: str) -> None:
         """Begins to move a partition's log to a log directory, instead of to wherever it was moving.
 
-        Raises KafkaError: LOG_DIR_NOT_FOUND, KAFKA_STORAGE_ERROR, REPLICA_NOT_AVAILABLE.
+        Raises KafkaError: LOG_DIR_NOT_FOUND, KAFKA_STORAGE_ERROR, UNKNOWN_TOPIC_OR_PARTITION.
         """
         destination = next((directory for directory in self._logs.directories if directory.path == path), None)
         if destination is None:
@@ -47,7 +47,7 @@ class ReplicaAlterLogDirs:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
         log = self._logs.get(topic_partition)
         if log is None:
-            raise KafkaError(ErrorCode.REPLICA_NOT_AVAILABLE)
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         under_way = self._moves.get(topic_partition)
         if under_way is not None:
             if under_way.destination is destination:

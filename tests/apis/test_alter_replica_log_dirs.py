@@ -88,8 +88,8 @@ def test_what_cannot_be_moved_is_refused(tmp_path: Path) -> None:
         client.send(MetadataRequest(topics=[MetadataRequestTopic(name="t")]))
         assert alter(client, tmp_path / "one") == ErrorCode.NONE
         assert alter(client, tmp_path / "elsewhere") == ErrorCode.LOG_DIR_NOT_FOUND
-        assert alter(client, tmp_path / "one", topic="unknown") == ErrorCode.REPLICA_NOT_AVAILABLE
-        assert alter(client, tmp_path / "one", index=9) == ErrorCode.REPLICA_NOT_AVAILABLE
+        assert alter(client, tmp_path / "one", topic="unknown") == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        assert alter(client, tmp_path / "one", index=9) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
 @pytest.mark.parametrize("is_stopped", [True, False])
