@@ -245,17 +245,21 @@ def take_turns(
     version: str,
     ours: dict[str, str] | None = None,
     theirs: dict[str, str] | None = None,
+    is_killed: bool = False,
 ) -> None:
-    """kafkalite fills the directory, Apache Kafka serves it and adds to it, kafkalite serves it again."""
+    """kafkalite fills the directory, Apache Kafka serves it and adds to it, kafkalite serves it again.
+
+    With `is_killed` neither of the two ends but by SIGKILL.
+    """
     first = start_kafkalite(directory=directory, properties=ours)
     filler = Filler(first.bootstrap_servers)
     filler.fill()
     before = filler.contents()
     filler.client.close()
-    assert first.stop() == 0
+    assert first.kill() == -9 if is_killed else first.stop() == 0
     assert "deleted" not in before.topics
 
-    properties = {"broker.session.timeout.ms": "300000", **(theirs or {})}
+    properties = {"broker.session.timeout.ms": "4000" if is_killed else "300000", **(theirs or {})}
     second = start_apache_kafka(directory=directory, version=version, properties=properties)
     reader = Filler(second.bootstrap_servers)
     after = reader.contents()
@@ -267,7 +271,7 @@ def take_turns(
     reader.produce("plain", 0, "goes on")
     reader.create("theirs", 1)
     reader.client.close()
-    assert second.stop() == 143  # what a JVM makes of SIGTERM
+    assert second.kill() == -9 if is_killed else second.stop() == 143  # what a JVM makes of SIGTERM
     assert_untroubled(second)
 
     third = start_kafkalite(directory=directory, properties=ours)
@@ -306,3 +310,10 @@ def test_metadata_snapshots_and_several_log_directories_are_taken_over(
     assert partitions[0] & partitions[1] == set()
     snapshots = list((node / "data" / "__cluster_metadata-0").glob("*.checkpoint"))
     assert len(snapshots) > 3
+
+
+@pytest.mark.parametrize("version", ["4.4.0", "4.3.1"])
+def test_a_directory_whose_broker_was_killed_is_served_after_the_session_timeout(
+    start_kafkalite: StartKafkalite, start_apache_kafka: StartApacheKafka, tmp_path: Path, version: str
+) -> None:
+    take_turns(start_kafkalite, start_apache_kafka, tmp_path / "node", version=version, is_killed=True)
