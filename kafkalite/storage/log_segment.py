@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import KafkaError
-from kafkalite.records.record_batch import RECORD_BATCH_OVERHEAD, BatchHeader
+from kafkalite.records.record_batch import BatchHeader
 from kafkalite.storage.file_names import (
     LOG_SUFFIX,
     OFFSET_INDEX_SUFFIX,
@@ -24,7 +25,7 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.file_records import iter_file_batches
 from kafkalite.storage.filesystem import File, remove_if_exists
 from kafkalite.storage.log_context import LogContext
-from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex, OffsetPosition
+from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex
 from kafkalite.storage.time_index import NO_TIMESTAMP, TimeIndex, TimestampOffset
 from kafkalite.storage.transaction_index import TransactionIndex
 
@@ -449,21 +450,19 @@ class LogSegment:
         KafkaError(CORRUPT_MESSAGE) where the log itself is damaged.
         """
         entry = self.offset_index.lookup_entry(offset)
-        if entry.position and not self._is_index_verified and not self._leads_to_its_batch(entry):
-            _logger.warning("Rebuilding the indexes of %s: entry %s is wrong", self.path(LOG_SUFFIX), tuple(entry))
-            self.rebuild_indexes()
-            self._is_index_verified = True
-            entry = self.offset_index.lookup_entry(offset)
-        return iter_file_batches(self.file, entry.position, self.size)
-
-    def _leads_to_its_batch(self, entry: OffsetPosition) -> bool:
+        batches = iter_file_batches(self.file, entry.position, self.size)
+        if not entry.position or self._is_index_verified:
+            return batches
         try:
-            for position, header in iter_file_batches(self.file, entry.position, self.size, RECORD_BATCH_OVERHEAD):
-                # Older brokers indexed several batches, written at once, under the last one's offset.
-                return position == entry.position and header.last_offset <= entry.offset
+            first = next(batches, None)
         except KafkaError:
-            pass
-        return False
+            first = None
+        # Older brokers indexed several batches, written at once, under the last one's offset.
+        if first is not None and first[1].last_offset <= entry.offset:
+            return chain((first,), batches)
+        _logger.warning("Rebuilding the indexes of %s: entry %s is wrong", self.path(LOG_SUFFIX), tuple(entry))
+        self.rebuild_indexes()
+        return iter_file_batches(self.file, self.offset_index.lookup(offset), self.size)
 
     def read_next_offset(self) -> int:
         """The offset behind the last whole batch, found from the index's last entry."""
