@@ -458,7 +458,7 @@ class LogSegment:
         except KafkaError:
             first = None
         # Older brokers indexed several batches, written at once, under the last one's offset.
-        if first is not None and first[1].last_offset <= entry.offset:
+        if first is not None and first[1].last_offset <= entry.offset <= offset:
             return chain((first,), batches)
         _logger.warning("Rebuilding the indexes of %s: entry %s is wrong", self.path(LOG_SUFFIX), tuple(entry))
         self.rebuild_indexes()

@@ -12,14 +12,29 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from operator import lt
 from typing import Final, NamedTuple
 
 ENTRY_SIZE: Final = 8
 _MAX_RELATIVE_OFFSET: Final = 0x7FFFFFFF
+_MAX_CHECKED_ENTRIES: Final = 1 << 16
 
 
 class CorruptIndexError(Exception):
     """An index file that does not belong to its segment as it is; the remedy is to build it again."""
+
+
+def without_reserved_room(data: bytes, entry_size: int) -> bytes:
+    """An index file's entries, without the zeros that Apache Kafka reserves behind them while it writes."""
+    size = len(data.rstrip(b"\0"))
+    return data[: size + -size % entry_size]
+
+
+def rises(column: Sequence[int]) -> bool:
+    """Whether each number is above the one before; of a very long column the end is looked at."""
+    end = column[-_MAX_CHECKED_ENTRIES:]
+    return all(map(lt, end, end[1:]))
 
 
 class OffsetPosition(NamedTuple):
@@ -45,23 +60,17 @@ class OffsetIndex:
         if len(data) % ENTRY_SIZE:
             raise CorruptIndexError(f"its {len(data)} bytes are no multiple of {ENTRY_SIZE}")
         index = cls(base_offset, max_index_bytes)
-        columns = array("i", data)
+        columns = array("i", without_reserved_room(data, ENTRY_SIZE))
         if sys.byteorder == "little":
             columns.byteswap()
+        # An entry at position 0 is never written: the first one comes after a batch.
         offsets, positions = columns[0::2], columns[1::2]
-        entries = len(offsets)
-        while entries and not positions[entries - 1]:
-            entries -= 1  # an entry at position 0 is never written: the first comes after a batch
-        del offsets[entries:], positions[entries:]
-        previous_offset = previous_position = -1
-        for offset, position in zip(offsets, positions, strict=True):
-            if offset <= previous_offset or position <= previous_position:
-                raise CorruptIndexError(f"entry {(offset, position)} follows {(previous_offset, previous_position)}")
-            previous_offset, previous_position = offset, position
-        if previous_position >= log_size:
-            raise CorruptIndexError(f"position {previous_position} is not below the log's size {log_size}")
+        if positions and (offsets[0] < 0 or positions[0] <= 0 or positions[-1] >= log_size):
+            raise CorruptIndexError(f"its entries do not lie in a log of {log_size} bytes")
+        if not (rises(offsets) and rises(positions)):
+            raise CorruptIndexError("its entries do not rise")
         index._relative_offsets, index._positions = offsets, positions
-        index.written_entries = entries
+        index.written_entries = len(positions)
         return index
 
     def __len__(self) -> int:

@@ -9,16 +9,15 @@ one more entry is appended when the segment becomes inactive, so that its last o
 
 from __future__ import annotations
 
-import struct
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from typing import Final, NamedTuple
 
-from kafkalite.storage.offset_index import CorruptIndexError
+from kafkalite.storage.offset_index import CorruptIndexError, rises, without_reserved_room
 
 ENTRY_SIZE: Final = 12
 NO_TIMESTAMP: Final = -1
-_ENTRY: Final = struct.Struct(">qi")
 
 
 class TimestampOffset(NamedTuple):
@@ -44,19 +43,30 @@ class TimeIndex:
         if len(data) % ENTRY_SIZE:
             raise CorruptIndexError(f"its {len(data)} bytes are no multiple of {ENTRY_SIZE}")
         index = cls(base_offset, max_index_bytes)
-        entries = list(_ENTRY.iter_unpack(data))
-        if len(entries) > 1:  # a file of nothing but (0, 0) is a batch at the epoch, or room that was reserved
-            while entries and entries[-1] == (0, 0):
-                entries.pop()
-        previous_timestamp = previous_offset = -1
-        for timestamp, offset in entries:
-            if timestamp <= previous_timestamp or offset < previous_offset:
-                raise CorruptIndexError(f"entry {(timestamp, offset)} follows {(previous_timestamp, previous_offset)}")
-            previous_timestamp, previous_offset = timestamp, offset
-        index._timestamps.extend(timestamp for timestamp, _ in entries)
-        index._relative_offsets.extend(offset for _, offset in entries)
-        index.written_entries = len(entries)
+        if len(data) > ENTRY_SIZE:  # a single (0, 0) is a batch at the epoch
+            data = without_reserved_room(data, ENTRY_SIZE)
+        count = len(data) // ENTRY_SIZE
+        timestamps, offsets = bytearray(8 * count), bytearray(4 * count)
+        for byte in range(8):
+            timestamps[byte::8] = data[byte::ENTRY_SIZE]
+        for byte in range(4):
+            offsets[byte::4] = data[8 + byte :: ENTRY_SIZE]
+        index._timestamps.frombytes(timestamps)
+        index._relative_offsets.frombytes(offsets)
+        index._swap(index._timestamps, index._relative_offsets)
+        if count and (index._timestamps[0] < 0 or index._relative_offsets[0] < 0):
+            raise CorruptIndexError("its first entry is negative")
+        if not rises(index._timestamps) or index._relative_offsets[-1:] < index._relative_offsets[:1]:
+            raise CorruptIndexError("its entries do not rise")
+        index.written_entries = count
         return index
+
+    @staticmethod
+    def _swap(timestamps: array[int], relative_offsets: array[int]) -> None:
+        """From the byte order of the file to the machine's, or back."""
+        if sys.byteorder == "little":
+            timestamps.byteswap()
+            relative_offsets.byteswap()
 
     def __len__(self) -> int:
         return len(self._timestamps)
@@ -101,5 +111,12 @@ class TimeIndex:
 
     def encode(self, first_entry: int = 0) -> bytes:
         """The bytes of the entries from `first_entry` on."""
-        pairs = zip(self._timestamps[first_entry:], self._relative_offsets[first_entry:], strict=True)
-        return b"".join(_ENTRY.pack(timestamp, offset) for timestamp, offset in pairs)
+        timestamps, offsets = self._timestamps[first_entry:], self._relative_offsets[first_entry:]
+        self._swap(timestamps, offsets)
+        timestamp_bytes, offset_bytes = timestamps.tobytes(), offsets.tobytes()
+        data = bytearray(ENTRY_SIZE * len(timestamps))
+        for byte in range(8):
+            data[byte::ENTRY_SIZE] = timestamp_bytes[byte::8]
+        for byte in range(4):
+            data[8 + byte :: ENTRY_SIZE] = offset_bytes[byte::4]
+        return bytes(data)
