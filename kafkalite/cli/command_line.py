@@ -125,6 +125,11 @@ class OptionSet:
         """Whether the option was on the command line; defaults do not count."""
         return option in self._values
 
+    @property
+    def in_order(self) -> list[Option]:
+        """The options that were given, in the order of their first appearance."""
+        return list(self._values)
+
     def has_value(self, option: Option) -> bool:
         return bool(self._values.get(option))
 

@@ -21,12 +21,11 @@ from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError, described, message
 from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
+from kafkalite.client.config_admin import CLIENT_METRICS, alter_configs
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import KafkaError
 
 _ABOUT: Final = "This tool helps to manipulate and describe client metrics configurations."
-_CLIENT_METRICS: Final = 16
-_SET, _DELETE = 0, 1
 _SELECTORS: Final = (
     "client_id",
     "client_instance_id",
@@ -93,7 +92,7 @@ class ClientMetricsCommandOptions:
 def _names(admin: Admin) -> list[str]:
     from kafkalite.protocol.messages.list_config_resources import ListConfigResourcesRequest
 
-    request = ListConfigResourcesRequest(resource_types=[_CLIENT_METRICS])
+    request = ListConfigResourcesRequest(resource_types=[CLIENT_METRICS])
     response = admin.send(request, call="listConfigResources")
     raise_for(response.error_code)
     return [resource.resource_name for resource in response.config_resources]
@@ -102,29 +101,12 @@ def _names(admin: Admin) -> list[str]:
 def _configs(admin: Admin, name: str) -> dict[str, str | None]:
     from kafkalite.protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResource
 
-    resource = DescribeConfigsResource(resource_type=_CLIENT_METRICS, resource_name=name, configuration_keys=None)
+    resource = DescribeConfigsResource(resource_type=CLIENT_METRICS, resource_name=name, configuration_keys=None)
     response = admin.send(DescribeConfigsRequest(resources=[resource]), call="describeConfigs")
     (result,) = response.results
     raise_for(result.error_code, result.error_message)
     values = {entry.name: entry.value for entry in result.configs}
     return {key: values[key] for key in string_map_order(values)}
-
-
-def _alter(admin: Admin, name: str, changes: dict[str, str | None]) -> None:
-    """Sets values; None removes."""
-    from kafkalite.protocol.messages.incremental_alter_configs import (
-        AlterableConfig,
-        AlterConfigsResource,
-        IncrementalAlterConfigsRequest,
-    )
-
-    configs = [
-        AlterableConfig(name=key, value=value, config_operation=_DELETE if value is None else _SET)
-        for key, value in changes.items()
-    ]
-    resource = AlterConfigsResource(resource_type=_CLIENT_METRICS, resource_name=name, configs=configs)
-    response = admin.send(IncrementalAlterConfigsRequest(resources=[resource]), call="incrementalAlterConfigs")
-    raise_for(response.responses[0].error_code, response.responses[0].error_message)
 
 
 def alter(admin: Admin, command: ClientMetricsCommandOptions) -> None:
@@ -137,7 +119,7 @@ def alter(admin: Admin, command: ClientMetricsCommandOptions) -> None:
         changes["metrics"] = ",".join(options.values(command.metrics)) or None
     if options.has(command.match):
         changes["match"] = ",".join(options.values(command.match)) or None
-    _alter(admin, name, changes)
+    alter_configs(admin, CLIENT_METRICS, name, changes)
     print(f"Altered client metrics config for {name}.")
 
 
@@ -148,7 +130,7 @@ def _random_name() -> str:
 
 
 def delete(admin: Admin, name: str) -> None:
-    _alter(admin, name, dict.fromkeys(_configs(admin, name)))
+    alter_configs(admin, CLIENT_METRICS, name, dict.fromkeys(_configs(admin, name)))
     print(f"Deleted client metrics config for {name}.")
 
 

@@ -253,7 +253,7 @@ class Comparison:
         self.ignores_order = ignores_order
         self._reference = reference
         self._under_test = under_test
-        self._stage = stage
+        self.stage = stage
         self.broker: Any = reference.broker
 
     def of(
@@ -278,7 +278,7 @@ class Comparison:
     ) -> list[tuple[str, Output]]:
         """The command lines of a scenario with their outputs, comparable."""
         steps: list[tuple[str, Output]] = []
-        self.broker = self._stage.broker = each.broker
+        self.broker = self.stage.broker = each.broker
         servers, directory = each.broker.bootstrap_servers, str(each.broker.directory)
 
         def comparable(text: str) -> str:

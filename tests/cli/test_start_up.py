@@ -29,6 +29,8 @@ JOPTSIMPLE_TOOLS = (
     "kafka_groups",
     "kafka_leader_election",
     "kafka_log_dirs",
+    "kafka_reassign_partitions",
+    "kafka_share_groups",
     "kafka_topics",
 )
 ARGPARSE4J_TOOLS = ("kafka_cluster", "kafka_features", "kafka_metadata_quorum", "kafka_transactions")
