@@ -1,0 +1,434 @@
+"""A partition as one share group reads it: which records its members have, and which they are done with (KIP-932).
+
+Records between the start offset (all before it are done with) and the end offset are in flight. `acquire` gives records
+to a member and locks them for a time; members acknowledge them, or lose them when they go, or when the lock's time is
+over. What has to be kept stands in a `StateChange`: whoever drives the share partition writes its batches and then
+tells `complete` whether that went well. Apache Kafka's SharePartition; its parts are in_flight_records and
+share_acquisition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
+from heapq import heappop, heappush
+from typing import Final, NamedTuple
+
+from kafkalite.coordinator.in_flight_records import (
+    ACQUIRED,
+    ARCHIVED,
+    AVAILABLE,
+    NO_MEMBER,
+    InFlightBatch,
+    InFlightBatches,
+    InFlightState,
+    state_batch,
+)
+from kafkalite.coordinator.share_state_batches import PersisterStateBatch, RecordState
+from kafkalite.errors import ErrorCode, KafkaError
+
+NO_OFFSET: Final = -1
+
+
+class AcknowledgeType(IntEnum):
+    """What a member says of a record."""
+
+    GAP = 0  # there is no record at the offset
+    ACCEPT = 1
+    RELEASE = 2
+    REJECT = 3
+    RENEW = 4
+
+
+_ACKNOWLEDGED_STATE: Final = {
+    AcknowledgeType.GAP: ARCHIVED,
+    AcknowledgeType.ACCEPT: RecordState.ACKNOWLEDGED,
+    AcknowledgeType.RELEASE: AVAILABLE,
+    AcknowledgeType.REJECT: ARCHIVED,
+}
+
+
+class SharePartitionSettings(NamedTuple):
+    """A group's settings, in force at this moment; with Apache Kafka's defaults."""
+
+    max_delivery_count: int = 5  # share.delivery.count.limit
+    max_in_flight_records: int = 2000  # share.partition.max.record.locks
+    record_lock_duration_ms: int = 30_000  # share.record.lock.duration.ms
+    is_renew_enabled: bool = True  # share.renew.acknowledge.enable
+
+
+class AcknowledgementBatch(NamedTuple):
+    """What a member says of some records: one type for all of them, or one for each."""
+
+    first_offset: int
+    last_offset: int
+    acknowledge_types: Sequence[int]
+
+    def type_at(self, offset: int) -> int:
+        types = self.acknowledge_types
+        return types[offset - self.first_offset] if len(types) > 1 else types[0]
+
+
+class StateChange:
+    """Batches to be written, and how to take the change back where they could not be."""
+
+    __slots__ = ("batches", "delivery_complete_count", "undo")
+
+    def __init__(self, delivery_complete_count: int) -> None:
+        self.batches: list[PersisterStateBatch] = []
+        self.undo: list[tuple[InFlightState, InFlightState]] = []
+        self.delivery_complete_count = delivery_complete_count
+        """As it was before the change."""
+
+
+class SharePartition:
+    """The state of one share partition, begun from what has been kept of it."""
+
+    __slots__ = (
+        "_find_next_fetch_offset",
+        "_lock_sequence",
+        "_locks",
+        "_settings",
+        "batches",
+        "delivery_complete_count",
+        "end_offset",
+        "gap_end_offset",
+        "gap_start_offset",
+        "start_offset",
+        "state_epoch",
+    )
+
+    def __init__(
+        self,
+        start_offset: int,
+        state_epoch: int,
+        state_batches: Sequence[PersisterStateBatch],
+        settings: Callable[[], SharePartitionSettings],
+    ) -> None:
+        """Raises ValueError where the batches cannot be those of a share partition that begins at `start_offset`."""
+        self.start_offset = start_offset
+        self.end_offset = start_offset
+        self.state_epoch = state_epoch
+        self.delivery_complete_count = 0
+        self.batches = InFlightBatches()
+        self.gap_start_offset = NO_OFFSET
+        """Where offsets begin of which nothing has been kept although later ones are in flight; see `has_gap`."""
+        self.gap_end_offset = NO_OFFSET
+        self._settings = settings
+        self._find_next_fetch_offset = False
+        self._locks: list[tuple[int, int, int, int]] = []
+        self._lock_sequence = 0
+        self._load(state_batches)
+
+    def _load(self, state_batches: Sequence[PersisterStateBatch]) -> None:
+        next_offset = self.start_offset
+        for batch in state_batches:
+            if batch.first_offset < self.start_offset or batch.last_offset < batch.first_offset:
+                raise ValueError(f"{batch} in a share partition that begins at {self.start_offset}")
+            if self.gap_start_offset == NO_OFFSET and batch.first_offset > next_offset:
+                self.gap_start_offset = next_offset
+            next_offset = batch.last_offset + 1
+            state = InFlightState(RecordState(batch.delivery_state), batch.delivery_count)
+            self.batches.add(InFlightBatch(batch.first_offset, batch.last_offset, state))
+            if state.state.is_terminal:
+                self.delivery_complete_count += batch.last_offset - batch.first_offset + 1
+        if self.batches:
+            self._find_next_fetch_offset = True
+            self.end_offset = self.batches.last.last_offset
+            self.gap_end_offset = self.end_offset
+            self._move_start_offset()
+
+    # What is to be read
+
+    @property
+    def settings(self) -> SharePartitionSettings:
+        return self._settings()
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether records are still to be read although later ones were, before a restart."""
+        return self.gap_start_offset != NO_OFFSET and self.gap_end_offset == self.end_offset
+
+    @property
+    def in_flight_count(self) -> int:
+        """How many offsets lie between the start and the end."""
+        return self.end_offset - self.start_offset + 1 if self.batches else 0
+
+    @property
+    def can_acquire(self) -> bool:
+        """Whether a member may get records: there are some to deliver again, or not too many in flight."""
+        if self.next_fetch_offset() != self.end_offset + 1:
+            return True
+        return self.in_flight_count < self.settings.max_in_flight_records
+
+    def request_search(self) -> None:
+        """A record has become available behind the end: the next fetch looks for it."""
+        self._find_next_fetch_offset = True
+
+    def next_fetch_offset(self) -> int:
+        """The first record that may be delivered: one that is available again, or the one after the end."""
+        if not self.batches or self.start_offset > self.batches.last.last_offset:
+            self._find_next_fetch_offset = False
+            return self.end_offset
+        if self._find_next_fetch_offset:
+            gap_start_offset = self.gap_start_offset
+            for batch in self.batches:
+                if self.has_gap:
+                    if batch.first_offset > gap_start_offset:
+                        return gap_start_offset
+                    gap_start_offset = max(batch.last_offset + 1, gap_start_offset)
+                for first_offset, _, state in batch.runs():
+                    if state.state is AVAILABLE:
+                        return first_offset
+            self._find_next_fetch_offset = False
+        return self.end_offset + 1
+
+    def move_gap(self, offset: int) -> None:
+        """Records up to `offset` have been delivered: if that is within the gap, it begins there from now on."""
+        if self.gap_start_offset != NO_OFFSET:
+            if self.gap_end_offset == self.end_offset and offset <= self.gap_end_offset:
+                self.gap_start_offset = offset
+            else:
+                self.gap_start_offset = NO_OFFSET
+
+    # Locks
+
+    def lock(self, first_offset: int, last_offset: int, now_ms: int) -> int:
+        """Notes that records are about to be locked; until when."""
+        deadline_ms = now_ms + self.settings.record_lock_duration_ms
+        self._lock_sequence += 1
+        heappush(self._locks, (deadline_ms, self._lock_sequence, first_offset, last_offset))
+        return deadline_ms
+
+    @property
+    def next_deadline_ms(self) -> int | None:
+        """When the earliest lock ends, perhaps one that has been given up; None where there is none."""
+        return self._locks[0][0] if self._locks else None
+
+    def expire_locks(self, now_ms: int) -> StateChange:
+        """Takes records from members that have had them for too long."""
+        change = StateChange(self.delivery_complete_count)
+        while self._locks and self._locks[0][0] <= now_ms:
+            _, _, first_offset, last_offset = heappop(self._locks)
+            floor = self.batches.floor(first_offset)
+            for batch in self.batches.between(first_offset if floor is None else floor.first_offset, last_offset):
+                self._release(batch, change, lambda state: state.lock_deadline_ms <= now_ms)
+        change.undo.clear()  # A lock that has ended has ended, whether that could be written or not.
+        return change
+
+    # What members say
+
+    def acknowledge(self, member_id: str, acknowledgements: Iterable[AcknowledgementBatch], now_ms: int) -> StateChange:
+        """Raises KafkaError, and changes nothing, where a member may not say that of these records."""
+        change = StateChange(self.delivery_complete_count)
+        try:
+            for acknowledgement in acknowledgements:
+                if acknowledgement.last_offset >= self.start_offset:
+                    for batch in self._acknowledged_batches(acknowledgement):
+                        if batch.last_offset >= self.start_offset:
+                            self._acknowledge(member_id, acknowledgement, batch, change, now_ms)
+        except KafkaError:
+            self.complete(change, is_persisted=False)
+            raise
+        return change
+
+    def _acknowledged_batches(self, acknowledgement: AcknowledgementBatch) -> list[InFlightBatch]:
+        first_offset, last_offset = acknowledgement.first_offset, acknowledgement.last_offset
+        floor = self.batches.floor(first_offset)
+        if floor is None and first_offset < self.start_offset <= last_offset:
+            floor = self.batches.floor(self.start_offset)
+        if floor is None:
+            raise KafkaError(
+                ErrorCode.INVALID_RECORD_STATE,
+                "Batch record not found. The request batch offsets are not found in the cache.",
+            )
+        found = self.batches.between(floor.first_offset, last_offset)
+        if found[-1].last_offset < first_offset:
+            raise KafkaError(
+                ErrorCode.INVALID_REQUEST,
+                "Batch record not found. The first offset in request is past acquired records.",
+            )
+        if found[-1].last_offset < last_offset:
+            raise KafkaError(
+                ErrorCode.INVALID_REQUEST,
+                "Batch record not found. The last offset in request is past acquired records.",
+            )
+        return found
+
+    def _acknowledge(
+        self,
+        member_id: str,
+        acknowledgement: AcknowledgementBatch,
+        batch: InFlightBatch,
+        change: StateChange,
+        now_ms: int,
+    ) -> None:
+        first_offset, last_offset = acknowledgement.first_offset, acknowledgement.last_offset
+        common = batch.common
+        if common is not None:
+            if common.member_id == NO_MEMBER:
+                raise _invalid_state("The batch cannot be acknowledged. The batch is not in the acquired state.")
+            if common.member_id != member_id:
+                raise _invalid_state("Member is not the owner of batch record")
+            if (
+                batch.is_within(first_offset, last_offset)
+                and len(acknowledgement.acknowledge_types) == 1
+                and not batch.begins_before(self.start_offset)
+            ):
+                self._apply(
+                    acknowledgement.acknowledge_types[0], batch.first_offset, batch.last_offset, common, change, now_ms
+                )
+                return
+            batch.split()
+        for offset, state in batch.own_states(max(first_offset, self.start_offset), last_offset):
+            if state.state is not ACQUIRED:
+                raise _invalid_state("The offset cannot be acknowledged. The offset is not acquired.")
+            if state.member_id != member_id:
+                raise _invalid_state("Member is not the owner of offset")
+            self._apply(acknowledgement.type_at(offset), offset, offset, state, change, now_ms)
+
+    def _apply(
+        self,
+        acknowledge_type: int,
+        first_offset: int,
+        last_offset: int,
+        state: InFlightState,
+        change: StateChange,
+        now_ms: int,
+    ) -> None:
+        if acknowledge_type == AcknowledgeType.RENEW:
+            if not self.settings.is_renew_enabled:
+                raise _invalid_state("Renewing acquisition locks is not enabled for the group.")
+            state.lock_deadline_ms = self.lock(first_offset, last_offset, now_ms)
+            return
+        self._finish(first_offset, last_offset, state, _ACKNOWLEDGED_STATE[AcknowledgeType(acknowledge_type)], change)
+
+    def release(self, member_id: str) -> StateChange:
+        """Takes all records from a member that goes."""
+        change = StateChange(self.delivery_complete_count)
+        for batch in self.batches:
+            self._release(batch, change, lambda state: state.member_id == member_id)
+        return change
+
+    def _release(self, batch: InFlightBatch, change: StateChange, is_meant: Callable[[InFlightState], bool]) -> None:
+        common = batch.common
+        if common is not None:
+            if common.state is not ACQUIRED or not is_meant(common):
+                return
+            if batch.begins_before(self.start_offset):
+                batch.split()
+        for first_offset, last_offset, state in batch.runs():
+            if state.state is ACQUIRED and is_meant(state):
+                released = ARCHIVED if last_offset < self.start_offset else AVAILABLE
+                self._finish(first_offset, last_offset, state, released, change)
+
+    def _finish(
+        self, first_offset: int, last_offset: int, state: InFlightState, new_state: RecordState, change: StateChange
+    ) -> None:
+        change.undo.append((state, state.copy()))
+        state.finish(new_state, self.settings.max_delivery_count)
+        change.batches.append(state_batch(first_offset, last_offset, state))
+        if state.state.is_terminal:
+            self.delivery_complete_count += self._count_from_start(first_offset, last_offset)
+        elif state.state is AVAILABLE:
+            self._find_next_fetch_offset = True
+
+    def _count_from_start(self, first_offset: int, last_offset: int) -> int:
+        return max(0, last_offset - max(self.start_offset, first_offset) + 1)
+
+    def complete(self, change: StateChange, *, is_persisted: bool) -> None:
+        """The change's batches have been written, or could not be: then, records are where they were before."""
+        if is_persisted:
+            self._move_start_offset()
+            return
+        for state, saved in reversed(change.undo):
+            state.restore(saved)
+        if change.undo:
+            self.delivery_complete_count = change.delivery_complete_count
+
+    # Where it begins
+
+    def archive(self, first_offset: int, last_offset: int, state: RecordState, *, is_counted: bool) -> bool:
+        """Archives the records between two offsets that are in `state`; whether there were any."""
+        is_any = False
+        for batch in self.batches:
+            if batch.first_offset > last_offset:
+                break
+            common = batch.common
+            if common is not None:
+                if common.state is not state or batch.last_offset < first_offset:
+                    continue
+                if batch.is_within(first_offset, last_offset):
+                    common.archive()
+                    is_any = True
+                    self.delivery_complete_count += batch.size if is_counted else 0
+                    continue
+                batch.split()
+            for _, own in batch.own_states(first_offset, last_offset):
+                if own.state is state:
+                    own.archive()
+                    is_any = True
+                    self.delivery_complete_count += 1 if is_counted else 0
+        return is_any
+
+    def truncate_before(self, log_start_offset: int) -> None:
+        """The log begins later now: what was available before its start is gone, what members have they may keep."""
+        if log_start_offset <= self.start_offset:
+            return
+        if not self.batches:
+            self.start_offset = self.end_offset = log_start_offset
+            self.delivery_complete_count = 0
+            return
+        removed = sum(
+            max(0, min(log_start_offset - 1, last_offset) - max(self.start_offset, first_offset) + 1)
+            for batch in self.batches
+            for first_offset, last_offset, state in batch.runs()
+            if state.state.is_terminal
+        )
+        if self.archive(self.start_offset, log_start_offset - 1, AVAILABLE, is_counted=False):
+            self._find_next_fetch_offset = True
+        self.start_offset = log_start_offset
+        self.delivery_complete_count -= removed
+        self.end_offset = max(self.end_offset, log_start_offset)
+
+    def _move_start_offset(self) -> None:
+        """Lets the start follow the records that are done with, and forgets batches that are done with as a whole."""
+        floor = self.batches.floor(self.start_offset)
+        if floor is None or not floor.state_at(min(self.start_offset, floor.last_offset)).state.is_terminal:
+            return
+        last_offset, count = self._last_done()
+        if last_offset == NO_OFFSET:
+            return
+        if last_offset == self.batches.last.last_offset:
+            self.start_offset = self.end_offset = last_offset + 1
+            self.batches.clear()
+            self.delivery_complete_count = 0
+            return
+        batch = self.batches.floor(last_offset)
+        assert batch is not None
+        if last_offset == batch.last_offset:
+            self.start_offset = max(self.start_offset, self.batches.next_first_offset(last_offset))
+            if self.has_gap:
+                self.start_offset = min(self.gap_start_offset, self.start_offset)
+            self.batches.drop_before(last_offset + 1)
+        else:
+            self.start_offset = max(self.start_offset, last_offset + 1)
+            self.batches.drop_before(batch.first_offset)
+        self.delivery_complete_count -= count
+
+    def _last_done(self) -> tuple[int, int]:
+        """The last record before which all are done with, and how many of those have been counted."""
+        found, count = NO_OFFSET, 0
+        for batch in self.batches:
+            if self.has_gap and batch.last_offset >= self.gap_start_offset:
+                break
+            for first_offset, last_offset, state in batch.runs():
+                if not state.state.is_terminal:
+                    return found, count
+                found = last_offset
+                count += self._count_from_start(first_offset, last_offset)
+        return found, count
+
+
+def _invalid_state(message: str) -> KafkaError:
+    return KafkaError(ErrorCode.INVALID_RECORD_STATE, message)
