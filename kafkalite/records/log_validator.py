@@ -2,10 +2,10 @@
 
 Two depths, so that storage pays for what a topic needs:
 
-`validate_client_batch` reads the header, the bytes once for the CRC, and of uncompressed records the lengths. It
-answers for everything that the log, its indexes and the producer state take from a batch: sizes, magic, codec, offset
-range and count, sequence, no control records. It does not look into records, so it believes a client's max timestamp
-and offset deltas, and in a compressed batch the records count.
+`validate_client_batch` reads the header, the bytes once for the CRC, and the lengths of the records, decompressing them
+where need be: what no consumer could decompress is refused. It answers for everything that the log, its indexes and the
+producer state take from a batch: sizes, magic, codec, offset range and count, sequence, no control records. It does not
+look into records, so it believes a client's max timestamp and offset deltas.
 
 `validate_records` reads every record, as Apache Kafka does for each produced batch: their number and form, keys on
 compacted topics, timestamps within bounds, consecutive offsets under compression. That costs about a microsecond a
@@ -87,7 +87,7 @@ def validate_client_batch(
 
     Codes, texts and their order are Apache Kafka's (ProduceRequest, UnifiedLog, LogValidator). An incomplete second
     batch is not looked at: what is appended is `header.size_in_bytes` bytes. Of the records only their number is
-    checked, and only where they are not compressed.
+    checked, after decompression where they are compressed.
     """
     if len(records) >= RECORD_BATCH_OVERHEAD:
         header = read_header(records) if records[16] == 2 else None
@@ -107,6 +107,8 @@ def validate_client_batch(
                     if RECORD_BATCH_OVERHEAD + 1 + (size >> 1) == len(records) and not size & 0x81:
                         return header
                 check_records_count(bytes(memoryview(records)[RECORD_BATCH_OVERHEAD:]), header[12])
+            else:
+                check_records_count(records_body(records, 0, header), header[12])
             return header
     return _validate_slowly(records, topic_partition, max_message_bytes, produce_version)
 

@@ -67,6 +67,24 @@ UNSOUND = {
 }
 
 
+def other_count(codec: CompressionType, count: int) -> bytes:
+    """A batch of three records that says of itself that it has another number of them."""
+    raw = bytearray(batch("a" * 50, "b" * 50, "a" * 50, compression=codec))
+    struct.pack_into(">i", raw, 23, count - 1)
+    struct.pack_into(">i", raw, 57, count)
+    return with_crc(raw)
+
+
+def other_body(codec: CompressionType, body: bytes) -> bytes:
+    """A batch that claims three compressed records and has something else for a body."""
+    header = bytearray(batch("a" * 50, "b" * 50, "a" * 50, compression=codec)[:61])
+    struct.pack_into(">i", header, 8, 49 + len(body))
+    return with_crc(header + body)
+
+
+COMPRESSED = [codec for codec in CompressionType if codec is not CompressionType.NONE]
+
+
 @pytest.mark.parametrize("version", range(3, 14))
 def test_every_version_answers_alike(compare, version: int) -> None:
     def scenario(side: Side) -> None:
@@ -194,5 +212,25 @@ def test_no_answer_and_no_shift_under_acks_0(compare) -> None:
         side.ask(request(topic, batch("c")), version, label="the next answer")
         client.send_request(request("no-such-topic", batch("x"), acks=0), version)
         side.ask(request(topic, batch("d")), version, label="after an error under acks=0")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("codec", COMPRESSED)
+def test_compressed_batches_that_are_none_are_refused_alike(compare, codec: CompressionType) -> None:
+    whole = batch("a" * 50, "b" * 50, "a" * 50, compression=codec)
+
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        for label, records in {
+            "as it should be": whole,
+            "fewer records than said": other_count(codec, 5),
+            "more records than said": other_count(codec, 2),
+            "noise": other_body(codec, b"\x07" * 80),
+            "cut": other_body(codec, whole[61:-7]),
+            "something behind": other_body(codec, whole[61:] + b"xyz"),
+        }.items():
+            answer = side.send(request(topic, records), 12).responses[0].partition_responses[0]
+            side.note(label, [answer.error_code, answer.base_offset, answer.error_message is None])
 
     compare(scenario)
