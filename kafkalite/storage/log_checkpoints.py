@@ -9,8 +9,8 @@ of a deleted log must not meet a new log of the same name: see `is_stale`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from kafkalite.identifiers import TopicPartition
 from kafkalite.storage.checkpoint_files import encode_offset_checkpoint, read_offset_checkpoint
@@ -19,20 +19,24 @@ from kafkalite.storage.filesystem import FileSystem, write_file_atomically
 from kafkalite.storage.partition_log import PartitionLog
 
 
-class CheckpointWrite(NamedTuple):
+class CheckpointWrite:
     """A checkpoint file about to be replaced."""
 
-    filesystem: FileSystem
-    path: str
-    data: bytes
+    __slots__ = ("_checkpoints", "data", "number", "path")
+
+    def __init__(self, checkpoints: LogCheckpoints, path: str, data: bytes, number: int) -> None:
+        self._checkpoints = checkpoints
+        self.path = path
+        self.data = data
+        self.number = number
 
     @property
     def log_directory(self) -> str:
         return self.path.rpartition("/")[0]
 
     def write(self) -> None:
-        """Replaces the file and syncs it; from any thread. Raises OSError."""
-        write_file_atomically(self.filesystem, self.path, self.data)
+        """Replaces the file and syncs it, from any thread; one that was prepared later is not undone. Raises OSError."""
+        self._checkpoints.write(self)
 
 
 class LogCheckpoints:
@@ -42,6 +46,16 @@ class LogCheckpoints:
         self._filesystem = filesystem
         self._last: dict[str, bytes] = {}  # what was given out last: an idle broker writes nothing
         self._stale: set[TopicPartition] = set()
+        self._prepared = 0
+        self._lock = threading.Lock()
+        self._written: dict[str, int] = {}
+
+    def write(self, write: CheckpointWrite) -> None:
+        """See `CheckpointWrite.write`."""
+        with self._lock:
+            if self._written.get(write.path, 0) < write.number:
+                write_file_atomically(self._filesystem, write.path, write.data)
+                self._written[write.path] = write.number
 
     def read(self, directory: str, name: str) -> dict[TopicPartition, int]:
         """Raises CorruptCheckpointError, OSError."""
@@ -82,4 +96,5 @@ class LogCheckpoints:
         if self._last.get(path) == data:
             return None
         self._last[path] = data
-        return CheckpointWrite(self._filesystem, path, data)
+        self._prepared += 1
+        return CheckpointWrite(self, path, data, self._prepared)

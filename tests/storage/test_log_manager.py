@@ -133,6 +133,20 @@ def test_checkpoints_that_have_not_changed_are_not_written_again(batch):
     assert len(manager.prepare_recovery_point_checkpoints()) == 1
 
 
+def test_a_checkpoint_that_is_written_late_does_not_undo_a_newer_one(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    writes = []
+    for _ in range(2):
+        log.append(batch(b"x"), now_ms=NOW_MS)
+        log.flush(NOW_MS)
+        writes += manager.prepare_recovery_point_checkpoints()
+    for write in reversed(writes):
+        write.write()
+    assert filesystem.read_bytes("/a/recovery-point-offset-checkpoint") == b"0\n1\nt 0 2\n"
+
+
 def test_a_log_that_the_metadata_does_not_know_is_put_aside(batch):
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
