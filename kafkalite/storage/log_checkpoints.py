@@ -35,7 +35,7 @@ class CheckpointWrite:
         return self.path.rpartition("/")[0]
 
     def write(self) -> None:
-        """Replaces the file and syncs it, from any thread; one that was prepared later is not undone. Raises OSError."""
+        """Replaces the file and syncs it, from any thread; never undoes a later one. Raises OSError."""
         self._checkpoints.write(self)
 
 
