@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from kafkalite.cli.admin_options import load_properties, open_admin
-from kafkalite.cli.bootstrap_servers import brokers_next_to_zookeeper
+from kafkalite.cli.bootstrap_servers import brokers_next_to_zookeeper, warn_about_zookeeper
 from kafkalite.cli.command_line import (
     Option,
     OptionError,
@@ -180,11 +180,7 @@ class TopicCommandOptions:
         if self.options.has(self.bootstrap_server):
             return str(self.options.value(self.bootstrap_server))
         servers = brokers_next_to_zookeeper(self.options.value(self.zookeeper))
-        print(
-            f"Warning: --zookeeper is deprecated, and there is no ZooKeeper. Connecting to the broker at {servers}; "
-            f"use --bootstrap-server {servers} instead.",
-            file=sys.stderr,
-        )
+        warn_about_zookeeper(servers)
         return servers
 
     def topic_pattern(self) -> str | None:

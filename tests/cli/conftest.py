@@ -181,8 +181,7 @@ def comparable_error(text: str) -> str:
 class Stage:
     """Sets up what a scenario needs on a broker, without the tools under test."""
 
-    def __init__(self, broker: BrokerProcess) -> None:
-        self.broker = broker
+    broker: BrokerProcess
 
     def create_topic(self, name: str, partitions: int = 1, **configs: str) -> None:
         topic = CreatableTopic(
@@ -304,8 +303,17 @@ class Comparison:
 
 
 @pytest.fixture
-def stage(tools_kafka: ApacheKafka) -> Stage:
-    return Stage(tools_kafka)
+def stage() -> Stage:
+    """Set up on the broker of the comparison, or of `on_empty_kafkalite`."""
+    return Stage()
+
+
+@pytest.fixture
+def on_empty_kafkalite(tools_kafkalite: KafkaliteProcess, stage: Stage) -> Tool:
+    """Runs our tools on a kafkalite without topics and groups."""
+    stage.broker = tools_kafkalite
+    empty(tools_kafkalite)
+    return lambda module, *words: run_ours(module, "--bootstrap-server", tools_kafkalite.bootstrap_servers, *words)
 
 
 @pytest.fixture
@@ -317,7 +325,7 @@ def comparison(tools_kafka: ApacheKafka, java_tools: JavaTools, stage: Stage) ->
 @pytest.fixture
 def compare_tools_on(java_tools: JavaTools) -> Callable[[ApacheKafka], Comparison]:
     """As `comparison`, on an Apache Kafka of the test's own."""
-    return lambda broker: Comparison(Pass(java_tools.run, broker), Pass(run_ours, broker), Stage(broker))
+    return lambda broker: Comparison(Pass(java_tools.run, broker), Pass(run_ours, broker), Stage())
 
 
 @pytest.fixture
