@@ -3,12 +3,14 @@
 Version 3 is the first with record batches of format 2, 7 the first that may carry zstd, 8 adds the errors of single
 records, 10 the current leader, 12 adds partitions to a transaction by itself (KIP-890), 13 names topics by id.
 With acks=0 there is no answer; an error then ends the connection, which is how such a producer learns of it.
-With one node a record that is in the log has reached every replica, so acks=1 and acks=all are the same.
+With one node a record that is in the log has reached every replica, so acks=1 and acks=all are the same. On topics with
+flush.messages the answer waits until its records are on the disk, together with all others that wait.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeAlias
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
@@ -40,6 +42,8 @@ from kafkalite.records.record_batch import (
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import VerificationState
 
+_Unflushed: TypeAlias = tuple[Awaitable[KafkaError | None], PartitionLog, PartitionProduceResponse]
+
 ADMIN_CLIENT_ID: Final = "__admin_client"
 FIRST_ZSTD_VERSION: Final = 7
 FIRST_ABORTABLE_VERSION: Final = 11
@@ -66,19 +70,20 @@ _ERRORS_WITHOUT_LOG_START: Final = frozenset(
 
 
 @serves(ProduceRequest)
-def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse | None:
+def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse | Awaitable[ProduceResponse] | None:
     """Appends what the request carries; raises ProtocolError, which ends the connection, for an error under acks=0."""
     version = context.api_version
     is_plain = all(_is_plain(version, p.records) for data in request.topic_data for p in data.partition_data)
     refusal = None if is_plain else _refusal_of_request(version, request)
     responses = []
+    unflushed: list[_Unflushed] = []
     for data in request.topic_data:
         name: str | None = data.name
         if version >= FIRST_TOPIC_ID_VERSION:
             image = context.broker.metadata.image.topics.by_id.get(data.topic_id)
             name = None if image is None else image.name
         answers = [
-            _append(context, request, name, partition, is_plain=is_plain)
+            _append(context, request, name, partition, unflushed, is_plain=is_plain)
             if refusal is None
             else PartitionProduceResponse(
                 index=partition.index, error_code=refusal.error, error_message=_text_of(refusal), base_offset=-1
@@ -87,7 +92,8 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
         ]
         responses.append(TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
     if request.acks != 0:
-        return ProduceResponse(responses=responses)
+        response = ProduceResponse(responses=responses)
+        return _when_flushed(response, unflushed) if unflushed else response
     errors = {p.error_code for topic in responses for p in topic.partition_responses if p.error_code}
     if errors:
         names = ", ".join(sorted(ErrorCode.for_code(code).name for code in errors))
@@ -95,8 +101,24 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
     return None
 
 
+async def _when_flushed(response: ProduceResponse, unflushed: list[_Unflushed]) -> ProduceResponse:
+    for waiting, log, answer in unflushed:
+        error = await waiting
+        if error is not None:
+            refusal = _refusal(log, answer.index, error)
+            for name in ("error_code", "error_message", "base_offset", "log_append_time_ms", "log_start_offset"):
+                setattr(answer, name, getattr(refusal, name))
+    return response
+
+
 def _append(
-    context: RequestContext, request: ProduceRequest, topic: str | None, data: PartitionProduceData, *, is_plain: bool
+    context: RequestContext,
+    request: ProduceRequest,
+    topic: str | None,
+    data: PartitionProduceData,
+    unflushed: list[_Unflushed],
+    *,
+    is_plain: bool,
 ) -> PartitionProduceResponse:
     broker = context.broker
     index = data.index
@@ -119,15 +141,18 @@ def _append(
         except KafkaError as error:
             return _refusal_of_transaction(context.api_version, index, error)
     try:
-        appended = log.append(data.records, now_ms=broker.clock.now_ms(), verification_guard=guard)
+        appended = log.append(data.records, now_ms=broker.clock.now_ms(), verification_guard=guard, defer_flush=True)
     except KafkaError as error:
         return _refusal(log, index, error)
-    return PartitionProduceResponse(
+    answer = PartitionProduceResponse(
         index=index,
         base_offset=appended.first_offset,
         log_append_time_ms=appended.log_append_time_ms,
         log_start_offset=appended.log_start_offset,
     )
+    if appended.is_flush_due:
+        unflushed.append((broker.log_flusher.flush(log), log, answer))
+    return answer
 
 
 def _text_of(refusal: KafkaError) -> str | None:

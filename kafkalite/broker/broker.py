@@ -9,11 +9,13 @@ from typing import Final
 from kafkalite.broker.clock import Clock
 from kafkalite.broker.fetch_sessions import FetchSessionCache
 from kafkalite.broker.group_coordinator import GroupCoordinator
+from kafkalite.broker.log_flusher import LogFlusher
 from kafkalite.broker.metadata_publisher import MetadataPublisher
 from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
 from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.broker.purgatory import Purgatory
 from kafkalite.broker.random_uuid import random_uuid
+from kafkalite.broker.share_coordinator import ShareCoordinator
 from kafkalite.broker.replica_alter_log_dirs import ReplicaAlterLogDirs
 from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
 from kafkalite.broker.transaction_coordinator import TransactionCoordinator
@@ -52,6 +54,7 @@ class Broker:
         self._has_loaded_logs = False
         self.metadata: MetadataStore
         self.logs: LogManager
+        self.log_flusher = LogFlusher(clock.now_ms)
         self.fetch_purgatory = Purgatory(clock)
         self.fetch_sessions = FetchSessionCache(
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 1 << 31)
@@ -59,6 +62,7 @@ class Broker:
         self.producer_ids = ProducerIds(self._reserve_producer_ids)
         self.group_coordinator = GroupCoordinator(self)
         self.transaction_coordinator = TransactionCoordinator(self)
+        self.share_coordinator = ShareCoordinator(self)
         self.advertised_listeners: dict[str, tuple[str, int]] = {
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
         }
@@ -125,6 +129,7 @@ class Broker:
         self.replica_alter_log_dirs = ReplicaAlterLogDirs(self.logs, self.clock, self._publisher.publish_moved)
         self.group_coordinator.start()
         self.transaction_coordinator.start()
+        self.share_coordinator.start()
 
     def begin_shutdown(self) -> None:
         """From here on nothing new begins; what waits for data is answered with what there is."""
@@ -133,9 +138,11 @@ class Broker:
         self.replica_alter_log_dirs.close()
         self.group_coordinator.close()
         self.transaction_coordinator.close()
+        self.share_coordinator.close()
 
     def close(self) -> None:
         """Leaves a cleanly shut down data directory behind. Does nothing the second time."""
+        self.log_flusher.close()
         if not hasattr(self, "logs"):
             return
         broker_epoch = -1
