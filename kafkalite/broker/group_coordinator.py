@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
@@ -15,13 +16,26 @@ from kafkalite.broker.internal_topics import ensure_internal_topic
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.config.config_value import ConfigException
+from kafkalite.config.group_config import GroupConfig
 from kafkalite.config.units import MINUTE_MS
+from kafkalite.coordinator.assignors import ASSIGNORS
 from kafkalite.coordinator.classic_group_requests import join_error
+from kafkalite.coordinator.consumer_group_heartbeat_validation import validate_heartbeat
+from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.group import GroupType
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
 from kafkalite.coordinator.group_coordinator_shard import GroupCoordinatorShard
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import GROUP_METADATA_TOPIC, Uuid
+from kafkalite.metadata.configurations_image import ConfigResource, ConfigResourceType
+from kafkalite.metadata.features import GROUP_VERSION_FEATURE
+from kafkalite.protocol.messages import consumer_group_describe
+from kafkalite.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from kafkalite.protocol.messages.delete_groups import DeletableGroupResult
 from kafkalite.protocol.messages.describe_groups import DescribedGroup
 from kafkalite.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -34,6 +48,7 @@ from kafkalite.protocol.messages.offset_fetch import OffsetFetchRequestGroup, Of
 from kafkalite.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from kafkalite.protocol.messages.txn_offset_commit import TxnOffsetCommitRequest, TxnOffsetCommitResponse
 from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.protocol.metadata_records.settings import ConfigRecord
 from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record_batch import NO_SEQUENCE
@@ -51,6 +66,7 @@ class GroupCoordinator:
         self._broker = broker
         config = broker.config
         self.config = group_coordinator_config(config)
+        self._group_configs: dict[str, GroupConfig] = {}
         self.runtime: CoordinatorRuntime[GroupCoordinatorShard] = CoordinatorRuntime(
             GROUP_METADATA_TOPIC,
             clock=broker.clock,
@@ -62,10 +78,39 @@ class GroupCoordinator:
         )
 
     def _new_shard(self, timers: CoordinatorTimers) -> GroupCoordinatorShard:
-        return GroupCoordinatorShard(timers, self.config, _random_member_uuid)
+        return GroupCoordinatorShard(
+            timers,
+            self.config,
+            self.metadata,
+            self._group_config,
+            random_uuid=_random_member_uuid,
+            random_member_id=lambda: str(random_uuid()),
+        )
+
+    @cached_property
+    def metadata(self) -> CoordinatorMetadataImage:
+        """The topics, as all shards see them."""
+        store = self._broker.metadata
+        return CoordinatorMetadataImage(store.image, lambda: store.last_applied_offset)
+
+    def _group_config(self, group_id: str) -> GroupConfig:
+        overrides = self._broker.metadata.image.configs.configs(ConfigResource(ConfigResourceType.GROUP, group_id))
+        key = group_id if overrides else ""  # all groups that override nothing are alike
+        config = self._group_configs.get(key)
+        if config is None:
+            config = self._group_configs[key] = GroupConfig(overrides, self._broker.config.values)
+        return config
+
+    @property
+    def has_consumer_protocol(self) -> bool:
+        """Whether consumer groups are served: group.coordinator.rebalance.protocols and the feature group.version."""
+        return (
+            GroupType.CONSUMER.value in self._broker.config.group_coordinator_rebalance_protocols
+            and self._broker.metadata.image.features.level(GROUP_VERSION_FEATURE) >= 1
+        )
 
     def start(self) -> None:
-        """The metadata is known: groups are loaded, and follow the deletion of topics."""
+        """The metadata is known: groups are loaded, and follow its changes."""
         topic = self._broker.metadata.image.topics.topic(GROUP_METADATA_TOPIC)
         if topic is not None:
             self.runtime.start(len(topic.partitions))
@@ -76,15 +121,20 @@ class GroupCoordinator:
         self.runtime.close()
 
     def _on_metadata_change(self, records: Sequence[MetadataRecord]) -> None:
-        topic_ids: set[Uuid] = {record.topic_id for record in records if isinstance(record, RemoveTopicRecord)}
-        if not topic_ids:
+        if any(isinstance(record, ConfigRecord) for record in records):
+            self._group_configs.clear()
+        changed = self.metadata.on_change(records)
+        if not changed and not any(isinstance(record, RemoveTopicRecord) for record in records):
             return
         topics = self._broker.metadata.image.topics
         if topics.topic(GROUP_METADATA_TOPIC) is None:
             self.runtime.unload()
             return
+        topic_ids: set[Uuid] = {record.topic_id for record in records if isinstance(record, RemoveTopicRecord)}
         for context in self.runtime.contexts():
-            context.run(context.shard.delete_topics(topic_ids, topics.by_name.__contains__))
+            context.shard.groups.on_topics_changed(changed)
+            if topic_ids:
+                context.run(context.shard.delete_topics(topic_ids, topics.by_name.__contains__))
 
     def _context(self, group_id: str) -> CoordinatorContext[GroupCoordinatorShard]:
         if not group_id:
@@ -92,6 +142,19 @@ class GroupCoordinator:
         return self.runtime.context_for(group_id)
 
     # Members
+
+    def heartbeat_consumer_group(
+        self, context: RequestContext, request: ConsumerGroupHeartbeatRequest
+    ) -> ConsumerGroupHeartbeatResponse | Future[ConsumerGroupHeartbeatResponse]:
+        """ConsumerGroupHeartbeat; what is wrong with the request itself is told before there need be a coordinator."""
+        try:
+            validate_heartbeat(request, context.api_version, self.config.consumer_group_assignors)
+            partition = self._context(request.group_id)
+            return partition.run(partition.shard.groups.heartbeat_consumer_group(context, request))
+        except KafkaError as error:
+            error_code = operation_error(error)
+            message = error.message if error_code is error.error else None
+            return ConsumerGroupHeartbeatResponse(error_code=error_code, error_message=message)
 
     def join_group(
         self, context: RequestContext, request: JoinGroupRequest
@@ -198,6 +261,13 @@ class GroupCoordinator:
         except KafkaError as error:
             return DescribedGroup(group_id=group_id, error_code=operation_error(error))
 
+    def describe_consumer_group(self, group_id: str) -> consumer_group_describe.DescribedGroup:
+        """One group of ConsumerGroupDescribe."""
+        try:
+            return self._context(group_id).shard.groups.describe_consumer_group(group_id)
+        except KafkaError as error:
+            return consumer_group_describe.DescribedGroup(group_id=group_id, error_code=operation_error(error))
+
     def list_groups(self, states_filter: Iterable[str], types_filter: Iterable[str]) -> list[ListedGroup]:
         """ListGroups."""
         states, types = list(states_filter), list(types_filter)
@@ -248,4 +318,16 @@ def group_coordinator_config(config: BrokerConfig) -> GroupCoordinatorConfig:
         offset_metadata_max_size=config.offset_metadata_max_bytes,
         offsets_retention_ms=config.offsets_retention_minutes * MINUTE_MS,
         offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
+        consumer_group_max_size=config.group_consumer_max_size,
+        consumer_group_assignors=_known_assignors(config.group_consumer_assignors),
+        consumer_group_migration_policy=config.group_consumer_migration_policy.lower(),
+        consumer_group_regex_refresh_interval_ms=config.group_consumer_regex_refresh_interval_ms,
     )
+
+
+def _known_assignors(names: Sequence[str]) -> tuple[str, ...]:
+    """The assignors by name; raises ConfigException for one that is not built in: Java's classes cannot be loaded."""
+    for name in names:
+        if name not in ASSIGNORS:
+            raise ConfigException(f"group.consumer.assignors: there is no assignor {name}, but {', '.join(ASSIGNORS)}.")
+    return tuple(names)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import Uuid
 
 if TYPE_CHECKING:
     from kafkalite.coordinator.coordinator_result import CoordinatorRecord
+
+PartitionCommitValidator = Callable[[str, Uuid, int], None]
+"""Is given a topic's name and id and a partition; raises KafkaError where the sender may not commit its offset."""
 
 
 class GroupType(Enum):
@@ -57,8 +62,8 @@ class Group(Protocol):
         *,
         is_transactional: bool,
         api_version: int,
-    ) -> None:
-        """Raises KafkaError where this sender may not commit offsets now."""
+    ) -> PartitionCommitValidator | None:
+        """Raises KafkaError where this sender may not commit offsets now; gives what is still to be asked of each."""
 
     def validate_offset_fetch(self, member_id: str | None, member_epoch: int) -> None:
         """Raises KafkaError where this sender may not fetch offsets."""

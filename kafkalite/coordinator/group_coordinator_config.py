@@ -18,3 +18,7 @@ class GroupCoordinatorConfig(NamedTuple):
     offset_metadata_max_size: int = 4096  # offset.metadata.max.bytes
     offsets_retention_ms: int = 10080 * 60_000  # offsets.retention.minutes
     offsets_retention_check_interval_ms: int = 600_000  # offsets.retention.check.interval.ms
+    consumer_group_max_size: int = 2**31 - 1  # group.consumer.max.size
+    consumer_group_assignors: tuple[str, ...] = ("uniform", "range")  # group.consumer.assignors
+    consumer_group_migration_policy: str = "bidirectional"  # group.consumer.migration.policy
+    consumer_group_regex_refresh_interval_ms: int = 600_000  # group.consumer.regex.refresh.interval.ms

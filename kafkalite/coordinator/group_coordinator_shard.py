@@ -10,7 +10,9 @@ import logging
 from collections.abc import Callable, Container
 from typing import Final
 
+from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.classic_group import ClassicGroup
+from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
@@ -33,6 +35,15 @@ from kafkalite.protocol.messages.delete_groups import DeletableGroupResult
 logger = logging.getLogger(__name__)
 
 EXPIRATION_KEY: Final = "expire-group-metadata"
+CONSUMER_GROUP_KEYS: Final[tuple[type[CoordinatorKey], ...]] = (
+    consumer_group.ConsumerGroupMetadataKey,
+    consumer_group.ConsumerGroupPartitionMetadataKey,
+    consumer_group.ConsumerGroupMemberMetadataKey,
+    consumer_group.ConsumerGroupTargetAssignmentMetadataKey,
+    consumer_group.ConsumerGroupTargetAssignmentMemberKey,
+    consumer_group.ConsumerGroupCurrentMemberAssignmentKey,
+    consumer_group.ConsumerGroupRegularExpressionKey,
+)
 
 
 def _value_type(key_type: type[CoordinatorKey]) -> type[CoordinatorValue]:
@@ -47,7 +58,7 @@ RECORD_TYPES: Final[dict[int, tuple[type[CoordinatorKey], type[CoordinatorValue]
     LegacyOffsetCommitKey.record_type: (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
     OffsetCommitKey.record_type: (OffsetCommitKey, OffsetCommitValue),
     GroupMetadataKey.record_type: (GroupMetadataKey, GroupMetadataValue),
-    **{key_type.record_type: (key_type, _value_type(key_type)) for key_type in GROUP_TYPES},
+    **{key_type.record_type: (key_type, _value_type(key_type)) for key_type in (*CONSUMER_GROUP_KEYS, *GROUP_TYPES)},
 }
 """The key and value of every type of record in `__consumer_offsets`."""
 
@@ -58,11 +69,19 @@ class GroupCoordinatorShard:
     __slots__ = ("_config", "groups", "offsets", "timers")
 
     def __init__(
-        self, timers: CoordinatorTimers, config: GroupCoordinatorConfig, random_uuid: Callable[[], str]
+        self,
+        timers: CoordinatorTimers,
+        config: GroupCoordinatorConfig,
+        metadata: CoordinatorMetadataImage,
+        group_config: Callable[[str], GroupConfig],
+        *,
+        random_uuid: Callable[[], str],
+        random_member_id: Callable[[], str],
     ) -> None:
+        """`random_uuid` is for the ids of classic members, `random_member_id` for those of consumer groups."""
         self._config = config
         self.timers = timers
-        self.groups = GroupMetadataManager(timers, config, random_uuid)
+        self.groups = GroupMetadataManager(timers, config, metadata, group_config, random_uuid, random_member_id)
         self.offsets = OffsetMetadataManager(self.groups, config)
 
     def on_loaded(self, now_ms: int) -> None:
@@ -136,6 +155,8 @@ class GroupCoordinatorShard:
                 ),
                 now_ms,
             )
+        elif isinstance(key, CONSUMER_GROUP_KEYS):
+            self.groups.replay_consumer_group(key, value)
         else:
             self.groups.replay_opaque(key, value)
 

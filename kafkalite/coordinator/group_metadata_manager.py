@@ -5,12 +5,17 @@ Apache Kafka's GroupMetadataManager.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
+from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.classic_group import GROUP_METADATA_VALUE_VERSION, ClassicGroup
 from kafkalite.coordinator.classic_group_rebalance import ClassicGroupRebalance
 from kafkalite.coordinator.classic_group_requests import ClassicGroupRequests, Sender, join_error
 from kafkalite.coordinator.classic_group_state import DEAD, STABLE
+from kafkalite.coordinator.consumer_group import ConsumerGroup
+from kafkalite.coordinator.consumer_group_heartbeats import LEAVE_EPOCHS, ConsumerGroupHeartbeats
+from kafkalite.coordinator.consumer_group_member import JOIN_GROUP_MEMBER_EPOCH
+from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult, Deferred
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.group import Group, GroupType, group_id_not_found
@@ -19,6 +24,11 @@ from kafkalite.coordinator.opaque_group import GROUP_TYPES, OpaqueGroup
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
 from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKey, GroupMetadataValue
+from kafkalite.protocol.messages import consumer_group_describe
+from kafkalite.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from kafkalite.protocol.messages.describe_groups import DescribedGroup
 from kafkalite.protocol.messages.heartbeat import HeartbeatRequest
 from kafkalite.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
@@ -33,14 +43,25 @@ GROUP_ID_NOT_FOUND_MIN_VERSION = 6
 class GroupMetadataManager:
     """Groups by id."""
 
-    __slots__ = ("groups", "rebalance", "requests")
+    __slots__ = ("_config", "consumer_groups", "groups", "metadata", "rebalance", "requests")
 
     def __init__(
-        self, timers: CoordinatorTimers, config: GroupCoordinatorConfig, random_uuid: Callable[[], str]
+        self,
+        timers: CoordinatorTimers,
+        config: GroupCoordinatorConfig,
+        metadata: CoordinatorMetadataImage,
+        group_config: Callable[[str], GroupConfig],
+        random_uuid: Callable[[], str],
+        random_member_id: Callable[[], str],
     ) -> None:
+        self._config = config
+        self.metadata = metadata
         self.groups: dict[str, Group] = {}
         self.rebalance = ClassicGroupRebalance(timers, config, self._find_classic_group)
         self.requests = ClassicGroupRequests(self.rebalance, random_uuid)
+        self.consumer_groups = ConsumerGroupHeartbeats(
+            timers, config, group_config, metadata, self._find_consumer_group, random_member_id
+        )
 
     def group(self, group_id: str) -> Group:
         """The group; raises GROUP_ID_NOT_FOUND."""
@@ -52,6 +73,44 @@ class GroupMetadataManager:
     def _find_classic_group(self, group_id: str) -> ClassicGroup | None:
         group = self.groups.get(group_id)
         return group if isinstance(group, ClassicGroup) else None
+
+    def _find_consumer_group(self, group_id: str) -> ConsumerGroup | None:
+        group = self.groups.get(group_id)
+        return group if isinstance(group, ConsumerGroup) else None
+
+    # Members of consumer groups
+
+    def heartbeat_consumer_group(
+        self, sender: Sender, request: ConsumerGroupHeartbeatRequest
+    ) -> CoordinatorResult[ConsumerGroupHeartbeatResponse]:
+        """ConsumerGroupHeartbeat, itself valid: a member joins, goes on or leaves; raises KafkaError."""
+        if request.member_epoch in LEAVE_EPOCHS:
+            return self.consumer_groups.leave(request, self._consumer_group(request.group_id))
+        records: list[CoordinatorRecord] = []
+        group = self.groups.get(request.group_id)
+        if not isinstance(group, ConsumerGroup):
+            group = self._new_consumer_group(request, group, records)
+        return self.consumer_groups.heartbeat(sender, request, group, records)
+
+    def _new_consumer_group(
+        self, request: ConsumerGroupHeartbeatRequest, existing: Group | None, records: list[CoordinatorRecord]
+    ) -> ConsumerGroup:
+        """The group that a first member is about to make; its records, once replayed, put it among the groups."""
+        group_id = request.group_id
+        if request.member_epoch != JOIN_GROUP_MEMBER_EPOCH:
+            what = f"Consumer group {group_id} not found." if existing is None else _not_a_consumer_group(group_id)
+            raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, what)
+        if existing is not None:
+            if not existing.is_empty or not isinstance(existing, ClassicGroup):
+                raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, _not_a_consumer_group(group_id))
+            records += existing.tombstones()
+        return ConsumerGroup(group_id)
+
+    def _consumer_group(self, group_id: str) -> ConsumerGroup:
+        group = self.group(group_id)
+        if not isinstance(group, ConsumerGroup):
+            raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, _not_a_consumer_group(group_id))
+        return group
 
     # Members of classic groups
 
@@ -151,6 +210,16 @@ class GroupMetadataManager:
             members=[member.describe(protocol) for member in group.members.values()],
         )
 
+    def describe_consumer_group(self, group_id: str) -> consumer_group_describe.DescribedGroup:
+        """A consumer group, or what is said of one that there is not."""
+        try:
+            group = self._consumer_group(group_id)
+        except KafkaError as error:
+            return consumer_group_describe.DescribedGroup(
+                group_id=group_id, error_code=error.error, error_message=error.message
+            )
+        return group.describe(self._config.consumer_group_assignors[0], self.metadata)
+
     # Replay
 
     def replay_group_metadata(self, key: GroupMetadataKey, value: GroupMetadataValue | None) -> None:
@@ -158,6 +227,18 @@ class GroupMetadataManager:
         self._remove(key.group)
         if value is not None:
             self.groups[key.group] = ClassicGroup.from_record(key.group, value)
+
+    def replay_consumer_group(self, key: CoordinatorKey, value: CoordinatorValue | None) -> None:
+        """A consumer group's record."""
+        group_id: str = key.group_id  # type: ignore[attr-defined]
+        group = self.groups.get(group_id)
+        if not isinstance(group, ConsumerGroup):
+            if value is None:
+                return
+            self._remove(group_id)
+            group = self.groups[group_id] = ConsumerGroup(group_id)
+        if not group.replay(key, value):
+            del self.groups[group_id]
 
     def replay_opaque(self, key: CoordinatorKey, value: CoordinatorValue | None) -> None:
         """A record of a group of another kind."""
@@ -180,6 +261,8 @@ class GroupMetadataManager:
     def on_loaded(self, now_ms: int) -> None:
         """Replay has ended: members of classic groups have their session timeout to be heard of again."""
         for group in self.groups.values():
+            if isinstance(group, ConsumerGroup):
+                self.consumer_groups.on_loaded(group)
             if not isinstance(group, ClassicGroup):
                 continue
             for member in group.members.values():
@@ -188,7 +271,17 @@ class GroupMetadataManager:
                 # A smaller group.max.size: a rebalance lets members commit before some have to go.
                 self.rebalance.prepare_rebalance(group, "the group is larger than group.max.size", now_ms)
 
+    def on_topics_changed(self, names: Collection[str]) -> None:
+        """Topics were made, have changed or are gone: groups that read them look again with their next heartbeat."""
+        for group in self.groups.values():
+            if isinstance(group, ConsumerGroup) and any(group.is_subscribed_to_topic(name) for name in names):
+                group.needs_metadata_refresh = True
+
     def _remove(self, group_id: str) -> None:
         group = self.groups.pop(group_id, None)
         if isinstance(group, ClassicGroup):
             self.rebalance.cancel_timers(group)
+
+
+def _not_a_consumer_group(group_id: str) -> str:
+    return f"Group {group_id} is not a consumer group."

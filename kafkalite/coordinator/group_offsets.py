@@ -14,6 +14,7 @@ from kafkalite.coordinator.classic_group import ClassicGroup
 from kafkalite.coordinator.classic_group_requests import Sender
 from kafkalite.coordinator.classic_group_state import PREPARING_REBALANCE, STABLE
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
+from kafkalite.coordinator.group import PartitionCommitValidator
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
 from kafkalite.coordinator.group_metadata_manager import GroupMetadataManager
 from kafkalite.errors import ErrorCode, KafkaError
@@ -88,7 +89,7 @@ class OffsetMetadataManager:
     def commit(self, sender: Sender, request: OffsetCommitRequest) -> CoordinatorResult[OffsetCommitResponse]:
         """OffsetCommit, for topics that exist; raises KafkaError where the sender may not commit."""
         group_id = request.group_id
-        self._validate_commit(sender, request)
+        validate = self._validate_commit(sender, request)
         now_ms = sender.now_ms
         expire_timestamp_ms, version = -1, OFFSET_COMMIT_VALUE_VERSION
         if request.retention_time_ms != NO_RETENTION_TIME:
@@ -105,6 +106,8 @@ class OffsetMetadataManager:
                     error = ErrorCode.OFFSET_METADATA_TOO_LARGE
                 else:
                     error = ErrorCode.NONE
+                    if validate is not None:
+                        validate(topic.name, topic.topic_id, index)
                     records.append(
                         CoordinatorRecord(
                             OffsetCommitKey(group=group_id, topic=topic.name, partition=index),
@@ -123,16 +126,16 @@ class OffsetMetadataManager:
             topics.append(OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=partitions))
         return CoordinatorResult(records, OffsetCommitResponse(topics=topics))
 
-    def _validate_commit(self, sender: Sender, request: OffsetCommitRequest) -> None:
+    def _validate_commit(self, sender: Sender, request: OffsetCommitRequest) -> PartitionCommitValidator | None:
         group = self._groups.groups.get(request.group_id)
         generation_id = request.generation_id_or_member_epoch
         if group is None:
             if generation_id < 0:
-                return  # The commit itself makes it a group: see `replay`.
+                return None  # The commit itself makes it a group: see `replay`.
             if sender.api_version >= GROUP_ID_NOT_FOUND_MIN_VERSION:
                 self._groups.group(request.group_id)
             raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
-        group.validate_offset_commit(
+        validate = group.validate_offset_commit(
             request.member_id,
             request.group_instance_id,
             generation_id,
@@ -141,23 +144,14 @@ class OffsetMetadataManager:
         )
         if isinstance(group, ClassicGroup) and group.state in (STABLE, PREPARING_REBALANCE):
             self._groups.rebalance.reschedule_session(group, group.members[request.member_id])
+        return validate
 
     def commit_transactional(
         self, sender: Sender, request: TxnOffsetCommitRequest
     ) -> CoordinatorResult[TxnOffsetCommitResponse]:
         """TxnOffsetCommit, for topics that exist; its records belong into a batch of the transaction."""
         group_id = request.group_id
-        group = self._groups.groups.get(group_id)
-        if group is not None:
-            group.validate_offset_commit(
-                request.member_id,
-                request.group_instance_id,
-                request.generation_id_or_member_epoch,
-                is_transactional=True,
-                api_version=sender.api_version,
-            )
-        elif request.generation_id_or_member_epoch >= 0:
-            raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
+        self._validate_transactional_commit(sender, request)
         now_ms = sender.now_ms
         records: list[CoordinatorRecord] = []
         topics = []
@@ -186,6 +180,31 @@ class OffsetMetadataManager:
                 partitions.append(TxnOffsetCommitResponsePartition(partition_index=index, error_code=error))
             topics.append(TxnOffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=partitions))
         return CoordinatorResult(records, TxnOffsetCommitResponse(topics=topics))
+
+    def _validate_transactional_commit(self, sender: Sender, request: TxnOffsetCommitRequest) -> None:
+        group = self._groups.groups.get(request.group_id)
+        if group is None:
+            if request.generation_id_or_member_epoch >= 0:
+                raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
+            return
+        try:
+            validate = group.validate_offset_commit(
+                request.member_id,
+                request.group_instance_id,
+                request.generation_id_or_member_epoch,
+                is_transactional=True,
+                api_version=sender.api_version,
+            )
+            if validate is not None:
+                for topic in request.topics:
+                    topic_id = self._groups.metadata.topic_id(topic.name) or Uuid.ZERO
+                    for partition in topic.partitions:
+                        if not self._is_too_large(partition.committed_metadata or ""):
+                            validate(topic.name, topic_id, partition.partition_index)
+        except KafkaError as error:
+            if error.error is ErrorCode.STALE_MEMBER_EPOCH:  # Producers know no member epochs.
+                raise KafkaError(ErrorCode.ILLEGAL_GENERATION) from error
+            raise
 
     def _is_too_large(self, metadata: str) -> bool:
         limit = self._config.offset_metadata_max_size

@@ -1,6 +1,6 @@
 """A group of a kind whose protocol is not served here: its records are remembered, its members are only counted.
 
-So a data directory with consumer, share or streams groups opens without harm: their offsets are fetched and committed,
+So a data directory with share or streams groups opens without harm: their offsets are fetched and committed,
 they are listed, and they can be deleted or, once empty, taken over by a classic group, as Apache Kafka does it.
 """
 
@@ -12,15 +12,6 @@ from kafkalite.coordinator.coordinator_result import CoordinatorRecord
 from kafkalite.coordinator.group import GroupType
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
-from kafkalite.protocol.coordinator_records.consumer_group import (
-    ConsumerGroupCurrentMemberAssignmentKey,
-    ConsumerGroupMemberMetadataKey,
-    ConsumerGroupMetadataKey,
-    ConsumerGroupPartitionMetadataKey,
-    ConsumerGroupRegularExpressionKey,
-    ConsumerGroupTargetAssignmentMemberKey,
-    ConsumerGroupTargetAssignmentMetadataKey,
-)
 from kafkalite.protocol.coordinator_records.share_group import (
     ShareGroupCurrentMemberAssignmentKey,
     ShareGroupMemberMetadataKey,
@@ -39,13 +30,6 @@ from kafkalite.protocol.coordinator_records.streams_group import (
 )
 
 GROUP_TYPES: Final[dict[type[CoordinatorKey], GroupType]] = {
-    ConsumerGroupMetadataKey: GroupType.CONSUMER,
-    ConsumerGroupPartitionMetadataKey: GroupType.CONSUMER,
-    ConsumerGroupMemberMetadataKey: GroupType.CONSUMER,
-    ConsumerGroupTargetAssignmentMetadataKey: GroupType.CONSUMER,
-    ConsumerGroupTargetAssignmentMemberKey: GroupType.CONSUMER,
-    ConsumerGroupCurrentMemberAssignmentKey: GroupType.CONSUMER,
-    ConsumerGroupRegularExpressionKey: GroupType.CONSUMER,
     ShareGroupMetadataKey: GroupType.SHARE,
     ShareGroupMemberMetadataKey: GroupType.SHARE,
     ShareGroupTargetAssignmentMetadataKey: GroupType.SHARE,
@@ -59,8 +43,8 @@ GROUP_TYPES: Final[dict[type[CoordinatorKey], GroupType]] = {
     StreamsGroupTargetAssignmentMemberKey: GroupType.STREAMS,
     StreamsGroupCurrentMemberAssignmentKey: GroupType.STREAMS,
 }
-_GROUP_KEYS: Final = (ConsumerGroupMetadataKey, ShareGroupMetadataKey, StreamsGroupMetadataKey)
-_MEMBER_KEYS: Final = (ConsumerGroupMemberMetadataKey, ShareGroupMemberMetadataKey, StreamsGroupMemberMetadataKey)
+_GROUP_KEYS: Final = (ShareGroupMetadataKey, StreamsGroupMetadataKey)
+_MEMBER_KEYS: Final = (ShareGroupMemberMetadataKey, StreamsGroupMemberMetadataKey)
 
 
 class OpaqueGroup:

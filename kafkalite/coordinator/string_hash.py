@@ -37,3 +37,12 @@ def hash_map_order(keys: Iterable[str]) -> list[str]:
         return (code ^ code >> 16) & (capacity - 1)
 
     return sorted(distinct, key=bucket)
+
+
+def hash_set_order(values: Iterable[int]) -> list[int]:
+    """Distinct small ints in the order in which a Java HashSet, made of a collection of them, iterates."""
+    distinct = sorted(set(values))
+    capacity = 16
+    while capacity < len(distinct) * 4 // 3 + 1:
+        capacity *= 2
+    return sorted(distinct, key=lambda value: value & (capacity - 1))

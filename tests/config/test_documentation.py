@@ -72,10 +72,15 @@ def test_every_property_that_is_said_to_do_something_is_read_somewhere() -> None
     through_topics = {
         synonym for name, synonyms in TOPIC_CONFIG_SYNONYMS.items() if name not in AWAITED for synonym, _ in synonyms
     }
+    through_groups = {
+        f"group.{kind}.{bound}{rest}"
+        for kind, _, rest in (name.partition(".") for name in GROUP_DESCRIPTIONS if name not in AWAITED)
+        for bound in ("", "min.", "max.")
+    }
     assert unread(TOPIC_DESCRIPTIONS) == set()
     assert unread(GROUP_DESCRIPTIONS) == set()
     by_the_configuration_itself = {"config.providers", "inter.broker.listener.name", "max.connections.per.ip.overrides"}
-    assert unread(BROKER_DESCRIPTIONS) - through_topics - by_the_configuration_itself == set()
+    assert unread(BROKER_DESCRIPTIONS) - through_topics - through_groups - by_the_configuration_itself == set()
 
 
 def test_what_is_awaited_has_a_description_to_come_into_force() -> None:

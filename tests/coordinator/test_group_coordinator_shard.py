@@ -13,6 +13,8 @@ from kafkalite.protocol.coordinator_records.consumer_group import (
     ConsumerGroupMemberMetadataValue,
     ConsumerGroupMetadataKey,
     ConsumerGroupMetadataValue,
+    ConsumerGroupTargetAssignmentMetadataKey,
+    ConsumerGroupTargetAssignmentMetadataValue,
 )
 from kafkalite.protocol.coordinator_records.share_group import ShareGroupMetadataKey, ShareGroupMetadataValue
 
@@ -23,8 +25,12 @@ CONSUMER_GROUP = [
         ConsumerGroupCurrentMemberAssignmentKey(group_id="c", member_id="m"),
         ConsumerGroupCurrentMemberAssignmentValue(member_epoch=4),
     ),
+    CoordinatorRecord(
+        ConsumerGroupTargetAssignmentMetadataKey(group_id="c"),
+        ConsumerGroupTargetAssignmentMetadataValue(assignment_epoch=4),
+    ),
 ]
-MEMBER_GONE = [CoordinatorRecord(record.key, None) for record in reversed(CONSUMER_GROUP[1:])]
+MEMBER_GONE = [CoordinatorRecord(record.key, None) for record in reversed(CONSUMER_GROUP[1:3])]
 
 
 def listed(simulation: GroupSimulation, states: tuple[str, ...] = (), types: tuple[str, ...] = ()) -> dict[str, str]:
