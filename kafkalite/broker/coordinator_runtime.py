@@ -183,14 +183,15 @@ class CoordinatorContext(Generic[S]):
         """Runs what is due by now, without waiting for the loop."""
         for operation in self.timers.pop_due():
             try:
-                self.run(operation(self._clock.now_ms()))
-            except KafkaError:
-                self._retry(operation)
+                result = operation(self._clock.now_ms())
+                try:
+                    self.run(result)
+                except KafkaError:
+                    if result.is_replayed and result.on_appended is None:
+                        # Nothing has changed, and nobody else sees to it.
+                        self.timers.schedule(("retry", operation), RETRY_BACKOFF_MS, operation)
             except Exception:
                 logger.exception("A timer of %s failed", self.log.topic_partition)
-
-    def _retry(self, operation: Callable[[int], CoordinatorResult[None]]) -> None:
-        self.timers.schedule(("retry", object()), RETRY_BACKOFF_MS, operation)
 
     # Loading
 

@@ -260,3 +260,24 @@ async def test_groups_begin_anew_when_their_topic_is_deleted(offline_broker: Off
     assert fetch(offline_broker) == {}
     assert commit(offline_broker, 6) == [ErrorCode.NONE]
     assert fetch(offline_broker) == {0: 6}
+
+
+async def test_what_a_timer_could_not_write_is_tried_again(
+    new_offline_broker: Callable[..., OfflineBroker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = new_offline_broker({"offsets.retention.minutes": "1", "offsets.retention.check.interval.ms": "60000"})
+    broker.create_topic("t")
+    commit(broker, 5)
+
+    def fail(*_: object, **__: object) -> None:
+        raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartitionLog, "append", fail)
+        broker.clock.advance(130_000)
+        timers = len(context_of(broker).timers)
+        broker.clock.advance(20_000)
+        assert len(context_of(broker).timers) == timers
+        assert fetch(broker) == {0: 5}
+    broker.clock.advance(500)
+    assert fetch(broker) == {}
