@@ -9,6 +9,7 @@ flush.messages the answer waits until its records are on the disk, together with
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Final, TypeAlias
 
@@ -93,7 +94,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
         responses.append(TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
     if request.acks != 0:
         response = ProduceResponse(responses=responses)
-        return _when_flushed(response, unflushed) if unflushed else response
+        return asyncio.ensure_future(_when_flushed(response, unflushed)) if unflushed else response
     errors = {p.error_code for topic in responses for p in topic.partition_responses if p.error_code}
     if errors:
         names = ", ".join(sorted(ErrorCode.for_code(code).name for code in errors))
