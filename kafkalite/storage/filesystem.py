@@ -143,7 +143,11 @@ def remove_if_exists(filesystem: FileSystem, path: str) -> bool:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-_pwritev = os.pwritev
+def _pwrite_joined(fd: int, buffers: tuple[Buffer, Buffer], position: int) -> int:
+    return os.pwrite(fd, b"".join(buffers), position)
+
+
+_pwritev = getattr(os, "pwritev", _pwrite_joined)  # not on every system
 
 
 class LocalFile:
@@ -206,7 +210,8 @@ class LocalFile:
         self.size = size
 
     def preallocate(self, size: int) -> None:
-        os.posix_fallocate(self._fd, 0, size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._fd, 0, size)
 
     def sync(self) -> None:
         os.fsync(self._fd)
