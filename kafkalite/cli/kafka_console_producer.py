@@ -18,6 +18,7 @@ from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka,
 from kafkalite.cli.line_message_reader import LineMessageReader, ProducerRecord, ReaderError
 
 _REPORT_INTERVAL_S: Final = 0.05
+_FLUSH_INTERVAL_S: Final = 0.5
 _CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -106,9 +107,14 @@ class ConsoleProducer:
             "kafka-console-producer",
         )
 
-    def close(self) -> None:
-        """Returns when every record has been acknowledged or has failed."""
-        self._producer.flush()
+    def close(self, *, is_interrupted: bool = False) -> None:
+        """Returns when every record has been acknowledged or has failed; another interrupt does not wait for that."""
+        has_told = not is_interrupted
+        # A signal's handler runs between two calls.
+        while self._producer.flush(_FLUSH_INTERVAL_S):
+            if not has_told:
+                print("Waiting for what was typed to be acknowledged; once more gives it up.", file=sys.stderr)
+                has_told = True
         self._is_closing.set()
         if self._reports.is_alive():
             self._reports.join()
@@ -148,9 +154,12 @@ def execute(arguments: list[str]) -> int:
     except (ReaderError, kafka.KafkaException) as error:
         reason = error.args[0].str() if isinstance(error, kafka.KafkaException) else str(error)
         print(f"org.apache.kafka.common.KafkaException: {reason}", file=sys.stderr)
-        return 1
-    finally:
         producer.close()
+        return 1
+    except (KeyboardInterrupt, SystemExit):
+        producer.close(is_interrupted=True)
+        raise
+    producer.close()
     return 0
 
 

@@ -204,11 +204,11 @@ class Terminal:
             os.execv(words[0], words)
         self.shown = b""
 
-    def wait_for(self, text: bytes, timeout_s: float = 30) -> None:
+    def wait_for(self, text: bytes, *, behind: bytes = b"", timeout_s: float = 30) -> None:
         import select
 
         deadline = time.monotonic() + timeout_s
-        while text not in self.shown:
+        while text not in self.shown.partition(behind)[2] if behind else text not in self.shown:
             assert time.monotonic() < deadline, f"{text!r} is not in {self.shown!r}"
             if select.select([self.fd], [], [], 0.1)[0]:
                 self.shown += os.read(self.fd, 4096)
@@ -216,10 +216,18 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self.fd, keys)
 
-    def end(self) -> int:
+    def end(self, timeout_s: float = 30) -> int:
+        import select
+
+        deadline = time.monotonic() + timeout_s
         try:
-            while part := os.read(self.fd, 4096):
-                self.shown += part
+            while True:
+                assert time.monotonic() < deadline, f"it goes on and has shown {self.shown!r}"
+                if select.select([self.fd], [], [], 0.1)[0]:
+                    part = os.read(self.fd, 4096)
+                    if not part:
+                        break
+                    self.shown += part
         except OSError:  # the terminal's other end is closed
             pass
         os.close(self.fd)
@@ -235,6 +243,19 @@ def test_at_a_terminal_the_producer_prompts(broker: KafkaliteServer) -> None:
     assert terminal.end() == 0
     assert terminal.shown == b">hello\r\n>"
     assert read_all(broker, "prompted", 1) == b"hello\n"
+
+
+def test_a_second_ctrl_c_gives_up_what_cannot_be_sent() -> None:
+    absent = ["--bootstrap-server", "127.0.0.1:1", "--topic", "t", "--max-block-ms", "600000"]
+    terminal = Terminal([*PYTHON, "kafkalite.cli.kafka_console_producer", *absent])
+    terminal.wait_for(b">")
+    terminal.type(b"never sent\n")
+    terminal.wait_for(b"never sent\r\n")
+    terminal.wait_for(b">", behind=b"never sent\r\n")
+    terminal.type(b"\x03")
+    terminal.wait_for(b"Waiting for what was typed to be acknowledged; once more gives it up.\r\n")
+    terminal.type(b"\x03")
+    assert terminal.end() == 130
 
 
 def test_ctrl_c_at_a_terminal_ends_the_consumer(broker: KafkaliteServer) -> None:
