@@ -54,7 +54,7 @@ class Share:
             return []
         read = [batch for batch in self.log if batch.last_offset >= offset][:batches]
         limits = AcquireLimits(max_records, batch_size, ShareAcquireMode(mode))
-        return [tuple(run) for run in acquire(self.partition, member, read, offset, limits, self.now_ms)]
+        return [(*run,) for run in acquire(self.partition, member, read, offset, limits, self.now_ms)]
 
     def acknowledge(self, member: str, first: int, last: int, *types: int) -> None:
         self.keep(self.partition.acknowledge(member, [AcknowledgementBatch(first, last, types)], self.now_ms))
@@ -331,8 +331,8 @@ def test_whatever_happens_records_have_one_owner_and_what_is_kept_agrees(
         else:
             share.restart()
             for offset in done:
-                state = share.states().get(offset)
-                assert state is None or state[0].is_terminal
+                left = share.states().get(offset)
+                assert left is None or left[0].is_terminal
         if kind != "restart":
             assert share.partition.start_offset >= start_before
         for state, deliveries, owner in share.states().values():

@@ -1,0 +1,41 @@
+"""InitializeShareGroupState: begins share partitions, or begins them anew at another offset (KIP-932).
+
+For brokers: on one node the group coordinator calls the share coordinator instead.
+"""
+
+from __future__ import annotations
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.broker.share_coordinator import requested_partitions
+from kafkalite.coordinator.share_coordinator import SharePartitionKey
+from kafkalite.errors import KafkaError
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol.messages.initialize_share_group_state import (
+    InitializeShareGroupStateRequest,
+    InitializeShareGroupStateResponse,
+    InitializeStateResult,
+    PartitionData,
+    PartitionResult,
+)
+
+
+@serves(InitializeShareGroupStateRequest)
+def initialize_share_group_state(
+    context: RequestContext, request: InitializeShareGroupStateRequest
+) -> InitializeShareGroupStateResponse:
+    def initialize(topic_id: Uuid, partition: PartitionData) -> PartitionResult:
+        result = PartitionResult(partition=partition.partition)
+        key = SharePartitionKey(request.group_id, topic_id, partition.partition)
+        try:
+            context.broker.share_coordinator.initialize(key, partition.state_epoch, partition.start_offset)
+        except KafkaError as error:
+            result.error_code, result.error_message = error.error, error.message
+        return result
+
+    return InitializeShareGroupStateResponse(
+        results=[
+            InitializeStateResult(topic_id=topic_id, partitions=[initialize(topic_id, one) for one in partitions])
+            for topic_id, partitions in requested_partitions(request.group_id, request.topics)
+        ]
+    )

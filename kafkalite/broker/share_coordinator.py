@@ -1,0 +1,148 @@
+"""The share coordinator as its APIs and share partitions call it: keeps their state in `__share_group_state`.
+
+Nothing in that topic is compacted: from time to time what has been overtaken is deleted from the start of each
+partition. Apache Kafka's ShareCoordinatorService and, because here it is a call and no request, its Persister.
+"""
+
+from __future__ import annotations
+
+import logging
+from asyncio import Future
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
+from kafkalite.broker.internal_topics import ensure_internal_topic
+from kafkalite.coordinator.coordinator_result import CoordinatorResult
+from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.share_coordinator import (
+    ShareCoordinatorConfig,
+    ShareCoordinatorShard,
+    ShareGroupOffset,
+    SharePartitionKey,
+    ShareStateWrite,
+)
+from kafkalite.errors import KafkaError
+from kafkalite.identifiers import SHARE_GROUP_STATE_TOPIC, Uuid
+from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord
+from kafkalite.records.compression import CompressionType
+
+if TYPE_CHECKING:
+    from kafkalite.broker.broker import Broker
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class ShareCoordinator:
+    """The state of all share partitions. Everything happens on the event loop's thread."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        config = broker.config
+        self._config = ShareCoordinatorConfig(
+            updates_per_snapshot=config.share_coordinator_snapshot_update_records_per_snapshot,
+            cold_snapshot_interval_ms=config.share_coordinator_cold_partition_snapshot_interval_ms,
+        )
+        self._prune_interval_ms: int = config.share_coordinator_state_topic_prune_interval_ms
+        self._is_closed = False
+        self.runtime: CoordinatorRuntime[ShareCoordinatorShard] = CoordinatorRuntime(
+            SHARE_GROUP_STATE_TOPIC,
+            clock=broker.clock,
+            logs=lambda: broker.logs,
+            ensure_topic=lambda: ensure_internal_topic(broker, SHARE_GROUP_STATE_TOPIC),
+            new_shard=self._new_shard,
+            load_buffer_size=config.share_coordinator_load_buffer_size,
+            compression=CompressionType(config.share_coordinator_state_topic_compression_codec),
+        )
+
+    def _new_shard(self, timers: CoordinatorTimers) -> ShareCoordinatorShard:
+        return ShareCoordinatorShard(timers, self._config, self._partition_count)
+
+    def _partition_count(self, topic_id: Uuid) -> int:
+        topic = self._broker.metadata.image.topics.by_id.get(topic_id)
+        return 0 if topic is None else len(topic.partitions)
+
+    def start(self) -> None:
+        """The metadata is known: state is loaded, and follows the deletion of topics."""
+        topic = self._broker.metadata.image.topics.topic(SHARE_GROUP_STATE_TOPIC)
+        if topic is not None:
+            self.runtime.start(len(topic.partitions))
+        self._broker.metadata.add_listener(self._on_metadata_change)
+        self._broker.clock.call_later(self._prune_interval_ms, self._prune)
+
+    def close(self) -> None:
+        """The broker stops."""
+        self._is_closed = True
+        self.runtime.close()
+
+    def _on_metadata_change(self, records: Sequence[MetadataRecord]) -> None:
+        topic_ids: set[Uuid] = {record.topic_id for record in records if isinstance(record, RemoveTopicRecord)}
+        if not topic_ids:
+            return
+        if self._broker.metadata.image.topics.topic(SHARE_GROUP_STATE_TOPIC) is None:
+            self.runtime.unload()
+            return
+        for context in self.runtime.contexts():
+            context.run(context.shard.delete_topics(topic_ids))
+
+    def _prune(self) -> None:
+        if self._is_closed:
+            return
+        for context in self.runtime.contexts():
+            offset = context.shard.redundant_offset
+            if offset > context.log.log_start_offset:
+                try:
+                    context.log.delete_records(offset)
+                except KafkaError as error:
+                    logger.warning("What has been overtaken in %s stays: %s", context.log.topic_partition, error)
+        self._broker.clock.call_later(self._prune_interval_ms, self._prune)
+
+    # What share partitions and administrators ask
+
+    def initialize(self, key: SharePartitionKey, state_epoch: int, start_offset: int) -> None:
+        """Begins a share partition at an offset, -1 where its group decides that later; raises KafkaError."""
+        context = self._context(key, "initialize share group state")
+        _run(context, context.shard.initialize(key, state_epoch, start_offset, self._broker.clock.now_ms()))
+
+    def read(self, key: SharePartitionKey, leader_epoch: int) -> ShareGroupOffset:
+        """What has been kept of a share partition that has been initialised; raises KafkaError."""
+        context = self._context(key, "read share group state")
+        state = _run(context, context.shard.read(key, leader_epoch, self._broker.clock.now_ms()))
+        assert state is not None
+        return state
+
+    def summary(self, key: SharePartitionKey) -> ShareGroupOffset | None:
+        """What has been kept of a share partition, None where nothing has; raises KafkaError."""
+        return self._context(key, "read share group state summary").shard.summary(key)
+
+    def write(self, key: SharePartitionKey, write: ShareStateWrite) -> None:
+        """Keeps what has changed; raises KafkaError."""
+        context = self._context(key, "write share group state")
+        _run(context, context.shard.write(key, write, self._broker.clock.now_ms()))
+
+    def delete(self, key: SharePartitionKey) -> None:
+        """Forgets a share partition; raises KafkaError."""
+        context = self._context(key, "delete share group state")
+        _run(context, context.shard.delete(key))
+
+    def _context(self, key: SharePartitionKey, operation: str) -> CoordinatorContext[ShareCoordinatorShard]:
+        try:
+            return self.runtime.context_for(str(key))
+        except KafkaError as error:
+            raise KafkaError(error.error, f"Unable to {operation}: {error.message}") from error
+
+
+def _run(context: CoordinatorContext[ShareCoordinatorShard], result: CoordinatorResult[T]) -> T | None:
+    answer = context.run(result)
+    assert not isinstance(answer, Future)
+    return answer
+
+
+def requested_partitions(group_id: str, topics: Sequence[Any]) -> Iterator[tuple[Uuid, list[Any]]]:
+    """The topics of a request about share partitions; none where the group or some topic's partitions are missing."""
+    if group_id.strip() and all(topic.partitions for topic in topics):
+        for topic in topics:
+            yield topic.topic_id, topic.partitions
