@@ -47,7 +47,7 @@ _GROUPS: Final = {
         "kafka_consumer_perf_test",
     ),
     "Topics and configurations": ("kafka_topics", "kafka_configs", "kafka_get_offsets", "kafka_delete_records"),
-    "Groups": ("kafka_consumer_groups", "kafka_share_groups", "kafka_groups"),
+    "Groups": ("kafka_consumer_groups", "kafka_share_groups", "kafka_streams_groups", "kafka_groups"),
     "On disk": ("kafka_log_dirs", "kafka_dump_log", "kafka_storage"),
 }
 _WITHOUT_HELP: Final = ("kafka_server_start", "zookeeper_server_start", "zookeeper_server_stop")
@@ -89,7 +89,7 @@ def _page() -> Iterator[str]:
     old = tuple(module for module in known if module.startswith("zookeeper_"))
     for title, modules in {**_GROUPS, "The cluster": others, "For old tutorials": old}.items():
         yield f"## {title}\n"
-        for module in modules:
+        for module in sorted(set(modules) & set(known), key=modules.index):
             yield f"### {module.replace('_', '-')}\n"
             yield f"{_purpose(module)}\n"
             yield f"```text\n{help_of(module)}\n```\n"
