@@ -13,6 +13,7 @@ from kafkalite.cli.command_line import (
     exit_with_usage,
     print_help_or_version,
 )
+from kafkalite.cli.reset_scenarios import ResetScenarios
 
 _ABOUT = (
     "This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset"
@@ -61,23 +62,7 @@ class ConsumerGroupCommandOptions:
         self.dry_run = flag("dry-run", "With --reset-offsets: show the new offsets, change nothing.")
         self.execute = flag("execute", "With --reset-offsets: set the new offsets.")
         self.export = flag("export", "With --reset-offsets: print the new offsets as CSV.")
-        self.to_offset = option("to-offset", "Reset to this offset.", "offset", type_name="Long")
-        self.from_file = option("from-file", "Reset to the offsets in a CSV file.", "path to CSV file")
-        self.to_datetime = option(
-            "to-datetime", "Reset to the first offset at or after a time: 'YYYY-MM-DDThh:mm:ss.sss'.", "datetime"
-        )
-        self.by_duration = option(
-            "by-duration", "Reset to the first offset that is no older than 'PnDTnHnMnS'.", "duration"
-        )
-        self.to_earliest = flag("to-earliest", "Reset to the earliest offset.")
-        self.to_latest = flag("to-latest", "Reset to the latest offset.")
-        self.to_current = flag("to-current", "Reset to the offset that is committed now.")
-        self.shift_by = option(
-            "shift-by",
-            "Reset to this many offsets after, or with a negative number before, the committed one.",
-            "number-of-offsets",
-            type_name="Long",
-        )
+        self.scenarios = ResetScenarios(parser)
         self.members = flag("members", "With --describe: the members of the group.").available_if(self.describe)
         self.verbose = flag("verbose", "With --describe: tell more.").available_if(self.describe)
         self.offsets = flag(
@@ -102,20 +87,6 @@ class ConsumerGroupCommandOptions:
 
     def has(self, option: Option) -> bool:
         return self.options.has(option)
-
-    @property
-    def scenarios(self) -> list[Option]:
-        """The options that say where a reset goes."""
-        return [
-            self.to_offset,
-            self.shift_by,
-            self.to_datetime,
-            self.by_duration,
-            self.to_earliest,
-            self.to_latest,
-            self.to_current,
-            self.from_file,
-        ]
 
     def _check(self, *, is_empty: bool) -> None:
         parser, options = self.parser, self.options
@@ -180,15 +151,4 @@ class ConsumerGroupCommandOptions:
                 file=sys.stderr,
             )
         self._check_has_group(self.reset_offsets)
-        checked = [
-            self.to_offset,
-            self.to_datetime,
-            self.by_duration,
-            self.to_earliest,
-            self.to_latest,
-            self.to_current,
-            self.shift_by,
-            self.from_file,
-        ]
-        for scenario in checked:
-            check_invalid(parser, options, scenario, [other for other in self.scenarios if other is not scenario])
+        self.scenarios.check(options)

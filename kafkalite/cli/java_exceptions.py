@@ -5,11 +5,21 @@ Scripts look for them in the tools' output, so ours show the same.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
 
 from kafkalite.client.admin import AdminTimeoutError
-from kafkalite.client.wire_client import NoCommonVersionError
+from kafkalite.client.group_admin import NotAConsumerGroupError
+from kafkalite.client.wire_client import NoCommonVersionError, WireClientError
 from kafkalite.errors import KafkaError
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+CALL_ERRORS: Final = (KafkaError, AdminTimeoutError, WireClientError, NotAConsumerGroupError)
+"""What a call to a cluster may raise."""
+
+ILLEGAL_ARGUMENT: Final = "java.lang.IllegalArgumentException"
 
 _PACKAGE: Final = "org.apache.kafka.common.errors."
 
@@ -49,7 +59,7 @@ _IRREGULAR: Final = {
 class ToolError(Exception):
     """An error that a tool finds by itself, with the Java class that the original throws."""
 
-    def __init__(self, message: str, class_name: str = "java.lang.IllegalArgumentException") -> None:
+    def __init__(self, message: str, class_name: str = ILLEGAL_ARGUMENT) -> None:
         super().__init__(message)
         self.class_name = class_name
 
@@ -61,6 +71,8 @@ def class_name(error: Exception) -> str:
     if isinstance(error, KafkaError):
         name = error.error.name
         return _PACKAGE + (_IRREGULAR.get(name) or f"{name.title().replace('_', '')}Exception")
+    if isinstance(error, NotAConsumerGroupError):
+        return ILLEGAL_ARGUMENT
     if isinstance(error, AdminTimeoutError):
         return _PACKAGE + "TimeoutException"
     if isinstance(error, NoCommonVersionError):
@@ -76,3 +88,21 @@ def message(error: Exception) -> str:
 def described(error: Exception) -> str:
     """What Java's toString gives: class and message."""
     return f"{class_name(error)}: {message(error)}"
+
+
+def in_execution_exception(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls a cluster where the original waits for a future, whose failure names the class of its cause."""
+    try:
+        return call(*args, **kwargs)
+    except CALL_ERRORS as error:
+        raise ToolError(described(error), "java.util.concurrent.ExecutionException") from None
+
+
+def in_runtime_exception(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `in_execution_exception`, where the original wraps the failure once more."""
+    try:
+        return call(*args, **kwargs)
+    except CALL_ERRORS as error:
+        raise ToolError(
+            f"java.util.concurrent.ExecutionException: {described(error)}", "java.lang.RuntimeException"
+        ) from None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from kafkalite.cli import consumer_group_tables as tables
@@ -13,31 +12,36 @@ from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionError, exit_with_usage, run_command
 from kafkalite.cli.consumer_group_options import ConsumerGroupCommandOptions
 from kafkalite.cli.consumer_group_tables import MISSING, OffsetRow, print_error
-from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.java_exceptions import (
+    CALL_ERRORS,
+    ILLEGAL_ARGUMENT,
+    ToolError,
+    described,
+    in_execution_exception,
+    in_runtime_exception,
+    message,
+)
 from kafkalite.cli.java_hash_map import string_map_order
-from kafkalite.client.admin import Admin, AdminTimeoutError
+from kafkalite.cli.reset_scenarios import offsets_from_file
+from kafkalite.client.admin import Admin
 from kafkalite.client.group_admin import (
     CommittedOffset,
     GroupDescription,
     GroupListing,
     MemberDescription,
-    NotAConsumerGroupError,
     alter_offsets,
     committed_offsets,
     delete_group,
-    delete_offsets,
     describe_consumer_group,
     list_consumer_groups,
     list_groups,
 )
 from kafkalite.client.topic_offsets import LATEST, offsets_at, partitions_of
-from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
 
 T = TypeVar("T")
 
-_ILLEGAL_ARGUMENT: Final = "java.lang.IllegalArgumentException"
 _STATES: Final = (
     "PreparingRebalance",
     "CompletingRebalance",
@@ -48,42 +52,6 @@ _STATES: Final = (
     "Reconciling",
 )
 _TYPES: Final = ("Classic", "Consumer")
-_REFUSALS_OF_A_GROUP: Final = (
-    ErrorCode.INVALID_GROUP_ID,
-    ErrorCode.GROUP_ID_NOT_FOUND,
-    ErrorCode.GROUP_AUTHORIZATION_FAILED,
-    ErrorCode.NON_EMPTY_GROUP,
-)
-_REFUSALS_OF_A_PARTITION: Final = (
-    ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC,
-    ErrorCode.TOPIC_AUTHORIZATION_FAILED,
-    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-)
-_CALL_ERRORS: Final = (KafkaError, AdminTimeoutError, WireClientError, NotAConsumerGroupError)
-
-
-def _described(error: Exception) -> str:
-    if isinstance(error, NotAConsumerGroupError):
-        return f"{_ILLEGAL_ARGUMENT}: {error}"
-    return described(error)
-
-
-def _executed(call: Callable[[], T]) -> T:
-    """Calls the cluster as the original does through a future, whose failures name their cause's class."""
-    try:
-        return call()
-    except _CALL_ERRORS as error:
-        raise ToolError(_described(error), "java.util.concurrent.ExecutionException") from None
-
-
-def _run(call: Callable[[], T]) -> T:
-    """As `_executed`, where the original wraps the failure once more."""
-    try:
-        return call()
-    except _CALL_ERRORS as error:
-        raise ToolError(
-            f"java.util.concurrent.ExecutionException: {_described(error)}", "java.lang.RuntimeException"
-        ) from None
 
 
 class ConsumerGroupService:
@@ -121,13 +89,13 @@ class ConsumerGroupService:
             return
         types = _parse_types(options.options.value(options.type) or "")
         states = _parse_states(options.options.value(options.state) or "")
-        listings = _executed(
+        listings = in_execution_exception(
             lambda: list_groups(self._admin, types=types, states=states, protocol_types=("", "consumer"))
         )
         tables.print_listings(_in_map_order(listings), shows_type=shows_type, shows_state=shows_state)
 
     def _all_groups(self) -> list[str]:
-        listings = _run(lambda: list_consumer_groups(self._admin))
+        listings = in_runtime_exception(list_consumer_groups, self._admin)
         return [listing.group_id for listing in _in_map_order(listings)]
 
     def _groups(self) -> list[str]:
@@ -144,9 +112,9 @@ class ConsumerGroupService:
         groups = {}
         ids = self._groups()
         if ids:
-            _executed(lambda: self._admin.find_coordinators(ids))
+            in_execution_exception(self._admin.find_coordinators, ids)
         for group_id in ids:
-            groups[group_id] = _executed(lambda group_id=group_id: describe_consumer_group(self._admin, group_id))  # type: ignore[misc]
+            groups[group_id] = in_execution_exception(describe_consumer_group, self._admin, group_id)
         in_order = [groups[group_id] for group_id in sorted(groups)]
         if options.has(options.members):
             for group in in_order:
@@ -178,10 +146,12 @@ class ConsumerGroupService:
     ) -> list[OffsetRow]:
         if not partitions:
             return []
-        known = _run(lambda: partitions_of(self._admin, sorted({partition.topic for partition in partitions})))
+        known = in_runtime_exception(
+            lambda: partitions_of(self._admin, sorted({partition.topic for partition in partitions}))
+        )
         leaders = {TopicPartition(topic, index): leader for topic, all_of in known.items() for index, leader in all_of}
         led = [partition for partition in partitions if leaders.get(partition, 0) >= 0]
-        ends = _run(lambda: offsets_at(self._admin, led, LATEST))
+        ends = in_runtime_exception(offsets_at, self._admin, led, LATEST)
         rows = []
         for partition in sorted(set(partitions)):
             offset = committed.get(partition)
@@ -199,7 +169,7 @@ class ConsumerGroupService:
         return rows
 
     def _committed(self, group_id: str) -> dict[TopicPartition, CommittedOffset | None]:
-        return _run(lambda: committed_offsets(self._admin, group_id))
+        return in_runtime_exception(committed_offsets, self._admin, group_id)
 
     # --- delete
 
@@ -210,7 +180,7 @@ class ConsumerGroupService:
             try:
                 delete_group(self._admin, group_id)
                 deleted.append(group_id)
-            except _CALL_ERRORS as error:
+            except CALL_ERRORS as error:
                 failed[group_id] = error
         names = ", ".join(f"'{group_id}'" for group_id in string_map_order(deleted))
         if not failed:
@@ -218,43 +188,16 @@ class ConsumerGroupService:
             return
         print_error("Deletion of some consumer groups failed:")
         for group_id in string_map_order(failed):
-            print(f"* Group '{group_id}' could not be deleted due to: {_described(failed[group_id])}")
+            print(f"* Group '{group_id}' could not be deleted due to: {described(failed[group_id])}")
         if deleted:
             print(f"\nThese consumer groups were deleted successfully: {names}")
 
     def delete_offsets(self) -> None:
-        options = self._options
-        group_id = options.options.value(options.group)
-        from kafkalite.cli.offset_reset import parse_topic_argument
+        from kafkalite.cli.offset_deletion import delete_and_report, partitions_to_delete
 
-        arguments: list[str] = options.options.values(options.topic)
-        partitions = [partition for text in arguments if ":" in text for partition in parse_topic_argument(text)]
-        results: dict[TopicPartition, str | None] = {}
-        for topic in dict.fromkeys(text for text in arguments if ":" not in text):
-            try:
-                partitions += [TopicPartition(topic, index) for index, _ in partitions_of(self._admin, [topic])[topic]]
-            except _CALL_ERRORS as error:
-                results[TopicPartition(topic, -1)] = _described(error)
-        top_level = ErrorCode.NONE
-        try:
-            errors = delete_offsets(self._admin, group_id, partitions)
-        except KafkaError as error:
-            top_level = error.error
-            results.update(dict.fromkeys(partitions, _described(error)))
-        else:
-            for partition in partitions:
-                code = errors.get(partition, ErrorCode.NONE)
-                results[partition] = _described(KafkaError(code)) if code else None
-                top_level = top_level or code
-        if not top_level:
-            print(f"Request succeeded for deleting offsets from group {group_id}.")
-        elif top_level in _REFUSALS_OF_A_GROUP:
-            print_error(top_level.message)
-        elif top_level in _REFUSALS_OF_A_PARTITION:
-            print_error("Encountered some partition-level error, see the follow-up details.")
-        else:
-            print_error(f"Encountered some unknown error: {top_level.name}")
-        tables.print_deleted_offsets(results)
+        values, options = self._options.options, self._options
+        partitions, results = partitions_to_delete(self._admin, values.values(options.topic))
+        delete_and_report(self._admin, values.value(options.group), partitions, results)
 
     # --- reset
 
@@ -264,10 +207,10 @@ class ConsumerGroupService:
         for group_id in string_map_order(self._groups()):
             try:
                 state = describe_consumer_group(self._admin, group_id).state
-            except _CALL_ERRORS as error:
+            except CALL_ERRORS as error:
                 if not isinstance(error, KafkaError) or error.error is not ErrorCode.GROUP_ID_NOT_FOUND:
                     raise ToolError(
-                        f"java.util.concurrent.ExecutionException: {_described(error)}", "java.lang.RuntimeException"
+                        f"java.util.concurrent.ExecutionException: {described(error)}", "java.lang.RuntimeException"
                     ) from None
                 state = "Dead"
             if state in ("Empty", "Dead"):
@@ -306,59 +249,31 @@ class ConsumerGroupService:
             return in_map_order(self._committed(group_id))
         if options.has(options.topic):
             return partitions_in_scope(self._admin, options.options.values(options.topic))
-        if not options.has(options.from_file):
+        if not options.has(options.scenarios.from_file):
             exit_with_usage(options.parser, "One of the reset scopes should be defined: --all-topics, --topic.")
         return []
 
     def _plan(self, group_id: str, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        from kafkalite.cli import offset_reset as reset
+        from kafkalite.cli.offset_reset import check_partitions
 
         options, admin = self._options, self._admin
-        values = options.options
-        _run(lambda: reset.check_partitions(admin, partitions))
-        if options.has(options.to_offset):
-            offset: int = values.values(options.to_offset)[0]
-            return _run(lambda: reset.within_range(admin, dict.fromkeys(reset.in_map_order(partitions), offset)))
-        if options.has(options.to_earliest):
-            return _run(lambda: reset.to_earliest(admin, partitions))
-        if options.has(options.to_latest):
-            return _run(lambda: reset.to_latest(admin, partitions))
-        if options.has(options.shift_by):
-            shift: int = values.value(options.shift_by)
-            committed = self._committed_positions(group_id)
-            return _run(lambda: reset.shifted_by(admin, reset.in_map_order(partitions), shift, committed))
-        if options.has(options.to_datetime):
-            time_ms = reset.parse_date_time(values.values(options.to_datetime)[0])
-            return _run(lambda: reset.to_timestamp(admin, partitions, time_ms))
-        if options.has(options.by_duration):
-            time_ms = int(time.time() * 1000) - reset.parse_duration_ms(values.value(options.by_duration))
-            return _run(lambda: reset.to_timestamp(admin, partitions, time_ms))
-        if options.has(options.from_file):
-            return self._plan_from_file(group_id)
-        if not options.has(options.to_current):
-            names = ", ".join(map(str, options.scenarios))
-            exit_with_usage(
-                options.parser,
-                f"Option '{options.reset_offsets}' requires one of the following scenarios: [{names}]",
-            )
-        committed = self._committed_positions(group_id)
-        return _run(lambda: reset.to_current(admin, partitions, committed))
+        in_runtime_exception(lambda: check_partitions(admin, partitions))
+        return options.scenarios.new_offsets(
+            admin,
+            options.options,
+            options.reset_offsets,
+            partitions,
+            committed=lambda: self._committed(group_id),
+            from_file=lambda path: self._plan_from_file(path, group_id),
+        )
 
-    def _plan_from_file(self, group_id: str) -> dict[TopicPartition, int]:
-        from kafkalite.cli import offset_reset as reset
-
+    def _plan_from_file(self, path: str, group_id: str) -> dict[TopicPartition, int]:
         options = self._options
-        path: str = options.options.values(options.from_file)[0]
-        plan = reset.read_plan(path, options.options.values(options.group)).get(group_id)
-        if plan is None:
+        offsets = offsets_from_file(self._admin, path, group_id, options.options.values(options.group))
+        if offsets is None:
             print_error(f"No reset plan for group {group_id} found")
             return {}
-        in_order = {partition: plan[partition] for partition in reset.in_map_order(plan)}
-        return _run(lambda: reset.within_range(self._admin, in_order))
-
-    def _committed_positions(self, group_id: str) -> dict[TopicPartition, int]:
-        committed = self._committed(group_id)
-        return {partition: offset.offset for partition, offset in committed.items() if offset is not None}
+        return offsets
 
     def _csv(self, plans: Mapping[str, Mapping[TopicPartition, int]]) -> str:
         from kafkalite.cli.offset_reset import format_csv
@@ -438,10 +353,10 @@ def _execute(argv: list[str]) -> int:
             admin.api_timeout_s = values.value(options.timeout) / 1000
             ConsumerGroupService(admin, options).run()
     except ToolError as error:
-        if error.class_name == _ILLEGAL_ARGUMENT:
+        if error.class_name == ILLEGAL_ARGUMENT:
             exit_with_usage(options.parser, str(error))
         print_error(f"Executing consumer group command failed due to {error}")
-    except (OptionError, *_CALL_ERRORS) as error:
+    except (OptionError, *CALL_ERRORS) as error:
         print_error(f"Executing consumer group command failed due to {message(error)}")
     return 0
 

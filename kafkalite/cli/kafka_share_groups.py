@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionError, exit_with_error, exit_with_usage, run_command
 from kafkalite.cli.consumer_group_tables import MISSING, assignment_text, print_error, print_new_offsets
-from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.java_exceptions import (
+    CALL_ERRORS,
+    ILLEGAL_ARGUMENT,
+    ToolError,
+    described,
+    in_execution_exception,
+    in_runtime_exception,
+    message,
+)
 from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.cli.share_group_options import ShareGroupCommandOptions
-from kafkalite.client.admin import Admin, AdminTimeoutError
+from kafkalite.client.admin import Admin
 from kafkalite.client.group_admin import GroupListing, delete_group, list_groups
 from kafkalite.client.share_group_admin import (
     ShareGroup,
@@ -22,16 +30,11 @@ from kafkalite.client.share_group_admin import (
     describe_share_group,
     share_group_offsets,
 )
-from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
 
-T = TypeVar("T")
-
 _STATES: Final = {"stable": "Stable", "dead": "Dead", "empty": "Empty"}
 _COLUMN_WIDTH: Final = 15
-_CALL_ERRORS: Final = (KafkaError, AdminTimeoutError, WireClientError)
-_ILLEGAL_ARGUMENT: Final = "java.lang.IllegalArgumentException"
 _REFUSALS_OF_A_GROUP: Final = (
     ErrorCode.INVALID_GROUP_ID,
     ErrorCode.GROUP_ID_NOT_FOUND,
@@ -39,14 +42,6 @@ _REFUSALS_OF_A_GROUP: Final = (
     ErrorCode.NON_EMPTY_GROUP,
 )
 _REFUSALS_OF_A_TOPIC: Final = (ErrorCode.TOPIC_AUTHORIZATION_FAILED, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-
-
-def _executed(call: Callable[[], T]) -> T:
-    """Calls the cluster as the original does through a future, whose failures name their cause's class."""
-    try:
-        return call()
-    except _CALL_ERRORS as error:
-        raise ToolError(described(error), "java.util.concurrent.ExecutionException") from None
 
 
 def _width(*texts: str) -> int:
@@ -88,7 +83,7 @@ class ShareGroupService:
             print(f"{group.group_id:{width}} {group.state}")
 
     def _listings(self, states: Sequence[str] = ()) -> list[GroupListing]:
-        found = _executed(lambda: list_groups(self._admin, types=("Share",), states=states))
+        found = in_execution_exception(lambda: list_groups(self._admin, types=("Share",), states=states))
         groups = {group.group_id: group for group in found}
         return [groups[group_id] for group_id in string_map_order(groups)]
 
@@ -99,7 +94,7 @@ class ShareGroupService:
             ids = [group.group_id for group in self._listings()]
         else:
             ids = list(dict.fromkeys(options.options.values(options.group)))
-        groups = [_executed(lambda each=each: describe_share_group(self._admin, each)) for each in sorted(ids)]  # type: ignore[misc]
+        groups = [in_execution_exception(describe_share_group, self._admin, each) for each in sorted(ids)]
         if options.has(options.members):
             for group in groups:
                 _print_members(group, is_verbose=is_verbose)
@@ -108,7 +103,7 @@ class ShareGroupService:
                 _print_state(group, is_verbose=is_verbose)
         else:
             for group in groups:
-                offsets = _executed(lambda group=group: share_group_offsets(self._admin, group.group_id))  # type: ignore[misc]
+                offsets = in_execution_exception(share_group_offsets, self._admin, group.group_id)
                 _print_offsets(group.group_id, offsets, is_verbose=is_verbose)
 
     # --- delete
@@ -129,7 +124,7 @@ class ShareGroupService:
                     delete_group(self._admin, group_id)
                     deleted.append(group_id)
                     continue
-                except _CALL_ERRORS as error:
+                except CALL_ERRORS as error:
                     problem = described(error)
             failed[group_id] = problem
         names = ", ".join(f"'{group_id}'" for group_id in string_map_order(deleted))
@@ -204,30 +199,20 @@ class ShareGroupService:
         from kafkalite.cli import offset_reset as reset
 
         options, admin = self._options, self._admin
-        _twice_executed(lambda: reset.check_partitions(admin, partitions))
+        in_runtime_exception(lambda: reset.check_partitions(admin, partitions))
         if options.has(options.to_earliest):
-            plan = _twice_executed(lambda: reset.to_earliest(admin, partitions))
+            plan = in_runtime_exception(lambda: reset.to_earliest(admin, partitions))
         elif options.has(options.to_latest):
-            plan = _twice_executed(lambda: reset.to_latest(admin, partitions))
+            plan = in_runtime_exception(lambda: reset.to_latest(admin, partitions))
         else:
             time_ms = reset.parse_date_time(options.options.values(options.to_datetime)[0])
-            plan = _twice_executed(lambda: reset.to_timestamp(admin, partitions, time_ms))
+            plan = in_runtime_exception(lambda: reset.to_timestamp(admin, partitions, time_ms))
         return {partition: plan[partition] for partition in reset.in_map_order(plan)}
-
-
-def _twice_executed(call: Callable[[], T]) -> T:
-    """As `_executed`, where the original wraps the failure once more."""
-    try:
-        return call()
-    except _CALL_ERRORS as error:
-        raise ToolError(
-            f"java.util.concurrent.ExecutionException: {described(error)}", "java.lang.RuntimeException"
-        ) from None
 
 
 def _reason_not_to_delete(group_id: str, listing: GroupListing | None) -> str | None:
     if listing is None:
-        return f"{_ILLEGAL_ARGUMENT}: Group '{group_id}' is not a share group."
+        return f"{ILLEGAL_ARGUMENT}: Group '{group_id}' is not a share group."
     if listing.state == "Dead":
         return f"java.lang.IllegalStateException: Share group '{group_id}' group state is DEAD."
     if listing.state != "Empty":
@@ -327,10 +312,10 @@ def _execute(argv: list[str]) -> int:
             admin.api_timeout_s = values.value(options.timeout) / 1000
             ShareGroupService(admin, options).run()
     except ToolError as error:
-        if error.class_name == _ILLEGAL_ARGUMENT:
+        if error.class_name == ILLEGAL_ARGUMENT:
             exit_with_usage(options.parser, str(error))
         print_error(f"Executing share group command failed due to {error}")
-    except (OptionError, *_CALL_ERRORS) as error:
+    except (OptionError, *CALL_ERRORS) as error:
         print_error(f"Executing share group command failed due to {message(error)}")
     return 0
 

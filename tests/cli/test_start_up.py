@@ -31,6 +31,7 @@ JOPTSIMPLE_TOOLS = (
     "kafka_log_dirs",
     "kafka_reassign_partitions",
     "kafka_share_groups",
+    "kafka_streams_groups",
     "kafka_topics",
 )
 ARGPARSE4J_TOOLS = ("kafka_cluster", "kafka_features", "kafka_metadata_quorum", "kafka_transactions")
