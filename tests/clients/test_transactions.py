@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -42,7 +43,9 @@ def read_all(bootstrap_servers: str, topic: str, count: int, isolation_level: st
     return values
 
 
-def test_confluent_kafka_processes_exactly_once(bootstrap_servers: str, topic: str, group: str, create_topic) -> None:
+def test_confluent_kafka_processes_exactly_once(
+    bootstrap_servers: str, topic: str, group: str, create_topic: Callable[[str, int], None]
+) -> None:
     source, sink = f"{topic}-in", f"{topic}-out"
     create_topic(source, 1)
     create_topic(sink, 1)
@@ -89,7 +92,7 @@ def test_confluent_kafka_processes_exactly_once(bootstrap_servers: str, topic: s
 
 
 def test_confluent_kafka_fences_a_producer_that_another_one_has_replaced(
-    bootstrap_servers: str, topic: str, group: str, create_topic
+    bootstrap_servers: str, topic: str, group: str, create_topic: Callable[[str, int], None]
 ) -> None:
     create_topic(topic, 1)
     old, new = (Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": group}) for _ in range(2))
@@ -107,7 +110,9 @@ def test_confluent_kafka_fences_a_producer_that_another_one_has_replaced(
     assert read_all(bootstrap_servers, topic, 1) == [2]
 
 
-async def test_aiokafka_processes_exactly_once(bootstrap_servers: str, topic: str, group: str, create_topic) -> None:
+async def test_aiokafka_processes_exactly_once(
+    bootstrap_servers: str, topic: str, group: str, create_topic: Callable[[str, int], None]
+) -> None:
     source, sink = f"{topic}-in", f"{topic}-out"
     create_topic(source, 1)
     create_topic(sink, 1)
@@ -147,7 +152,9 @@ async def test_aiokafka_processes_exactly_once(bootstrap_servers: str, topic: st
     assert read_all(bootstrap_servers, sink, COUNT) == list(range(COUNT))
 
 
-async def test_aiokafka_is_told_when_it_is_fenced(bootstrap_servers: str, topic: str, group: str, create_topic) -> None:
+async def test_aiokafka_is_told_when_it_is_fenced(
+    bootstrap_servers: str, topic: str, group: str, create_topic: Callable[[str, int], None]
+) -> None:
     create_topic(topic, 1)
     old, new = (AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=group) for _ in range(2))
     await old.start()

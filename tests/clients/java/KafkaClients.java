@@ -127,10 +127,12 @@ public class KafkaClients {
         final KafkaConsumer<String, String> consumer;
         final List<String> received = new ArrayList<>();
 
+        /** The assignor is one of the classic protocol's, by its class, or one of the broker's, by its name. */
         Member(String topic, String group, String assignor) {
-            consumer = newConsumer(Map.of(
-                "group.id", group, "heartbeat.interval.ms", 100,
-                "partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor));
+            consumer = newConsumer(assignor.endsWith("Assignor")
+                ? Map.of("group.id", group, "heartbeat.interval.ms", 100,
+                    "partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor)
+                : Map.of("group.id", group, "group.protocol", "consumer", "group.remote.assignor", assignor));
             consumer.subscribe(List.of(topic));
         }
 
