@@ -40,6 +40,7 @@ from kafkalite.coordinator.consumer_group_records import (
     member_tombstone,
     partition_metadata_tombstone,
     regular_expression_tombstone,
+    target_assignment_metadata_record,
     target_assignment_record,
     target_assignment_tombstone,
 )
@@ -98,7 +99,7 @@ class ConsumerGroupHeartbeats:
         records: list[CoordinatorRecord],
     ) -> CoordinatorResult[ConsumerGroupHeartbeatResponse]:
         """A member joins or goes on; `records` are those that have made the group what it is. Raises KafkaError."""
-        self._check_room(group, request.member_id)
+        self.check_room(group, request.member_id, request.instance_id)
         member_id = request.member_id or self._random_member_id()
         if request.instance_id is None:
             member = self._dynamic_member(request, group, member_id)
@@ -111,7 +112,7 @@ class ConsumerGroupHeartbeats:
         regex_change = self.regexes.update(group, member, updated, records, sender.now_ms)
         group_epoch = group.group_epoch
         kind: SubscriptionType | None = None
-        must_bump = have_names_changed or regex_change.is_resolved
+        must_bump = have_names_changed or regex_change.is_resolved or self._has_assignor_changed(group, member, updated)
         if must_bump or group.needs_metadata_refresh or group_epoch < group.metadata_refresh_epoch:
             group_epoch, kind = self._update_subscription_metadata(group, member, updated, records, must_bump=must_bump)
         target_epoch, target = self._target_assignment(
@@ -141,9 +142,11 @@ class ConsumerGroupHeartbeats:
             response.assignment = assignment_of(reconciled.assigned_partitions)
         return CoordinatorResult(records, response)
 
-    def _check_room(self, group: ConsumerGroup, member_id: str) -> None:
+    def check_room(self, group: ConsumerGroup, member_id: str, instance_id: str | None) -> None:
+        """Raises GROUP_MAX_SIZE_REACHED where a member would be one too many."""
         max_size = self.config.consumer_group_max_size
-        if len(group.members) >= max_size and member_id not in group.members:
+        is_known = member_id in group.members or instance_id in group.static_members
+        if len(group.members) >= max_size and not is_known:
             raise KafkaError(
                 ErrorCode.GROUP_MAX_SIZE_REACHED,
                 f"The consumer group has reached its maximum capacity of {max_size} members.",
@@ -193,6 +196,16 @@ class ConsumerGroupHeartbeats:
         )
         records += replacement_records(group, existing, member)
         return member
+
+    def _has_assignor_changed(
+        self, group: ConsumerGroup, member: ConsumerGroupMember, updated: ConsumerGroupMember
+    ) -> bool:
+        """Whether another assignor is preferred now."""
+        if member.server_assignor == updated.server_assignor and member.member_id in group.members:
+            return False
+        default = self.config.consumer_group_assignors[0]
+        before, after = group.preferred_server_assignor(), group.preferred_server_assignor(member, updated)
+        return (before or default) != (after or default)
 
     def _update_subscription_metadata(
         self,
@@ -338,6 +351,9 @@ class ConsumerGroupHeartbeats:
             group.group_epoch + 1,
             metadata_hash,
         )
+        if len(members) == len(group.members):
+            # Nobody is left to compute an assignment for.
+            records.append(target_assignment_metadata_record(group_id, group.group_epoch + 1, 0))
         for member in members:
             self.cancel_timers(group_id, member.member_id)
         return records

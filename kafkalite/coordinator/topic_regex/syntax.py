@@ -101,7 +101,7 @@ class _Parser:
                 self._repeat(*repetition, has_just_repeated=has_just_repeated)
                 has_just_repeated = True
                 continue
-            has_just_repeated = False
+            has_just_repeated = character == "{"  # RE2/J takes even a brace that is no operator for one here
             read = _READERS.get(character)
             if read is None:
                 self._position += 1
