@@ -31,6 +31,12 @@ What differs from Apache Kafka's tools:
 - Warnings about deprecated options are written to stderr, so that they do not get between the data.
 - Options that Apache Kafka has given up are still understood where tutorials use them, with a warning: `--zookeeper
   HOST:PORT` is taken as the broker HOST:9092, `--broker-list` as `--bootstrap-server`, `--whitelist` as `--include`.
+- Where Apache Kafka's tools print a Java stack trace they print its first line and its causes; after a command line
+  that cannot be parsed they show the options.
+- `kafka-delete-records` and `kafka-transactions` say at once that a partition does not exist; Apache Kafka's wait for a
+  minute whether it comes.
+- The admin tools connect without encryption and authentication for now: `security.protocol` other than PLAINTEXT in
+  `--command-config` ends them with one line.
 - The console tools pass bytes through as they are; Apache Kafka's producer replaces what is not UTF-8.
 - The tools that produce and consume run on librdkafka and take the Java clients' properties, translated: a property
   that librdkafka does not have is dropped with a warning. `--print-metrics` prints librdkafka's figures.

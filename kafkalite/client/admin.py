@@ -29,6 +29,7 @@ GROUP_COORDINATOR: Final = 0
 TRANSACTION_COORDINATOR: Final = 1
 _FIRST_BACKOFF_S: Final = 0.05
 _LAST_BACKOFF_S: Final = 1.0
+_LEAST_TIMEOUT_S: Final = 0.001
 
 
 class AdminTimeoutError(Exception):
@@ -149,6 +150,7 @@ class Admin:
             failure = "Timed out waiting for a node assignment."
             try:
                 client = self._client(node_id)
+                client.timeout_s = max(_LEAST_TIMEOUT_S, min(self.request_timeout_s, deadline_s - self._now_s()))
                 response = client.send(request, client.version_for(request, highest=highest))
                 if retry_if is None or not retry_if(response):
                     return response

@@ -98,6 +98,14 @@ def test_a_call_is_repeated_with_growing_pauses_until_its_deadline() -> None:
     assert [node for node, _ in heard] == [-1] * 9
 
 
+def test_a_broker_that_does_not_answer_is_not_waited_for_beyond_the_deadline(scripted_broker: Any) -> None:
+    scripted_broker.replies = [VERSIONS, b""]
+    with Admin(f"127.0.0.1:{scripted_broker.port}", request_timeout_s=60.0, api_timeout_s=0.2) as admin:
+        admin.bootstrap_client.api_versions()
+        with pytest.raises(AdminTimeoutError, match=r"^Timed out waiting to send the call\. Call: metadata$"):
+            admin.metadata(None)
+
+
 def test_a_broken_connection_is_opened_again(scripted_broker: Any) -> None:
     scripted_broker.replies = [VERSIONS, None, VERSIONS, answer(MetadataResponse(cluster_id="c"), 12)]
     time = MovedTime()
