@@ -19,7 +19,7 @@ def without_ids_and_times(text: str) -> str:
 
 
 @pytest.mark.oracle
-def test_transactions_are_shown_and_ended_as_apache_kafka_does(comparison: Any, stage: Any) -> None:
+def test_transactions_are_shown_and_ended_as_apache_kafka_does(each_comparison: Any, stage: Any) -> None:
     def open_transaction(transactional_id: str, topic: str) -> Producer:
         producer = Producer({"bootstrap.servers": stage.broker.bootstrap_servers, "transactional.id": transactional_id})
         producer.init_transactions()
@@ -59,7 +59,7 @@ def test_transactions_are_shown_and_ended_as_apache_kafka_does(comparison: Any, 
         tool(TOOL, "describe", "--transactional-id", "open")
         del producer
 
-    comparison.of(scenario, normalise=without_ids_and_times)
+    each_comparison.of(scenario, normalise=without_ids_and_times)
 
 
 @pytest.mark.parametrize(
