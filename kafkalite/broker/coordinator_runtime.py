@@ -196,37 +196,56 @@ class CoordinatorContext(Generic[S]):
     # Loading
 
     def load(self, buffer_size: int) -> None:
-        """Replays the partition's log."""
+        """Replays the partition's log.
+
+        Where the topic is compacted, the last one of records with the same key is enough: it is replayed in its place.
+        Records of transactions keep their order among the others.
+        """
         began_ms = self._clock.steady_ms()
         offset = self.log.log_start_offset
         count = 0
+        latest: dict[bytes, Record] = {}
+        is_compacted = self.log.config.is_compacted
         while offset < self.log.log_end_offset:
             data = self.log.read(offset, buffer_size).records.read()
             next_offset = offset
             for position, header in iter_batches(data):
                 next_offset = header.next_offset
+                if header.producer_id >= 0:
+                    self._replay_loaded(latest)
                 if header.is_control:
                     marker = read_end_transaction_marker(data, position, header)
                     if marker is not None:
                         self.shard.replay_end_transaction_marker(header.producer_id, is_commit=marker.is_commit)
                     continue
                 for record in decode_batch(data, position, header):
-                    if record.offset >= offset:
+                    if record.offset < offset:
+                        continue
+                    count += 1
+                    if record.key is None:
+                        logger.error("Record %d of %s has no key: ignored", record.offset, self.log.topic_partition)
+                    elif header.producer_id >= 0 or not is_compacted:
                         self._load_record(record, header.producer_id)
-                        count += 1
+                    else:
+                        latest.pop(record.key, None)
+                        latest[record.key] = record
             if next_offset == offset:
                 break
             offset = next_offset
+        self._replay_loaded(latest)
         self.shard.on_loaded(self._clock.now_ms())
         self.arm()
         if count:
             took_ms = self._clock.steady_ms() - began_ms
             logger.info("Loaded %d records of %s in %d ms", count, self.log.topic_partition, took_ms)
 
+    def _replay_loaded(self, latest: dict[bytes, Record]) -> None:
+        for record in latest.values():
+            self._load_record(record, NO_PRODUCER_ID)
+        latest.clear()
+
     def _load_record(self, record: Record, producer_id: int) -> None:
-        if record.key is None:
-            logger.error("Record %d of %s has no key: ignored", record.offset, self.log.topic_partition)
-            return
+        assert record.key is not None
         try:
             decoded = self.shard.decode(record.key, record.value)
         except ProtocolError as error:

@@ -281,3 +281,28 @@ async def test_what_a_timer_could_not_write_is_tried_again(
         assert fetch(broker) == {0: 5}
     broker.clock.advance(500)
     assert fetch(broker) == {}
+
+
+async def test_loading_gives_what_replaying_every_record_gives(offline_broker: OfflineBroker) -> None:
+    offline_broker.create_topic("t", 3)
+    context = context_of(offline_broker)
+    key = [OffsetCommitKey(group="g", topic="t", partition=index) for index in range(3)]
+    guard = context.log.start_transaction_verification(77, -1, 0, True, offline_broker.clock.now_ms())
+
+    def write(index: int, offset: int | None) -> CoordinatorResult[None]:
+        value = None if offset is None else OffsetCommitValue(offset=offset)
+        return CoordinatorResult([CoordinatorRecord(key[index], value)])
+
+    context.run(write(0, 1))
+    context.run(write(1, 1))
+    context.run(write(0, 2))
+    context.run(write(2, 1))
+    context.run(write(2, None))
+    context.run(write(1, 5), 77, 0, guard)
+    context.run(write(0, 3))
+    live = context.shard.offsets
+    expected = (live.offsets, live.pending_transactional_offsets)
+    offline_broker.restart()
+    loaded = context_of(offline_broker).shard.offsets
+    assert (loaded.offsets, loaded.pending_transactional_offsets) == expected
+    assert fetch(offline_broker) == {0: 3, 1: 1}
