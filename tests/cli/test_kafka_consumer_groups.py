@@ -97,12 +97,9 @@ def test_describing_groups_without_members_prints_what_apache_kafka_prints(each_
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize(
-    ("comparing", "protocol"),
-    [("comparison", "classic"), ("comparison", "consumer"), ("broker_comparison", "classic")],
-)
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_describing_groups_with_members_prints_what_apache_kafka_prints(
-    request: pytest.FixtureRequest, stage: Any, join: Any, comparing: str, protocol: str
+    each_comparison: Any, stage: Any, join: Any, protocol: str
 ) -> None:
     group = f"{protocol}-group"
 
@@ -131,7 +128,7 @@ def test_describing_groups_with_members_prints_what_apache_kafka_prints(
         lines = re.sub(r"(?<= )[1-9](?= )", "N", normalised(text)).splitlines()
         return "\n".join(sorted(lines))
 
-    request.getfixturevalue(comparing).of(scenario, normalise=without_order_and_epochs)
+    each_comparison.of(scenario, normalise=without_order_and_epochs)
 
 
 @pytest.mark.oracle
