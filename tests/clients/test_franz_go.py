@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from client_scenarios import ALL_CODECS, check_admin_report, check_codecs_report, check_group_report, run_program
+from client_scenarios import (
+    ALL_CODECS,
+    BEFORE,
+    check_admin_report,
+    check_codecs_report,
+    check_group_report,
+    run_program,
+)
 from toolchains import build_folder
 
 pytestmark = pytest.mark.toolchain("go")
@@ -41,3 +48,14 @@ def test_shares_a_topic_in_a_group_of_two_and_resumes(
 
 def test_administers_topics_and_groups(bootstrap_servers: str, franz_go: Program, topic: str, group: str) -> None:
     check_admin_report(run_program(franz_go, bootstrap_servers, "admin", topic, group), bootstrap_servers)
+
+
+def test_copies_a_topic_exactly_once_in_transactions(
+    bootstrap_servers: str, franz_go: Program, topic: str, group: str
+) -> None:
+    report = run_program(franz_go, bootstrap_servers, "transactions", topic, group)
+    assert sorted(report["committed"]) == sorted(BEFORE)
+    assert report["lag"] == 0
+    assert report["aborted"] > 0
+    assert report["all"] > len(BEFORE), "aborted records are there for those who ask for them"
+    assert report["end_offset"] > report["all"], "the ends of transactions have offsets, too"

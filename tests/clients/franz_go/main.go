@@ -226,6 +226,70 @@ func runGroup(ctx context.Context, topic, group, strategy string, script script)
 	}
 }
 
+// runTransactions copies the script's values from one topic to another in transactions, of which every second one is aborted.
+func runTransactions(ctx context.Context, topic, group string, script script) any {
+	createTopic(ctx, topic, 4)
+	createTopic(ctx, topic+"-copy", 1)
+	producer := newClient()
+	defer producer.Close()
+	for number, value := range script.Before {
+		record := &kgo.Record{Topic: topic, Partition: int32(number % 4), Value: []byte(value)}
+		check(producer.ProduceSync(ctx, record).FirstErr())
+	}
+	session, err := kgo.NewGroupTransactSession(
+		kgo.SeedBrokers(os.Args[1]), kgo.TransactionalID(group), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxWait(50*time.Millisecond), kgo.RequireStableFetchOffsets(), kgo.HeartbeatInterval(100*time.Millisecond),
+	)
+	check(err)
+	committed, aborted := 0, 0
+	for attempt := 0; committed < len(script.Before); attempt++ {
+		fetches := session.PollRecords(ctx, 10)
+		check(fetches.Err())
+		if fetches.NumRecords() == 0 {
+			continue
+		}
+		check(session.Begin())
+		copies := []*kgo.Record{}
+		fetches.EachRecord(func(record *kgo.Record) {
+			copies = append(copies, &kgo.Record{Topic: topic + "-copy", Value: record.Value})
+		})
+		check(session.ProduceSync(ctx, copies...).FirstErr())
+		done, err := session.End(ctx, kgo.TransactionEndTry(attempt%2 == 1))
+		check(err)
+		if done {
+			committed += fetches.NumRecords()
+		} else {
+			aborted++
+		}
+	}
+	session.Close()
+	read := func(isolation kgo.IsolationLevel, atLeast int) []string {
+		client := newClient(
+			kgo.ConsumeTopics(topic+"-copy"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(isolation),
+		)
+		defer client.Close()
+		values := []string{}
+		for len(values) < atLeast && ctx.Err() == nil {
+			client.PollFetches(ctx).EachRecord(func(record *kgo.Record) { values = append(values, string(record.Value)) })
+		}
+		return values
+	}
+	end, err := kadm.NewClient(producer).ListEndOffsets(ctx, topic+"-copy")
+	check(err)
+	offsets, err := kadm.NewClient(producer).FetchOffsets(ctx, group)
+	check(err)
+	lag := int64(len(script.Before))
+	offsets.Each(func(offset kadm.OffsetResponse) { lag -= offset.At })
+	return map[string]any{
+		"committed":  read(kgo.ReadCommitted(), committed),
+		"all":        len(read(kgo.ReadUncommitted(), committed+1)),
+		"aborted":    aborted,
+		"end_offset": end[topic+"-copy"][0].Offset,
+		"lag":        lag,
+	}
+}
+
 func errorCode(err error) int16 {
 	var kafkaError *kerr.Error
 	if errors.As(err, &kafkaError) {
@@ -348,6 +412,8 @@ func main() {
 		report = runCodecs(ctx, topic, script)
 	case "group":
 		report = runGroup(ctx, topic, os.Args[4], os.Args[5], script)
+	case "transactions":
+		report = runTransactions(ctx, topic, os.Args[4], script)
 	case "admin":
 		report = runAdmin(ctx, topic, os.Args[4])
 	}
