@@ -334,8 +334,17 @@ def broker_comparison(tools_kafka: ApacheKafka, tools_kafkalite: KafkaliteProces
     return Comparison(Pass(run_ours, tools_kafka), Pass(run_ours, tools_kafkalite), stage, ignores_order=True)
 
 
-@pytest.fixture(params=["comparison", "broker_comparison"])
+@pytest.fixture
+def originals_comparison(
+    tools_kafka: ApacheKafka, tools_kafkalite: KafkaliteProcess, java_tools: JavaTools, stage: Stage
+) -> Comparison:
+    """Apache Kafka's tools on Apache Kafka, then on kafkalite."""
+    passes = (Pass(java_tools.run, tools_kafka), Pass(java_tools.run, tools_kafkalite))
+    return Comparison(*passes, stage, ignores_order=True)
+
+
+@pytest.fixture(params=["comparison", "broker_comparison", "originals_comparison"])
 def each_comparison(request: pytest.FixtureRequest) -> Comparison:
-    """First of the tools, then of the brokers."""
+    """First of the tools, then of the brokers, once with our tools and once with Apache Kafka's."""
     chosen: Comparison = request.getfixturevalue(request.param)
     return chosen
