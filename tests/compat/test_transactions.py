@@ -2,183 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from group_scenarios import NOT_READY, GroupOnSide
-from kafkalite.errors import ErrorCode
+from group_scenarios import GroupOnSide
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest
-from kafkalite.protocol.messages.add_partitions_to_txn import (
-    AddPartitionsToTxnRequest,
-    AddPartitionsToTxnTopic,
-    AddPartitionsToTxnTransaction,
-)
 from kafkalite.protocol.messages.describe_transactions import DescribeTransactionsRequest
-from kafkalite.protocol.messages.end_txn import EndTxnRequest
-from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
-from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
-from kafkalite.protocol.messages.init_producer_id import InitProducerIdRequest
 from kafkalite.protocol.messages.list_transactions import ListTransactionsRequest
 from kafkalite.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
-from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from kafkalite.protocol.messages.txn_offset_commit import (
-    TxnOffsetCommitRequest,
-    TxnOffsetCommitRequestPartition,
-    TxnOffsetCommitRequestTopic,
-)
 from kafkalite.protocol.messages.write_txn_markers import (
     WritableTxnMarker,
     WritableTxnMarkerTopic,
     WriteTxnMarkersRequest,
 )
-from kafkalite.records.record import Record
-from kafkalite.records.record_batch import build_batch
+from transaction_scenarios import Transactions, fetched
 from transcript import Side
 
 Compare = Callable[[Callable[[Side], None]], None]
-Partitions = dict[str, list[int]]
-
-
-class Transactions:
-    """One transactional id on one of the two brokers; knows its producer's id and epoch."""
-
-    def __init__(self, side: Side, name: str = "txn") -> None:
-        self.side = side
-        self.transactional_id = f"{side.namespace}-{name}"
-        self.producer_id, self.epoch = -1, -1
-        self.sequence = 0
-        deadline = time.monotonic() + 30
-        while side.send(FindCoordinatorRequest(key=self.transactional_id, key_type=1), 2).error_code in NOT_READY:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        while side.send(self.end_request(), 3).error_code in NOT_READY:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        while side.send(InitProducerIdRequest(transactional_id=None), 4).producer_id <= 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    # Requests
-
-    def init_request(self, **facts: Any) -> InitProducerIdRequest:
-        facts = {"transactional_id": self.transactional_id, "transaction_timeout_ms": 60_000, **facts}
-        return InitProducerIdRequest(**facts)
-
-    def end_request(self, *, committed: bool = True, **facts: Any) -> EndTxnRequest:
-        facts = {**self.identity, **facts}
-        return EndTxnRequest(transactional_id=self.transactional_id, committed=committed, **facts)
-
-    @property
-    def identity(self) -> dict[str, int]:
-        return {"producer_id": self.producer_id, "producer_epoch": self.epoch}
-
-    def add_request(self, partitions: Partitions, version: int, **facts: Any) -> AddPartitionsToTxnRequest:
-        topics = [AddPartitionsToTxnTopic(name=name, partitions=of) for name, of in partitions.items()]
-        identity = {**self.identity, **facts}
-        if version >= 4:
-            transaction = AddPartitionsToTxnTransaction(
-                transactional_id=self.transactional_id, topics=topics, **identity
-            )
-            return AddPartitionsToTxnRequest(transactions=[transaction])
-        return AddPartitionsToTxnRequest(
-            v3_and_below_transactional_id=self.transactional_id,
-            v3_and_below_producer_id=identity["producer_id"],
-            v3_and_below_producer_epoch=identity["producer_epoch"],
-            v3_and_below_topics=topics,
-        )
-
-    def batch(self, *values: str, is_transactional: bool = True, **facts: Any) -> bytes:
-        records = [Record(index, 1000, None, value.encode(), []) for index, value in enumerate(values)]
-        identity = {**self.identity, "base_sequence": self.sequence, **facts}
-        return build_batch(records, is_transactional=is_transactional, **identity)
-
-    def write_request(self, topic: str, batch: bytes, version: int, **facts: Any) -> ProduceRequest:
-        naming = {"topic_id": self.side.topic_id(topic)} if version >= 13 else {"name": topic}
-        data = TopicProduceData(partition_data=[PartitionProduceData(index=0, records=batch)], **naming)
-        facts = {"transactional_id": self.transactional_id, **facts}
-        return ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=[data], **facts)
-
-    def commit_offset_request(self, group_id: str, topic: str, version: int, **facts: Any) -> TxnOffsetCommitRequest:
-        naming = {"topic_id": self.side.topic_id(topic)} if version >= 6 else {"name": topic}
-        partition = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=5, committed_metadata="m")
-        identity = {**self.identity, **facts}
-        return TxnOffsetCommitRequest(
-            transactional_id=self.transactional_id,
-            group_id=group_id,
-            topics=[TxnOffsetCommitRequestTopic(partitions=[partition], **naming)],
-            **identity,
-        )
-
-    # What is done
-
-    def ask(self, request: Any, version: int, label: str = "") -> Any:
-        """Notes the answer. CONCURRENT_TRANSACTIONS, while Apache Kafka writes markers, is asked again."""
-        deadline = time.monotonic() + 10
-        while True:
-            response = self.side.send(request, version)
-            if ErrorCode.CONCURRENT_TRANSACTIONS not in _errors(response) or time.monotonic() > deadline:
-                break
-            time.sleep(0.02)
-        self.side.note(f"{label or type(request).__name__} version {version}", response)
-        return response
-
-    def init(self, version: int = 5, label: str = "", **facts: Any) -> None:
-        response = self.ask(self.init_request(**facts), version, label)
-        self.producer_id, self.epoch, self.sequence = response.producer_id, response.producer_epoch, 0
-
-    def end(self, version: int = 5, *, committed: bool = True, label: str = "") -> None:
-        response = self.ask(self.end_request(committed=committed), version, label)
-        if version >= 5 and not response.error_code:
-            self.producer_id, self.epoch, self.sequence = response.producer_id, response.producer_epoch, 0
-
-    def write(self, topic: str, *values: str, version: int = 12, label: str = "") -> Any:
-        response = self.ask(self.write_request(topic, self.batch(*values), version), version, label)
-        if not response.responses[0].partition_responses[0].error_code:
-            self.sequence += len(values)
-        return response
-
-    def describe(self, label: str) -> None:
-        """The state when all markers are written."""
-        deadline = time.monotonic() + 10
-        while True:
-            response = self.side.send(DescribeTransactionsRequest(transactional_ids=[self.transactional_id]), 0)
-            if not response.transaction_states[0].transaction_state.startswith("Prepare"):
-                break
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        self.side.note(label, response)
-
-
-def _errors(response: Any) -> set[int]:
-    found: set[int] = set()
-    for name in ("error_code", "partition_error_code"):
-        found.add(getattr(response, name, 0))
-    for field in response.fields:
-        value = getattr(response, field.name)
-        if isinstance(value, list):
-            for item in value:
-                if hasattr(item, "fields"):
-                    found |= _errors(item)
-    return found
-
-
-def fetched(side: Side, topic: str, isolation_level: int) -> None:
-    """Notes what a reader of a topic is given: its watermarks, the aborted transactions, the size of the records."""
-    partition = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1 << 20)
-    request = FetchRequest(
-        max_wait_ms=0,
-        min_bytes=0,
-        isolation_level=isolation_level,
-        topics=[FetchTopic(topic=topic, partitions=[partition])],
-    )
-    response = side.send(request, 11)
-    data = response.responses[0].partitions[0]
-    data.records = len(data.records or b"")
-    side.note(f"what a reader of isolation level {isolation_level} gets", response)
 
 
 @pytest.mark.parametrize("version", range(6))
