@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from client_scenarios import check_admin_report, check_codecs_report, check_group_report, run_program
+from client_scenarios import (
+    check_admin_report,
+    check_codecs_report,
+    check_group_report,
+    check_transactions_report,
+    run_program,
+)
 from toolchains import build_folder
 
 pytestmark = pytest.mark.toolchain("node", "npm")
@@ -37,6 +43,12 @@ def test_shares_a_topic_in_a_group_of_two_and_resumes(
     bootstrap_servers: str, kafkajs: Program, topic: str, group: str
 ) -> None:
     check_group_report(run_program(kafkajs, bootstrap_servers, "group", topic, group))
+
+
+def test_copies_a_topic_exactly_once_in_transactions(
+    bootstrap_servers: str, kafkajs: Program, topic: str, group: str
+) -> None:
+    check_transactions_report(run_program(kafkajs, bootstrap_servers, "transactions", topic, group))
 
 
 def test_administers_topics_and_groups(bootstrap_servers: str, kafkajs: Program, topic: str, group: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from confluent_kafka import Producer
 
@@ -17,7 +19,7 @@ def table(text: str) -> list[dict[str, str]]:
 
 
 def test_a_hanging_transaction_is_found_described_and_aborted(
-    bootstrap_servers: str, topic: str, group: str, create_topic, run_java_tool: RunJavaTool
+    bootstrap_servers: str, topic: str, group: str, create_topic: Callable[[str, int], None], run_java_tool: RunJavaTool
 ) -> None:
     create_topic(topic, 1)
     producer = Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": group})

@@ -140,6 +140,71 @@ async function runGroup(script) {
   }
 }
 
+// Copies the script's values to another topic in transactions of ten, and aborts each one once before it commits it.
+async function runTransactions(script) {
+  await createTopic(4)
+  const copy = `${topic}-copy`
+  await withAdmin(admin => admin.createTopics({ topics: [{ topic: copy, numPartitions: 1, replicationFactor: 1 }] }))
+  await withProducer(producer =>
+    producer.send({ topic, messages: script.before.map((value, number) => ({ value, partition: number % 4 })) })
+  )
+  const producer = kafka.producer({
+    transactionalId: group,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    createPartitioner: Partitioners.DefaultPartitioner,
+  })
+  await producer.connect()
+  const consumer = kafka.consumer({ groupId: group, heartbeatInterval: 100, maxWaitTimeInMs: 50 })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  let committed = 0
+  let aborted = 0
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    eachBatch: async ({ batch: { partition, messages }, resolveOffset }) => {
+      const messagesCopied = messages.map(({ value }) => ({ value, partition: 0 }))
+      const offset = String(Number(messages[messages.length - 1].offset) + 1)
+      const offsets = { consumerGroupId: group, topics: [{ topic, partitions: [{ partition, offset }] }] }
+      for (const end of ['abort', 'commit']) {
+        const transaction = await producer.transaction()
+        await transaction.send({ topic: copy, messages: messagesCopied })
+        await transaction.sendOffsets(offsets)
+        await transaction[end]()
+      }
+      resolveOffset(messages[messages.length - 1].offset)
+      aborted += 1
+      committed += messages.length
+    },
+  })
+  await waitFor('the copies', () => committed >= script.before.length)
+  await consumer.disconnect()
+  await producer.disconnect()
+
+  const read = async (readUncommitted, count) => {
+    const values = []
+    const reader = kafka.consumer({ groupId: `${group}-${readUncommitted}`, readUncommitted, maxWaitTimeInMs: 50 })
+    await reader.connect()
+    await reader.subscribe({ topic: copy, fromBeginning: true })
+    await reader.run({ eachMessage: async ({ message }) => values.push(text(message.value)) })
+    await waitFor('the copies to be read', () => values.length >= count)
+    await reader.disconnect()
+    return values
+  }
+  return withAdmin(async admin => {
+    const [{ partitions }] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+    const [end] = await admin.fetchTopicOffsets(copy)
+    return {
+      committed: await read(false, committed),
+      all: (await read(true, 2 * committed)).length,
+      aborted,
+      end_offset: Number(end.offset),
+      lag: script.before.length - partitions.reduce((sum, { offset }) => sum + Number(offset), 0),
+    }
+  })
+}
+
 function runAdmin() {
   return withAdmin(async admin => {
     const report = {}
@@ -201,11 +266,13 @@ function runAdmin() {
   })
 }
 
+const scenarios = { codecs: runCodecs, group: runGroup, transactions: runTransactions, admin: runAdmin }
+
 async function main() {
   const chunks = []
   for await (const chunk of process.stdin) chunks.push(chunk)
   const script = JSON.parse(Buffer.concat(chunks).toString())
-  const report = await { codecs: runCodecs, group: runGroup, admin: runAdmin }[scenario](script)
+  const report = await scenarios[scenario](script)
   console.log(JSON.stringify(report))
 }
 
