@@ -25,10 +25,12 @@ def partition_for(key: str, partition_count: int) -> int:
     return 0 if code == -0x80000000 else abs(code) % partition_count
 
 
-def hash_map_order(keys: Iterable[str]) -> list[str]:
+def hash_map_order(keys: Iterable[str], *, initial_capacity: int = 16) -> list[str]:
     """Distinct keys in the order in which a Java HashMap filled with them, in this order, iterates."""
     distinct = list(dict.fromkeys(keys))
-    capacity = 16
+    capacity = 1
+    while capacity < initial_capacity:
+        capacity *= 2
     while len(distinct) > capacity * 3 // 4:
         capacity *= 2
 
