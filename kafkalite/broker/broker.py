@@ -15,8 +15,10 @@ from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
 from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.broker.purgatory import Purgatory
 from kafkalite.broker.random_uuid import random_uuid
-from kafkalite.broker.share_coordinator import ShareCoordinator
 from kafkalite.broker.replica_alter_log_dirs import ReplicaAlterLogDirs
+from kafkalite.broker.share_coordinator import ShareCoordinator
+from kafkalite.broker.share_groups import ShareGroups
+from kafkalite.broker.share_partitions import SharePartitions
 from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
 from kafkalite.broker.transaction_coordinator import TransactionCoordinator
 from kafkalite.config.broker_config import BrokerConfig
@@ -63,6 +65,8 @@ class Broker:
         self.group_coordinator = GroupCoordinator(self)
         self.transaction_coordinator = TransactionCoordinator(self)
         self.share_coordinator = ShareCoordinator(self)
+        self.share_groups = ShareGroups(self)
+        self.share_partitions = SharePartitions(self)
         self.advertised_listeners: dict[str, tuple[str, int]] = {
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
         }
@@ -130,6 +134,7 @@ class Broker:
         self.group_coordinator.start()
         self.transaction_coordinator.start()
         self.share_coordinator.start()
+        self.share_partitions.start()
 
     def begin_shutdown(self) -> None:
         """From here on nothing new begins; what waits for data is answered with what there is."""
@@ -138,6 +143,7 @@ class Broker:
         self.replica_alter_log_dirs.close()
         self.group_coordinator.close()
         self.transaction_coordinator.close()
+        self.share_partitions.close()
         self.share_coordinator.close()
 
     def close(self) -> None:

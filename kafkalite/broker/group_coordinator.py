@@ -82,7 +82,7 @@ class GroupCoordinator:
             timers,
             self.config,
             self.metadata,
-            self._group_config,
+            self.group_config,
             random_uuid=_random_member_uuid,
             random_member_id=lambda: str(random_uuid()),
         )
@@ -93,7 +93,8 @@ class GroupCoordinator:
         store = self._broker.metadata
         return CoordinatorMetadataImage(store.image, lambda: store.last_applied_offset)
 
-    def _group_config(self, group_id: str) -> GroupConfig:
+    def group_config(self, group_id: str) -> GroupConfig:
+        """What a group obeys."""
         overrides = self._broker.metadata.image.configs.configs(ConfigResource(ConfigResourceType.GROUP, group_id))
         key = group_id if overrides else ""  # all groups that override nothing are alike
         config = self._group_configs.get(key)
@@ -278,6 +279,7 @@ class GroupCoordinator:
     def delete_group(self, group_id: str) -> DeletableGroupResult | Future[DeletableGroupResult]:
         """One group of DeleteGroups."""
         try:
+            self._broker.share_groups.delete_state(group_id)
             partition = self.runtime.context_for(group_id)
             return partition.run(partition.shard.delete_group(group_id))
         except KafkaError as error:
@@ -318,6 +320,7 @@ def group_coordinator_config(config: BrokerConfig) -> GroupCoordinatorConfig:
         offset_metadata_max_size=config.offset_metadata_max_bytes,
         offsets_retention_ms=config.offsets_retention_minutes * MINUTE_MS,
         offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
+        share_group_max_size=config.group_share_max_size,
         consumer_group_max_size=config.group_consumer_max_size,
         consumer_group_assignors=_known_assignors(config.group_consumer_assignors),
         consumer_group_migration_policy=config.group_consumer_migration_policy.lower(),

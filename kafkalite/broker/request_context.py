@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class RequestContext:
         "listener_name",
         "local_host",
         "local_port",
+        "on_disconnect",
         "principal",
     )
 
@@ -50,12 +52,17 @@ class RequestContext:
         self.local_host = local_host
         self.local_port = local_port
         self.principal = ANONYMOUS
+        self.on_disconnect: Callable[[RequestContext], None] | None = None
         self.client_software_name = "unknown"
         self.client_software_version = "unknown"
         self.api_key = -1
         self.api_version = 0
         self.correlation_id = 0
         self.client_id: str | None = None
+
+    def watch_disconnect(self, on_disconnect: Callable[[RequestContext], None]) -> None:
+        """Calls `on_disconnect` once the connection has gone; whoever watches it last is told."""
+        self.on_disconnect = on_disconnect
 
     @property
     def now_ms(self) -> int:

