@@ -307,10 +307,6 @@ class ConsumerGroup:
         count(counts, [new.regex] if new and new.regex else (), 1)
         return counts
 
-    @property
-    def subscription_type(self) -> SubscriptionType:
-        return subscription_type(self.regex_counts, self.subscriptions, len(self.members))
-
     def partition_epoch(self, topic_id: Uuid, partition: int) -> int:
         """The epoch of the member that has the partition; NO_EPOCH where it is free."""
         return self.partition_epochs.get(topic_id, {}).get(partition, NO_EPOCH)

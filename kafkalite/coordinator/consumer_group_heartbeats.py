@@ -111,13 +111,10 @@ class ConsumerGroupHeartbeats:
             records.append(member_record(group.group_id, updated))
         regex_change = self.regexes.update(group, member, updated, records, sender.now_ms)
         group_epoch = group.group_epoch
-        kind: SubscriptionType | None = None
         must_bump = have_names_changed or regex_change.is_resolved or self._has_assignor_changed(group, member, updated)
         if must_bump or group.needs_metadata_refresh or group_epoch < group.metadata_refresh_epoch:
-            group_epoch, kind = self._update_subscription_metadata(group, member, updated, records, must_bump=must_bump)
-        target_epoch, target = self._target_assignment(
-            group, member, updated, group_epoch, kind, records, sender.now_ms
-        )
+            group_epoch = self._update_subscription_metadata(group, member, updated, records, must_bump=must_bump)
+        target_epoch, target = self._target_assignment(group, member, updated, group_epoch, records, sender.now_ms)
         reconciled = self._reconcile(
             group,
             updated,
@@ -215,14 +212,10 @@ class ConsumerGroupHeartbeats:
         records: list[CoordinatorRecord],
         *,
         must_bump: bool,
-    ) -> tuple[int, SubscriptionType]:
-        """What the group is subscribed to is looked at anew: its epoch, and whether its members are alike."""
+    ) -> int:
+        """What the group is subscribed to is looked at anew; its epoch, which rises if that has changed."""
         group_epoch = group.group_epoch
-        subscriptions = group.subscriptions_with(member, updated)
-        metadata_hash = self.metadata.group_hash(subscriptions.topics)
-        member_count = len(group.members)
-        if updated.member_id not in group.members and updated.instance_id not in group.static_members:
-            member_count += 1
+        metadata_hash = self.metadata.group_hash(group.subscriptions_with(member, updated).topics)
         if must_bump or metadata_hash != group.metadata_hash:
             group_epoch += 1
             records.append(group_record(group.group_id, group_epoch, metadata_hash))
@@ -237,7 +230,7 @@ class ConsumerGroupHeartbeats:
         group.metadata_refresh_epoch = group_epoch
         if group.has_subscription_metadata_record:
             records.append(partition_metadata_tombstone(group.group_id))
-        return group_epoch, subscription_type(group.regex_counts_with(member, updated), subscriptions, member_count)
+        return group_epoch
 
     def _target_assignment(
         self,
@@ -245,7 +238,6 @@ class ConsumerGroupHeartbeats:
         member: ConsumerGroupMember,
         updated: ConsumerGroupMember,
         group_epoch: int,
-        kind: SubscriptionType | None,
         records: list[CoordinatorRecord],
         now_ms: int,
     ) -> tuple[int, Assignment]:
@@ -265,7 +257,7 @@ class ConsumerGroupHeartbeats:
             group,
             updated,
             group_epoch=group_epoch,
-            subscription_type=group.subscription_type if kind is None else kind,
+            subscription_type=_subscription_type(group, member, updated),
             assignor=ASSIGNORS[assignor],
             metadata=self.metadata,
             now_ms=now_ms,
@@ -403,6 +395,21 @@ class ConsumerGroupHeartbeats:
         """The member is gone."""
         self.timers.cancel(_session_key(group_id, member_id))
         self.timers.cancel(_rebalance_key(group_id, member_id))
+
+
+def _subscription_type(
+    group: ConsumerGroup, member: ConsumerGroupMember, updated: ConsumerGroupMember
+) -> SubscriptionType:
+    """Whether all members, this one as it is now, are subscribed alike.
+
+    Apache Kafka leaves a member out that joins without a subscription, and then may take everything from the others.
+    """
+    member_count = len(group.members)
+    if updated.member_id not in group.members and updated.instance_id not in group.static_members:
+        member_count += 1
+    return subscription_type(
+        group.regex_counts_with(member, updated), group.subscriptions_with(member, updated), member_count
+    )
 
 
 def is_full_request(request: ConsumerGroupHeartbeatRequest) -> bool:
