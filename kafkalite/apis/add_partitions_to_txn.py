@@ -33,7 +33,8 @@ def add_partitions_to_txn(context: RequestContext, request: AddPartitionsToTxnRe
         return AddPartitionsToTxnResponse(
             results_by_transaction=[
                 AddPartitionsToTxnResult(
-                    transactional_id=transaction.transactional_id, topic_results=_by_topic(_add(context, transaction))
+                    transactional_id=transaction.transactional_id,
+                    topic_results=_by_topic(transaction, _add(context, transaction)),
                 )
                 for transaction in request.transactions
             ]
@@ -44,7 +45,7 @@ def add_partitions_to_txn(context: RequestContext, request: AddPartitionsToTxnRe
         producer_epoch=request.v3_and_below_producer_epoch,
         topics=request.v3_and_below_topics,
     )
-    return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_by_topic(_add(context, transaction)))
+    return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_by_topic(transaction, _add(context, transaction)))
 
 
 def _add(context: RequestContext, transaction: AddPartitionsToTxnTransaction) -> Results:
@@ -79,10 +80,11 @@ def _refusal(context: RequestContext, partition: TopicPartition, *, is_client: b
     return ErrorCode.NONE
 
 
-def _by_topic(results: Results) -> list[AddPartitionsToTxnTopicResult]:
-    topics: dict[str, AddPartitionsToTxnTopicResult] = {}
+def _by_topic(transaction: AddPartitionsToTxnTransaction, results: Results) -> list[AddPartitionsToTxnTopicResult]:
+    """The results of each topic, also of one that was named without partitions."""
+    topics = {topic.name: AddPartitionsToTxnTopicResult(name=topic.name) for topic in transaction.topics}
     for (topic, index), error in results.items():
-        topics.setdefault(topic, AddPartitionsToTxnTopicResult(name=topic)).results_by_partition.append(
+        topics[topic].results_by_partition.append(
             AddPartitionsToTxnPartitionResult(partition_index=index, partition_error_code=error)
         )
     return list(topics.values())

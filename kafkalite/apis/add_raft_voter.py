@@ -17,7 +17,7 @@ def add_raft_voter(context: RequestContext, request: AddRaftVoterRequest) -> Add
         raise refuse_to_add(
             request.voter_id,
             request.voter_directory_id,
-            {listener.name for listener in request.listeners},
+            {listener.name.upper(): (listener.host, listener.port) for listener in request.listeners},
             default_listener=broker.controller_listeners()[0][0],
             kraft_version=broker.metadata.kraft_version,
             this_voter=(broker.node_id, broker.metadata.voter_directory_id),

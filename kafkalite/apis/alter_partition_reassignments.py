@@ -22,6 +22,8 @@ from kafkalite.protocol.messages.alter_partition_reassignments import (
 def alter_partition_reassignments(
     context: RequestContext, request: AlterPartitionReassignmentsRequest
 ) -> AlterPartitionReassignmentsResponse:
+    if not request.topics:
+        return AlterPartitionReassignmentsResponse()
     image = context.broker.metadata.image
     allow_change = request.allow_replication_factor_change
     response = AlterPartitionReassignmentsResponse(error_message=None, allow_replication_factor_change=allow_change)

@@ -17,10 +17,13 @@ def create_delegation_token(
 ) -> CreateDelegationTokenResponse:
     requester_type, _, requester_name = context.principal.partition(":")
     owner_type, owner_name = requester_type, requester_name
-    if request.owner_principal_name:
+    error = ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED
+    if request.owner_principal_name and request.owner_principal_type is None:
+        error = ErrorCode.UNKNOWN_SERVER_ERROR
+    elif request.owner_principal_name:
         owner_type, owner_name = request.owner_principal_type or "", request.owner_principal_name
     response = CreateDelegationTokenResponse(
-        error_code=ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED,
+        error_code=error,
         principal_type=owner_type,
         principal_name=owner_name,
         issue_timestamp_ms=-1,

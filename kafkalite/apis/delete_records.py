@@ -34,7 +34,7 @@ def delete_records(context: RequestContext, request: DeleteRecordsRequest) -> De
                     partition_index=index, low_watermark=INVALID_LOW_WATERMARK, error_code=error.error
                 )
     return DeleteRecordsResponse(
-        topics=[DeleteRecordsTopicResult(name=name, partitions=list(of.values())) for name, of in topics.items()]
+        topics=[DeleteRecordsTopicResult(name=name, partitions=list(of.values())) for name, of in topics.items() if of]
     )
 
 

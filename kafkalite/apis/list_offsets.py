@@ -60,7 +60,9 @@ def list_offsets(context: RequestContext, request: ListOffsetsRequest) -> ListOf
             answers[partition.partition_index] = answer
     return ListOffsetsResponse(
         topics=[
-            ListOffsetsTopicResponse(name=name, partitions=list(answers.values())) for name, answers in topics.items()
+            ListOffsetsTopicResponse(name=name, partitions=list(answers.values()))
+            for name, answers in topics.items()
+            if answers
         ]
     )
 

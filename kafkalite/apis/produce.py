@@ -18,13 +18,14 @@ from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.transaction_coordinator import WriteSupport
 from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import INTERNAL_TOPICS
+from kafkalite.identifiers import INTERNAL_TOPICS, Uuid
 from kafkalite.protocol.messages.produce import (
     BatchIndexAndErrorMessage,
     PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
+    TopicProduceData,
     TopicProduceResponse,
 )
 from kafkalite.protocol.primitives import ProtocolError
@@ -74,11 +75,14 @@ _ERRORS_WITHOUT_LOG_START: Final = frozenset(
 def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse | Awaitable[ProduceResponse] | None:
     """Appends what the request carries; raises ProtocolError, which ends the connection, for an error under acks=0."""
     version = context.api_version
-    is_plain = all(_is_plain(version, p.records) for data in request.topic_data for p in data.partition_data)
+    topic_data = request.topic_data
+    if len(topic_data) != 1 or len(topic_data[0].partition_data) != 1:
+        topic_data = request.topic_data = _without_repetitions(topic_data)
+    is_plain = all(_is_plain(version, p.records) for data in topic_data for p in data.partition_data)
     refusal = None if is_plain else _refusal_of_request(version, request)
     responses = []
     unflushed: list[_Unflushed] = []
-    for data in request.topic_data:
+    for data in topic_data:
         name: str | None = data.name
         if version >= FIRST_TOPIC_ID_VERSION:
             image = context.broker.metadata.image.topics.by_id.get(data.topic_id)
@@ -100,6 +104,20 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
         names = ", ".join(sorted(ErrorCode.for_code(code).name for code in errors))
         raise ProtocolError(f"a produce request with acks=0 failed: {names}")
     return None
+
+
+def _without_repetitions(topic_data: list[TopicProduceData]) -> list[TopicProduceData]:
+    """Each topic and each partition once: of a partition that is named twice the last records count."""
+    topics: dict[tuple[str, Uuid], dict[int, PartitionProduceData]] = {}
+    for data in topic_data:
+        partitions = topics.setdefault((data.name, data.topic_id), {})
+        for partition in data.partition_data:
+            partitions[partition.index] = partition
+    return [
+        TopicProduceData(name=name, topic_id=topic_id, partition_data=list(partitions.values()))
+        for (name, topic_id), partitions in topics.items()
+        if partitions
+    ]
 
 
 async def _when_flushed(response: ProduceResponse, unflushed: list[_Unflushed]) -> ProduceResponse:

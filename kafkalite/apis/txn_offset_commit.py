@@ -32,7 +32,7 @@ TOPIC_ID_MIN_VERSION: Final = 6
 def txn_offset_commit(context: RequestContext, request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse:
     refused = _take_out_unknown_partitions(context, request)
     if not request.topics:
-        return TxnOffsetCommitResponse(topics=refused)
+        return TxnOffsetCommitResponse(topics=_merge(refused, []))
     try:
         answer = context.broker.group_coordinator.commit_transactional_offsets(
             context,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
@@ -19,7 +19,7 @@ def check_cluster_id(given: str | None, cluster_id: str) -> None:
 def refuse_to_add(
     voter_id: int,
     directory_id: Uuid,
-    listener_names: Collection[str],
+    listeners: Mapping[str, tuple[str, int]],
     *,
     default_listener: str,
     kraft_version: int,
@@ -28,11 +28,14 @@ def refuse_to_add(
     """Why a voter cannot be added, in the order in which Apache Kafka finds out; at last because nobody is there."""
     if voter_id < 0 or directory_id == Uuid.ZERO:
         return KafkaError(ErrorCode.INVALID_REQUEST, "Add voter request didn't include a valid voter")
-    if default_listener not in listener_names:
+    if default_listener not in listeners:
+        endpoints = ", ".join(
+            f"ListenerName({name})={host}/<unresolved>:{port}" for name, (host, port) in listeners.items()
+        )
         return KafkaError(
             ErrorCode.INVALID_REQUEST,
-            "Add voter request didn't include the endpoint (Endpoints(endpoints={})) for the default listener "
-            f"ListenerName({default_listener})",
+            f"Add voter request didn't include the endpoint (Endpoints(endpoints={{{endpoints}}})) for the default "
+            f"listener ListenerName({default_listener})",
         )
     if kraft_version == 0:
         return KafkaError(
