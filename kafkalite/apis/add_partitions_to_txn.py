@@ -24,6 +24,7 @@ from kafkalite.protocol.messages.add_partitions_to_txn import (
 
 PRODUCER_FENCED_MIN_VERSION: Final = 2
 BATCH_MIN_VERSION: Final = 4
+_REFUSALS: Final = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.TOPIC_AUTHORIZATION_FAILED})
 Results = dict[TopicPartition, ErrorCode]
 
 
@@ -81,8 +82,13 @@ def _refusal(context: RequestContext, partition: TopicPartition, *, is_client: b
 
 
 def _by_topic(transaction: AddPartitionsToTxnTransaction, results: Results) -> list[AddPartitionsToTxnTopicResult]:
-    """The results of each topic, also of one that was named without partitions."""
-    topics = {topic.name: AddPartitionsToTxnTopicResult(name=topic.name) for topic in transaction.topics}
+    """The results by topic; one that was named without partitions is there too, unless partitions were refused."""
+    is_refused = not _REFUSALS.isdisjoint(results.values())
+    topics = {
+        topic.name: AddPartitionsToTxnTopicResult(name=topic.name)
+        for topic in transaction.topics
+        if topic.partitions or not is_refused
+    }
     for (topic, index), error in results.items():
         topics[topic].results_by_partition.append(
             AddPartitionsToTxnPartitionResult(partition_index=index, partition_error_code=error)
