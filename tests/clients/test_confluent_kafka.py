@@ -50,7 +50,7 @@ class ConfluentMember:
                 "group.id": group,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
-                "heartbeat.interval.ms": 100,
+                **({} if settings.get("group.protocol") == "consumer" else {"heartbeat.interval.ms": 100}),
                 "fetch.wait.max.ms": 50,
                 **settings,
             }
@@ -140,6 +140,30 @@ def test_shares_a_topic_in_a_group_of_two_and_resumes(
         lambda: ConfluentMember(bootstrap_servers, topic, group, **settings),
         lambda values: produce_values(bootstrap_servers, topic, values),
     )
+
+
+@pytest.mark.parametrize("assignor", ["uniform", "range"])
+def test_shares_a_topic_in_a_group_that_the_broker_assigns(
+    bootstrap_servers: str, topic: str, group: str, assignor: str
+) -> None:
+    create_topic(bootstrap_servers, topic, PARTITIONS)
+    settings = {"group.protocol": "consumer", "group.remote.assignor": assignor}
+    check_group_of_two(
+        lambda: ConfluentMember(bootstrap_servers, topic, group, **settings),
+        lambda values: produce_values(bootstrap_servers, topic, values),
+    )
+
+
+def test_reads_topics_that_a_regular_expression_matches(bootstrap_servers: str, topic: str, group: str) -> None:
+    create_topic(bootstrap_servers, f"{topic}-a", 1)
+    create_topic(bootstrap_servers, f"{topic}-b", 1)
+    settings = {"group.protocol": "consumer", "group.instance.id": "static"}
+    member = ConfluentMember(bootstrap_servers, f"^{topic}-(a|none)", group, **settings)
+    produce_values(bootstrap_servers, f"{topic}-b", ["not read"])
+    produce_values(bootstrap_servers, f"{topic}-a", ["read"])
+    wait_until(lambda: bool(member.received), meanwhile=member.poll)
+    assert member.received == ["read"]
+    member.close()
 
 
 def test_a_static_member_comes_back_without_a_rebalance_of_the_others(

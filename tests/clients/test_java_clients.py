@@ -25,7 +25,7 @@ def test_reads_back_what_it_produced_with_every_codec(
     check_codecs_report(run_program(java_clients, bootstrap_servers, "codecs", topic, codecs=ALL_CODECS), ALL_CODECS)
 
 
-@pytest.mark.parametrize("assignor", ["RangeAssignor", "CooperativeStickyAssignor"])
+@pytest.mark.parametrize("assignor", ["RangeAssignor", "CooperativeStickyAssignor", "uniform"])
 def test_shares_a_topic_in_a_group_of_two_and_resumes(
     bootstrap_servers: str, java_clients: Program, topic: str, group: str, assignor: str
 ) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetSpec, TopicPartition
@@ -24,6 +28,8 @@ from client_scenarios import (
 
 
 class KafkaPythonMember:
+    """A consumer in a thread of its own: a poll() that times out as a rebalance ends would lose the assignment."""
+
     def __init__(self, bootstrap_servers: str, topic: str, group: str) -> None:
         self.received: list[str] = []
         self._consumer = KafkaConsumer(
@@ -35,19 +41,34 @@ class KafkaPythonMember:
             heartbeat_interval_ms=100,
             fetch_max_wait_ms=50,
         )
+        self._commits: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._is_closing.is_set():
+            for records in self._consumer.poll(timeout_ms=500).values():
+                self.received += [record.value.decode() for record in records]
+            while not self._commits.empty():
+                self._consumer.commit()
+                self._commits.get().set_result(None)
+        self._consumer.close(autocommit=False)
 
     def poll(self) -> None:
-        for records in self._consumer.poll(timeout_ms=50).values():
-            self.received += [record.value.decode() for record in records]
+        time.sleep(0.02)
 
     def assigned(self) -> set[int]:
         return {topic_partition.partition for topic_partition in self._consumer.assignment()}
 
     def commit(self) -> None:
-        self._consumer.commit()
+        done: Future[None] = Future()
+        self._commits.put(done)
+        done.result(30)
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False)
+        self._is_closing.set()
+        self._thread.join(30)
 
 
 def produce_with_each_codec(bootstrap_servers: str, topic: str, api_version: tuple[int, ...] | None) -> None:
