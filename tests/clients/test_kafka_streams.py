@@ -14,7 +14,7 @@ from apache_kafka import java_command
 from client_scenarios import wait_until
 
 pytestmark = [pytest.mark.oracle, pytest.mark.toolchain("javac")]
-Run = Callable[[str, str], "subprocess.Popen[bytes]"]
+Run = Callable[[str, str, str], "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def word_count(bootstrap_servers: str, java_programs: Path, topic: str, group: s
     """Starts the application with a state directory of that name; it ends when its standard input does."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def run(guarantee: str, state: str) -> subprocess.Popen[bytes]:
-        arguments = [bootstrap_servers, group, topic, f"{topic}-counts", str(tmp_path / state), guarantee]
+    def run(protocol: str, guarantee: str, state: str) -> subprocess.Popen[bytes]:
+        arguments = [bootstrap_servers, group, topic, f"{topic}-counts", str(tmp_path / state), guarantee, protocol]
         command = java_command("WordCount", *arguments, extra_class_path=str(java_programs))
         with (tmp_path / f"{state}.log").open("wb") as log:
             running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log))
@@ -37,6 +37,7 @@ def word_count(bootstrap_servers: str, java_programs: Path, topic: str, group: s
         application.stdin.close()
 
 
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
 @pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once_v2"])
 def test_words_are_counted_and_counted_on_from_the_changelog(
     bootstrap_servers: str,
@@ -45,6 +46,7 @@ def test_words_are_counted_and_counted_on_from_the_changelog(
     group: str,
     word_count: Run,
     guarantee: str,
+    protocol: str,
 ) -> None:
     create_topic(topic, 2)
     create_topic(f"{topic}-counts", 1)
@@ -63,12 +65,12 @@ def test_words_are_counted_and_counted_on_from_the_changelog(
             counts[message.key().decode()] = message.value().decode()
 
     write(100)
-    application = word_count(guarantee, "first")
+    application = word_count(protocol, guarantee, "first")
     wait_until(lambda: counts == {"alpha": "100", "beta": "50", "gamma": "50"}, meanwhile=read)
     application.communicate()
     assert application.returncode == 0
     write(10)
-    word_count(guarantee, "second")
+    word_count(protocol, guarantee, "second")
     wait_until(lambda: counts == {"alpha": "110", "beta": "55", "gamma": "55"}, meanwhile=read)
     consumer.close()
     topics = AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics().topics

@@ -21,7 +21,7 @@ def kcat(bootstrap_servers: str) -> Kcat:
     """Runs kcat to its end and returns what it prints."""
 
     def run(*arguments: str, stdin: str = "") -> str:
-        command = ["kcat", "-b", bootstrap_servers, *arguments]
+        command = ["kcat", "-b", bootstrap_servers, "-X", "fetch.wait.max.ms=50", *arguments]
         finished = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
         assert finished.returncode == 0, f"{' '.join(command)}\n{finished.stderr}"
         return finished.stdout

@@ -1,6 +1,6 @@
 // Kafka Streams against the broker under test: counts words through a repartition topic and a state store with a changelog.
 //
-//     WordCount BOOTSTRAP_SERVERS APPLICATION_ID INPUT OUTPUT STATE_DIRECTORY PROCESSING_GUARANTEE
+//     WordCount BOOTSTRAP_SERVERS APPLICATION_ID INPUT OUTPUT STATE_DIRECTORY PROCESSING_GUARANTEE GROUP_PROTOCOL
 //
 // runs until its standard input ends, then closes. The input and output topics exist.
 
@@ -23,7 +23,10 @@ public class WordCount {
         properties.put(StreamsConfig.STATE_DIR_CONFIG, arguments[4]);
         properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, arguments[5]);
         properties.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
-        properties.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);
+        properties.put(StreamsConfig.GROUP_PROTOCOL_CONFIG, arguments[6]);
+        if (arguments[6].equals("classic")) {
+            properties.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);
+        }
         properties.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         properties.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         StreamsBuilder builder = new StreamsBuilder();
