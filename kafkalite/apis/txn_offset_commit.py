@@ -69,7 +69,7 @@ def _take_out_unknown_partitions(
             unknown = ErrorCode.UNKNOWN_TOPIC_ID if uses_topic_ids else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
             refused.append(_refused(topic, unknown))
             continue
-        topic.name = image.name
+        topic.name, topic.topic_id = image.name, image.topic_id
         missing = [p for p in topic.partitions if p.partition_index not in image.partitions]
         if missing:
             topic.partitions = [p for p in topic.partitions if p.partition_index in image.partitions]
