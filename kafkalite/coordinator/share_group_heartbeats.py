@@ -260,12 +260,16 @@ class ShareGroupHeartbeats:
         group_id, member_id = group.group_id, member.member_id
         self.timers.cancel(_session_key(group_id, member_id))
         metadata_hash = self.metadata.group_hash(group.subscriptions_with(member, None))
-        return [
+        records = [
             current_assignment_tombstone(group_id, member_id),
             target_assignment_tombstone(group_id, member_id),
             member_tombstone(group_id, member_id),
             group_record(group_id, group.group_epoch + 1, metadata_hash),
         ]
+        if len(group.members) == 1:
+            # Nobody is left: the empty assignment is complete, and the next member need not wait for another.
+            records.append(target_assignment_metadata_record(group_id, group.group_epoch + 1, 0))
+        return records
 
     # Timers
 

@@ -1,0 +1,33 @@
+"""Share groups with Apache Kafka's own client, KafkaShareConsumer, and with Admin."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from apache_kafka import java_command
+
+pytestmark = [pytest.mark.oracle, pytest.mark.toolchain("javac")]
+
+
+def run(java_programs: Path, *arguments: str) -> list[dict[str, object]]:
+    """The lines of JSON that the program prints."""
+    command = [*java_command("ShareConsumers", extra_class_path=str(java_programs)), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_two_members_share_the_records(bootstrap_servers: str, java_programs: Path, topic: str, group: str) -> None:
+    [report] = run(java_programs, bootstrap_servers, "implicit", topic, group)
+    assert report == {"distinct": 100, "delivered": 100}
+
+
+def test_a_member_accepts_releases_and_rejects(
+    bootstrap_servers: str, java_programs: Path, topic: str, group: str
+) -> None:
+    [report] = run(java_programs, bootstrap_servers, "explicit", topic, group)
+    assert report == {"accepted": 90, "rejected": 10, "first": 100, "second": 10}

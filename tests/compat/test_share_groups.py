@@ -1,0 +1,208 @@
+"""Share groups beside Apache Kafka: membership, records acquired and acknowledged, sessions, refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
+from kafkalite.protocol.messages.list_groups import ListGroupsRequest
+from kafkalite.protocol.messages.share_group_describe import ShareGroupDescribeRequest
+from kafkalite.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
+from share_group_scenarios import Compare, ShareGroupOnSide
+from transcript import Side
+
+ACCEPT, RELEASE, REJECT, RENEW = 1, 2, 3, 4
+
+
+def test_members_join_share_and_leave(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(2)
+        group = ShareGroupOnSide(side)
+        first, second = group.member(topic), group.member(topic)
+        first.join()
+        group.describe()
+        first.settle(2)
+        group.describe()
+        first.heartbeat()
+        first.heartbeat(subscribed_topic_names=[topic])
+        second.join()
+        second.heartbeat()
+        first.heartbeat()
+        group.describe()
+        second.leave()
+        first.heartbeat()
+        group.describe()
+        side.ask(DeleteGroupsRequest(groups_names=[group.group_id]))
+        first.leave()
+        group.describe()
+        groups = side.send(ListGroupsRequest(types_filter=["share"]), 5).groups
+        side.note("listed", [one for one in groups if one.group_id == group.group_id])
+        side.ask(DeleteGroupsRequest(groups_names=[group.group_id]))
+        group.describe()
+
+    compare(scenario)
+
+
+def test_heartbeats_that_are_refused(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        group = ShareGroupOnSide(side)
+        member = group.member(topic)
+        for facts in (
+            {"member_id": ""},
+            {"member_id": "m" * 37},
+            {"member_epoch": -2},
+            {"member_epoch": 0},
+            {"member_epoch": 0, "subscribed_topic_names": []},
+            {"member_epoch": 1},
+            {"member_epoch": -1},
+            {"member_epoch": 0, "subscribed_topic_names": [topic], "rack_id": ""},
+        ):
+            member.heartbeat(**facts)
+        side.ask(ShareGroupHeartbeatRequest(group_id="", member_id="m", subscribed_topic_names=[topic]))
+        member.join()
+        member.heartbeat(member_epoch=17)
+        member.heartbeat(member_id="another", member_epoch=1)
+        member.heartbeat(member_id="another", member_epoch=-1)
+        member.heartbeat(member_epoch=0, subscribed_topic_names=["there-is-no-such-topic"])
+        side.ask(ShareGroupDescribeRequest(group_ids=["", "there-is-no-such-group"]))
+
+    compare(scenario)
+
+
+def test_records_are_acquired_and_acknowledged(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        topic_id = side.topic_id(topic)
+        for batch in range(3):
+            side.produce(topic, *(f"{batch}-{index}" for index in range(10)))
+        group = ShareGroupOnSide(side)
+        member, other = group.member(topic), group.member(topic)
+        member.join()
+        member.settle(1)
+        member.fetch(topic_id, max_records=15)
+        member.acknowledge(topic_id, (0, 4, [ACCEPT]), (5, 9, [ACCEPT, RELEASE, REJECT, 0, ACCEPT]))
+        other.fetch(topic_id, max_records=5)
+        member.acknowledge(topic_id, (10, 19, [ACCEPT]))
+        member.acknowledge(topic_id, (10, 19, [ACCEPT]))
+        member.acknowledge(topic_id, (20, 29, [ACCEPT]))
+        member.fetch(None, acknowledgements=[], max_wait_ms=0)
+        other.fetch(topic_id, acknowledgements=[(6, 6, [ACCEPT])])
+        other.acknowledge(topic_id, (20, 24, [RELEASE]))
+        other.fetch(topic_id, batch_size=2)
+        member.fetch(topic_id, share_session_epoch=-1)
+        other.fetch(topic_id, acknowledgements=[(20, 29, [ACCEPT])], share_session_epoch=-1)
+        other.fetch(topic_id, max_wait_ms=0)
+
+    compare(scenario)
+
+
+def test_acknowledgements_that_are_refused(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        topic_id = side.topic_id(topic)
+        side.produce(topic, *(f"{index}" for index in range(10)))
+        group = ShareGroupOnSide(side)
+        member, other = group.member(topic), group.member(topic)
+        member.join()
+        member.settle(1)
+        member.acknowledge(topic_id, (0, 0, [ACCEPT]))
+        member.fetch(topic_id)
+        other.fetch(topic_id, max_wait_ms=0)
+        other.acknowledge(topic_id, (0, 0, [ACCEPT]))
+        for batch in (
+            (5, 4, [ACCEPT]),
+            (0, 3, [ACCEPT, ACCEPT]),
+            (0, 0, []),
+            (0, 0, [5]),
+            (0, 0, [-1]),
+            (0, 0, [RENEW]),
+            (8, 12, [ACCEPT]),
+            (12, 14, [ACCEPT]),
+        ):
+            member.acknowledge(topic_id, batch)
+        member.acknowledge(topic_id, (0, 0, [RENEW]), version=1)
+        member.acknowledge(topic_id, (4, 5, [ACCEPT]), (2, 3, [ACCEPT]))
+        member.acknowledge(topic_id, (0, 1, [ACCEPT]), partition=3)
+        member.acknowledge(Uuid.ONE, (0, 1, [ACCEPT]))
+        member.acknowledge(topic_id, (0, 1, [ACCEPT]), share_session_epoch=0)
+        member.acknowledge(topic_id, (0, 1, [ACCEPT]), share_session_epoch=77)
+        member.acknowledge(topic_id)
+        side.ask(member.acknowledge_request(topic_id, [(0, 9, [ACCEPT])], share_session_epoch=-1))
+        side.ask(member.acknowledge_request(topic_id, [(0, 9, [ACCEPT])], share_session_epoch=-1))
+
+    compare(scenario)
+
+
+def test_sessions_and_requests_that_do_not_fit(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(2)
+        topic_id = side.topic_id(topic)
+        group = ShareGroupOnSide(side)
+        member = group.member(topic)
+        member.join()
+        member.settle(2)
+        member.fetch(topic_id, share_session_epoch=1)
+        member.fetch(topic_id, share_session_epoch=-1)
+        member.fetch(topic_id, acknowledgements=[(0, 0, [ACCEPT])])
+        member.fetch(topic_id, partitions=[0, 1, 2], max_wait_ms=100)
+        member.fetch(topic_id, share_session_epoch=5)
+        member.fetch(None, max_wait_ms=100)
+        member.fetch(Uuid.ONE, max_wait_ms=100)
+        side.produce(topic, "a", partition=1)
+        member.fetch(None)
+        member.fetch(None, max_records=0)
+        member.fetch(None, max_bytes=0)
+        member.fetch(topic_id, is_renew_ack=True)
+        member.fetch(topic_id, partitions=[1], acknowledgements=[(0, 0, [RENEW])], is_renew_ack=True, max_bytes=0,
+                     min_bytes=0, max_records=0, max_wait_ms=0)  # fmt: skip
+        member.fetch(topic_id, partitions=[1], acknowledgements=[(0, 0, [ACCEPT])], max_wait_ms=0, version=1)
+        for facts in ({"group_id": None}, {"member_id": ""}, {"member_id": None}, {"member_id": "m" * 37}):
+            request = member.fetch_request(topic_id)
+            for name, value in facts.items():
+                setattr(request, name, value)
+            side.ask(request)
+            acknowledge = member.acknowledge_request(topic_id, [(0, 0, [ACCEPT])])
+            for name, value in facts.items():
+                setattr(acknowledge, name, value)
+            side.ask(acknowledge)
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_how_many_records_a_member_gets(compare: Compare, mode: int) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        topic_id = side.topic_id(topic)
+        for batch in range(4):
+            side.produce(topic, *(f"{batch}-{index}" for index in range(25)))
+        group = ShareGroupOnSide(side, share_partition_max_record_locks="100", share_delivery_count_limit="3")
+        members = [group.member(topic) for _ in range(3)]
+        members[0].join()
+        members[0].settle(1)
+        members[0].fetch(topic_id, max_records=10, share_acquire_mode=mode)
+        members[1].fetch(topic_id, max_records=30, share_acquire_mode=mode, batch_size=5)
+        members[2].fetch(topic_id, share_acquire_mode=mode)
+        for _ in range(3):
+            members[0].acknowledge(topic_id, (0, 9, [RELEASE]))
+            members[0].fetch(None, max_records=7, share_acquire_mode=mode, max_wait_ms=50)
+
+    compare(scenario)
+
+
+def test_transactions_that_were_aborted(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        topic_id = side.topic_id(topic)
+        side.produce(topic, "a", "b")
+        group = ShareGroupOnSide(side, share_isolation_level="read_committed")
+        member = group.member(topic)
+        member.join()
+        member.settle(1)
+        member.fetch(topic_id)
+        member.acknowledge(topic_id, (0, 1, [ACCEPT]))
+        member.fetch(None, max_wait_ms=50)
+
+    compare(scenario)
