@@ -66,22 +66,45 @@ S = TypeVar("S", bound=CoordinatorShard)
 class CoordinatorContext(Generic[S]):
     """One partition of a coordinator: its shard, log and timers."""
 
-    __slots__ = ("_clock", "_compression", "_wakeup", "_wakeup_ms", "log", "shard", "timers")
+    __slots__ = (
+        "_clock",
+        "_compression",
+        "_log",
+        "_logs",
+        "_wakeup",
+        "_wakeup_ms",
+        "shard",
+        "timers",
+        "topic_partition",
+    )
 
     def __init__(
         self,
         log: PartitionLog,
+        logs: Callable[[], LogManager],
         clock: Clock,
         new_shard: Callable[[CoordinatorTimers], S],
         compression: CompressionType,
     ) -> None:
-        self.log = log
+        self._log = log
+        self._logs = logs
+        self.topic_partition = log.topic_partition
         self.timers = CoordinatorTimers(clock.steady_ms)
         self.shard = new_shard(self.timers)
         self._clock = clock
         self._compression = compression
         self._wakeup: Timer | None = None
         self._wakeup_ms = NEVER
+
+    @property
+    def log(self) -> PartitionLog:
+        """The partition's log, wherever it has moved to; raises KAFKA_STORAGE_ERROR if its directory is offline."""
+        if self._log.is_closed:
+            log = self._logs().get(self.topic_partition)
+            if log is None:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
+            self._log = log
+        return self._log
 
     # Operations
 
@@ -103,7 +126,7 @@ class CoordinatorContext(Generic[S]):
             try:
                 self._append(records, result, producer_id, producer_epoch, verification_guard)
             except KafkaError as error:
-                logger.warning("Writing to %s failed: %s", self.log.topic_partition, error)
+                logger.warning("Writing to %s failed: %s", self.topic_partition, error)
                 if result.on_appended is not None:
                     result.on_appended(error)
                 self.arm()
@@ -148,7 +171,7 @@ class CoordinatorContext(Generic[S]):
             if len(batch) > limit:
                 raise KafkaError(
                     ErrorCode.MESSAGE_TOO_LARGE,
-                    f"Message batch size is {len(batch)} bytes in append to partition {self.log.topic_partition} "
+                    f"Message batch size is {len(batch)} bytes in append to partition {self.topic_partition} "
                     f"which exceeds the maximum configured size of {limit}.",
                 )
             offset = self.log.append(
@@ -191,7 +214,7 @@ class CoordinatorContext(Generic[S]):
                         # Nothing has changed, and nobody else sees to it.
                         self.timers.schedule(("retry", operation), RETRY_BACKOFF_MS, operation)
             except Exception:
-                logger.exception("A timer of %s failed", self.log.topic_partition)
+                logger.exception("A timer of %s failed", self.topic_partition)
 
     # Loading
 
@@ -223,7 +246,7 @@ class CoordinatorContext(Generic[S]):
                         continue
                     count += 1
                     if record.key is None:
-                        logger.error("Record %d of %s has no key: ignored", record.offset, self.log.topic_partition)
+                        logger.error("Record %d of %s has no key: ignored", record.offset, self.topic_partition)
                     elif header.producer_id >= 0 or not is_compacted:
                         self._load_record(record, header.producer_id)
                     else:
@@ -237,7 +260,7 @@ class CoordinatorContext(Generic[S]):
         self.arm()
         if count:
             took_ms = self._clock.steady_ms() - began_ms
-            logger.info("Loaded %d records of %s in %d ms", count, self.log.topic_partition, took_ms)
+            logger.info("Loaded %d records of %s in %d ms", count, self.topic_partition, took_ms)
 
     def _replay_loaded(self, latest: dict[bytes, Record]) -> None:
         for record in latest.values():
@@ -249,10 +272,10 @@ class CoordinatorContext(Generic[S]):
         try:
             decoded = self.shard.decode(record.key, record.value)
         except ProtocolError as error:
-            logger.error("Record %d of %s cannot be read: %s", record.offset, self.log.topic_partition, error)
+            logger.error("Record %d of %s cannot be read: %s", record.offset, self.topic_partition, error)
             return
         if decoded is None:
-            logger.warning("Record %d of %s is of an unknown type: ignored", record.offset, self.log.topic_partition)
+            logger.warning("Record %d of %s is of an unknown type: ignored", record.offset, self.topic_partition)
             return
         self.shard.replay(record.offset, producer_id, *decoded, self._clock.now_ms())
 
@@ -321,7 +344,7 @@ class CoordinatorRuntime(Generic[S]):
             log = self._logs().get(TopicPartition(self._topic, partition))
             if log is None or self._is_closed:
                 raise KafkaError(ErrorCode.NOT_COORDINATOR)
-            context = CoordinatorContext(log, self._clock, self._new_shard, self._compression)
+            context = CoordinatorContext(log, self._logs, self._clock, self._new_shard, self._compression)
             context.load(self._load_buffer_size)
             self._contexts[partition] = context
         return context

@@ -306,3 +306,22 @@ async def test_loading_gives_what_replaying_every_record_gives(offline_broker: O
     loaded = context_of(offline_broker).shard.offsets
     assert (loaded.offsets, loaded.pending_transactional_offsets) == expected
     assert fetch(offline_broker) == {0: 3, 1: 1}
+
+
+async def test_a_log_that_moves_to_another_directory_is_written_there(
+    new_offline_broker: Callable[..., OfflineBroker],
+) -> None:
+    broker = new_offline_broker({"log.dirs": "/one,/two"})
+    broker.create_topic("t")
+    commit(broker, 5)
+    before = group_log(broker)
+    [other] = {"/one", "/two"} - {before.log_directory.replace("//", "/")}
+    topic_partition = before.topic_partition
+    broker.broker.replica_alter_log_dirs.move(topic_partition, f"{before.log_directory[:-4]}{other}")
+    broker.clock.advance(1_000)
+    after = group_log(broker)
+    assert after is not before
+    assert commit(broker, 6) == [ErrorCode.NONE]
+    assert after.log_end_offset == 2
+    broker.restart()
+    assert fetch(broker) == {0: 6}
