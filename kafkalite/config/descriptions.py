@@ -289,7 +289,6 @@ AWAITED: Final = frozenset(
         "delegation.token.expiry.time.ms",
         "delegation.token.max.lifetime.ms",
         "delegation.token.secret.key",
-        "group.consumer.migration.policy",
         "group.streams.acceptable.recovery.lag",
         "group.streams.assignment.interval.ms",
         "group.streams.heartbeat.interval.ms",

@@ -270,6 +270,14 @@ class ConsumerGroup:
         """How many members use the classic protocol."""
         return sum(member.uses_classic_protocol for member in self.members.values())
 
+    def classic_supporter_count(self, protocol_name: str) -> int:
+        """How many members of the classic protocol support an assignment protocol."""
+        return sum(
+            any(protocol.name == protocol_name for protocol in member.classic_member_metadata.supported_protocols)
+            for member in self.members.values()
+            if member.classic_member_metadata is not None
+        )
+
     def preferred_server_assignor(
         self, old: ConsumerGroupMember | None = None, new: ConsumerGroupMember | None = None
     ) -> str | None:

@@ -15,6 +15,7 @@ from typing import Final
 from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.assignors import ASSIGNORS
 from kafkalite.coordinator.assignors.partition_assignor import Assignment, SubscriptionType
+from kafkalite.coordinator.classic_group import ClassicGroup
 from kafkalite.coordinator.classic_group_requests import Sender
 from kafkalite.coordinator.consumer_group import ConsumerGroup, subscription_type
 from kafkalite.coordinator.consumer_group_heartbeat_validation import (
@@ -32,6 +33,7 @@ from kafkalite.coordinator.consumer_group_member import (
     MemberState,
     PartitionEpochs,
 )
+from kafkalite.coordinator.consumer_group_migration import ConsumerGroupMigration
 from kafkalite.coordinator.consumer_group_records import (
     current_assignment_record,
     current_assignment_tombstone,
@@ -70,7 +72,7 @@ class ConsumerGroupHeartbeats:
     heard of when.
     """
 
-    __slots__ = ("_find", "_group_config", "_random_member_id", "config", "metadata", "regexes", "timers")
+    __slots__ = ("_find", "_group_config", "config", "metadata", "migration", "random_member_id", "regexes", "timers")
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class ConsumerGroupHeartbeats:
         config: GroupCoordinatorConfig,
         group_config: Callable[[str], GroupConfig],
         metadata: CoordinatorMetadataImage,
+        migration: ConsumerGroupMigration,
         find: Callable[[str], ConsumerGroup | None],
         random_member_id: Callable[[], str],
     ) -> None:
@@ -86,7 +89,8 @@ class ConsumerGroupHeartbeats:
         self.metadata = metadata
         self._group_config = group_config
         self._find = find
-        self._random_member_id = random_member_id
+        self.migration = migration
+        self.random_member_id = random_member_id
         self.regexes = ConsumerGroupRegexes(timers, config, metadata, find)
 
     # Heartbeat
@@ -100,7 +104,7 @@ class ConsumerGroupHeartbeats:
     ) -> CoordinatorResult[ConsumerGroupHeartbeatResponse]:
         """A member joins or goes on; `records` are those that have made the group what it is. Raises KafkaError."""
         self.check_room(group, request.member_id, request.instance_id)
-        member_id = request.member_id or self._random_member_id()
+        member_id = request.member_id or self.random_member_id()
         if request.instance_id is None:
             member = self._dynamic_member(request, group, member_id)
         else:
@@ -110,12 +114,10 @@ class ConsumerGroupHeartbeats:
         if updated is not member:
             records.append(member_record(group.group_id, updated))
         regex_change = self.regexes.update(group, member, updated, records, sender.now_ms)
-        group_epoch = group.group_epoch
         must_bump = have_names_changed or regex_change.is_resolved or self._has_assignor_changed(group, member, updated)
-        if must_bump or group.needs_metadata_refresh or group_epoch < group.metadata_refresh_epoch:
-            group_epoch = self._update_subscription_metadata(group, member, updated, records, must_bump=must_bump)
-        target_epoch, target = self._target_assignment(group, member, updated, group_epoch, records, sender.now_ms)
-        reconciled = self._reconcile(
+        group_epoch = self.refresh(group, member, updated, records, must_bump=must_bump)
+        target_epoch, target = self.target_assignment(group, member, updated, group_epoch, records, sender.now_ms)
+        reconciled = self.reconcile(
             group,
             updated,
             target_epoch,
@@ -138,6 +140,13 @@ class ConsumerGroupHeartbeats:
         ):
             response.assignment = assignment_of(reconciled.assigned_partitions)
         return CoordinatorResult(records, response)
+
+    def upgrade(self, classic: ClassicGroup, records: list[CoordinatorRecord]) -> ConsumerGroup:
+        """A classic group that a member joins by the consumer protocol; raises KafkaError where it has to stay one."""
+        group = self.migration.upgrade(classic, records)
+        for member in classic.members.values():
+            self.schedule_session(group.group_id, member.member_id, member.session_timeout_ms)
+        return group
 
     def check_room(self, group: ConsumerGroup, member_id: str, instance_id: str | None) -> None:
         """Raises GROUP_MAX_SIZE_REACHED where a member would be one too many."""
@@ -204,7 +213,7 @@ class ConsumerGroupHeartbeats:
         before, after = group.preferred_server_assignor(), group.preferred_server_assignor(member, updated)
         return (before or default) != (after or default)
 
-    def _update_subscription_metadata(
+    def refresh(
         self,
         group: ConsumerGroup,
         member: ConsumerGroupMember,
@@ -213,8 +222,10 @@ class ConsumerGroupHeartbeats:
         *,
         must_bump: bool,
     ) -> int:
-        """What the group is subscribed to is looked at anew; its epoch, which rises if that has changed."""
+        """The group's epoch, after a look at what it is subscribed to where there is a reason for one: it may rise."""
         group_epoch = group.group_epoch
+        if not (must_bump or group.needs_metadata_refresh or group_epoch < group.metadata_refresh_epoch):
+            return group_epoch
         metadata_hash = self.metadata.group_hash(group.subscriptions_with(member, updated).topics)
         if must_bump or metadata_hash != group.metadata_hash:
             group_epoch += 1
@@ -232,7 +243,7 @@ class ConsumerGroupHeartbeats:
             records.append(partition_metadata_tombstone(group.group_id))
         return group_epoch
 
-    def _target_assignment(
+    def target_assignment(
         self,
         group: ConsumerGroup,
         member: ConsumerGroupMember,
@@ -248,10 +259,7 @@ class ConsumerGroupHeartbeats:
         if group.assignment_epoch >= group_epoch or (
             group.assignment_timestamp_ms and interval_ms and now_ms < group.assignment_timestamp_ms + interval_ms
         ):
-            target_id: str | None = updated.member_id
-            if updated.instance_id is not None:
-                target_id = group.static_members.get(updated.instance_id)
-            return group.assignment_epoch, group.target_assignment.get(target_id or "", NO_ASSIGNMENT)
+            return self.last_target_assignment(group, updated)
         assignor = group.preferred_server_assignor(member, updated) or self.config.consumer_group_assignors[0]
         computed = build_target_assignment(
             group,
@@ -271,7 +279,15 @@ class ConsumerGroupHeartbeats:
         records += computed.records
         return group_epoch, computed.assignment.get(updated.member_id, NO_ASSIGNMENT)
 
-    def _reconcile(
+    @staticmethod
+    def last_target_assignment(group: ConsumerGroup, member: ConsumerGroupMember) -> tuple[int, Assignment]:
+        """The epoch of the assignment as it is, and what it gives the member; a static one by its instance id."""
+        target_id: str | None = member.member_id
+        if member.instance_id is not None:
+            target_id = group.static_members.get(member.instance_id)
+        return group.assignment_epoch, group.target_assignment.get(target_id or "", NO_ASSIGNMENT)
+
+    def reconcile(
         self,
         group: ConsumerGroup,
         member: ConsumerGroupMember,
@@ -307,7 +323,7 @@ class ConsumerGroupHeartbeats:
     # Leaving
 
     def leave(
-        self, request: ConsumerGroupHeartbeatRequest, group: ConsumerGroup
+        self, sender: Sender, request: ConsumerGroupHeartbeatRequest, group: ConsumerGroup
     ) -> CoordinatorResult[ConsumerGroupHeartbeatResponse]:
         """A member leaves, a static one perhaps only for a while. Raises KafkaError."""
         response = ConsumerGroupHeartbeatResponse(member_id=request.member_id, member_epoch=request.member_epoch)
@@ -322,14 +338,21 @@ class ConsumerGroupHeartbeats:
             if request.member_epoch == LEAVE_GROUP_STATIC_MEMBER_EPOCH:
                 return CoordinatorResult([current_assignment_record(group.group_id, _away(member))], response)
         logger.info("[GroupId %s] Member %s left the consumer group.", group.group_id, member.member_id)
-        return CoordinatorResult(self.fence(group, [member]), response)
+        return self.fence(group, [member], sender.now_ms).with_reply(response)
 
-    def fence(self, group: ConsumerGroup, members: Sequence[ConsumerGroupMember]) -> list[CoordinatorRecord]:
+    def fence(
+        self, group: ConsumerGroup, members: Sequence[ConsumerGroupMember], now_ms: int
+    ) -> CoordinatorResult[None]:
         """Removes members: the group's epoch rises, so that the others get what they had."""
         if not members:
-            return []
+            return NO_EFFECTS
         group_id = group.group_id
         records: list[CoordinatorRecord] = []
+        if self.migration.may_downgrade(group, members):
+            reason = f"Downgrade group {group_id} from consumer to classic for member leaving."
+            return self.migration.downgrade(
+                group, leaving=members, rebalance_reason=reason, records=records, now_ms=now_ms
+            )
         for member in members:
             records += removal_records(group_id, member.member_id)
         leaving: Counter[str] = Counter(member.regex for member in members if member.regex is not None)
@@ -348,7 +371,7 @@ class ConsumerGroupHeartbeats:
             records.append(target_assignment_metadata_record(group_id, group.group_epoch + 1, 0))
         for member in members:
             self.cancel_timers(group_id, member.member_id)
-        return records
+        return CoordinatorResult(records)
 
     # Timers
 
@@ -366,7 +389,7 @@ class ConsumerGroupHeartbeats:
         if not self.timers.postpone(key, session_timeout_ms):
 
             def expire(now_ms: int) -> CoordinatorResult[None]:
-                return self._fence_silent(group_id, member_id, "the member session expired")
+                return self.fence_silent(group_id, member_id, "the member session expired", now_ms)
 
             self.timers.schedule(key, session_timeout_ms, expire)
 
@@ -379,22 +402,25 @@ class ConsumerGroupHeartbeats:
             if current is None or current.member_epoch != epoch:
                 return NO_EFFECTS
             reason = f"it failed to transition from epoch {epoch} within {member.rebalance_timeout_ms}ms."
-            return self._fence_silent(group_id, member_id, reason)
+            return self.fence_silent(group_id, member_id, reason, now_ms)
 
         self.timers.schedule(_rebalance_key(group_id, member_id), member.rebalance_timeout_ms, expire)
 
-    def _fence_silent(self, group_id: str, member_id: str, reason: str) -> CoordinatorResult[None]:
+    def fence_silent(self, group_id: str, member_id: str, reason: str, now_ms: int) -> CoordinatorResult[None]:
+        """A member's time is over."""
         group = self._find(group_id)
         member = None if group is None else group.members.get(member_id)
         if group is None or member is None:
             return NO_EFFECTS
         logger.info("[GroupId %s] Member %s fenced from the group because %s.", group_id, member_id, reason)
-        return CoordinatorResult(self.fence(group, [member]))
+        return self.fence(group, [member], now_ms)
 
     def cancel_timers(self, group_id: str, member_id: str) -> None:
         """The member is gone."""
         self.timers.cancel(_session_key(group_id, member_id))
         self.timers.cancel(_rebalance_key(group_id, member_id))
+        self.timers.cancel(join_key(group_id, member_id))
+        self.timers.cancel(sync_key(group_id, member_id))
 
 
 def _subscription_type(
@@ -470,6 +496,16 @@ def _session_key(group_id: str, member_id: str) -> Hashable:
 
 def _rebalance_key(group_id: str, member_id: str) -> Hashable:
     return "consumer-group-rebalance", group_id, member_id
+
+
+def join_key(group_id: str, member_id: str) -> Hashable:
+    """The timer of a member of the classic protocol that has been told to join again."""
+    return "consumer-group-join", group_id, member_id
+
+
+def sync_key(group_id: str, member_id: str) -> Hashable:
+    """The timer of a member of the classic protocol that has joined and is to sync."""
+    return "consumer-group-sync", group_id, member_id
 
 
 LEAVE_EPOCHS: Final = (LEAVE_GROUP_MEMBER_EPOCH, LEAVE_GROUP_STATIC_MEMBER_EPOCH)

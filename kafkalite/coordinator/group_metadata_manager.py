@@ -12,9 +12,11 @@ from kafkalite.coordinator.classic_group import GROUP_METADATA_VALUE_VERSION, Cl
 from kafkalite.coordinator.classic_group_rebalance import ClassicGroupRebalance
 from kafkalite.coordinator.classic_group_requests import ClassicGroupRequests, Sender, join_error
 from kafkalite.coordinator.classic_group_state import DEAD, STABLE
+from kafkalite.coordinator.classic_protocol_members import ClassicProtocolMembers
 from kafkalite.coordinator.consumer_group import ConsumerGroup
 from kafkalite.coordinator.consumer_group_heartbeats import LEAVE_EPOCHS, ConsumerGroupHeartbeats
 from kafkalite.coordinator.consumer_group_member import JOIN_GROUP_MEMBER_EPOCH
+from kafkalite.coordinator.consumer_group_migration import ConsumerGroupMigration
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult, Deferred
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
@@ -48,6 +50,7 @@ class GroupMetadataManager:
     """Groups by id."""
 
     __slots__ = (
+        "_classic_protocol_members",
         "_config",
         "consumer_groups",
         "groups",
@@ -72,9 +75,11 @@ class GroupMetadataManager:
         self.groups: dict[str, Group] = {}
         self.rebalance = ClassicGroupRebalance(timers, config, self._find_classic_group)
         self.requests = ClassicGroupRequests(self.rebalance, random_uuid)
+        migration = ConsumerGroupMigration(self.groups, self.rebalance, config, metadata)
         self.consumer_groups = ConsumerGroupHeartbeats(
-            timers, config, group_config, metadata, self._find_consumer_group, random_member_id
+            timers, config, group_config, metadata, migration, self._find_consumer_group, random_member_id
         )
+        self._classic_protocol_members = ClassicProtocolMembers(self.consumer_groups)
         self.share_groups = ShareGroupHeartbeats(timers, config, group_config, metadata, self.groups)
         self.streams_groups = StreamsGroups(
             timers, config.streams_group_max_size, group_config, metadata, self.groups, self._remove
@@ -102,7 +107,7 @@ class GroupMetadataManager:
     ) -> CoordinatorResult[ConsumerGroupHeartbeatResponse]:
         """ConsumerGroupHeartbeat, itself valid: a member joins, goes on or leaves; raises KafkaError."""
         if request.member_epoch in LEAVE_EPOCHS:
-            return self.consumer_groups.leave(request, self._consumer_group(request.group_id))
+            return self.consumer_groups.leave(sender, request, self._consumer_group(request.group_id))
         records: list[CoordinatorRecord] = []
         group = self.groups.get(request.group_id)
         if not isinstance(group, ConsumerGroup):
@@ -118,8 +123,10 @@ class GroupMetadataManager:
             what = f"Consumer group {group_id} not found." if existing is None else _not_a_consumer_group(group_id)
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, what)
         if existing is not None:
-            if not existing.is_empty or not isinstance(existing, ClassicGroup):
+            if not isinstance(existing, ClassicGroup):
                 raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, _not_a_consumer_group(group_id))
+            if not existing.is_empty:
+                return self.consumer_groups.upgrade(existing, records)
             records += existing.tombstones()
         return ConsumerGroup(group_id)
 
@@ -138,6 +145,8 @@ class GroupMetadataManager:
         existing = self.groups.get(group_id)
         if isinstance(existing, ClassicGroup):
             return self.requests.join(sender, request, existing, reply).with_reply(reply)
+        if isinstance(existing, ConsumerGroup) and not existing.is_empty:
+            return self._classic_protocol_members.join(sender, request, existing, reply).with_reply(reply)
         records: list[CoordinatorRecord] = []
         if existing is not None:
             if not existing.is_empty or existing.type not in (GroupType.CONSUMER, GroupType.STREAMS):
@@ -169,6 +178,9 @@ class GroupMetadataManager:
 
     def sync_classic_group(self, sender: Sender, request: SyncGroupRequest) -> CoordinatorResult[SyncGroupResponse]:
         """SyncGroup."""
+        modern = self._find_consumer_group(request.group_id)
+        if modern is not None and not modern.is_empty:
+            return self._classic_protocol_members.sync(request, modern)
         reply: Deferred[SyncGroupResponse] = Deferred()
         group = self._find_classic_group(request.group_id)
         if group is None or group.is_empty:
@@ -178,6 +190,9 @@ class GroupMetadataManager:
 
     def heartbeat_classic_group(self, request: HeartbeatRequest) -> ErrorCode:
         """Heartbeat; raises KafkaError."""
+        modern = self._find_consumer_group(request.group_id)
+        if modern is not None:
+            return self._classic_protocol_members.heartbeat(request, modern)
         group = self._find_classic_group(request.group_id)
         if group is None:
             raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID, f"Group {request.group_id} not found.")
@@ -185,6 +200,9 @@ class GroupMetadataManager:
 
     def leave_classic_group(self, sender: Sender, request: LeaveGroupRequest) -> CoordinatorResult[LeaveGroupResponse]:
         """LeaveGroup; raises UNKNOWN_MEMBER_ID where there is no such group."""
+        modern = self._find_consumer_group(request.group_id)
+        if modern is not None:
+            return self._classic_protocol_members.leave(sender, request, modern)
         group = self._find_classic_group(request.group_id)
         if group is None:
             raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID, f"Group {request.group_id} not found.")

@@ -95,11 +95,7 @@ def test_librdkafka_subscribes_to_a_regular_expression(servers: str, topic: str,
     member.close()
 
 
-def test_a_group_moves_from_the_classic_protocol_member_by_member(
-    request: pytest.FixtureRequest, servers: str, topic: str, group: str
-) -> None:
-    if "kafkalite" in request.node.name:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="groups do not change their protocol yet"))
+def test_a_group_moves_from_the_classic_protocol_member_by_member(servers: str, topic: str, group: str) -> None:
     admin = create_topic(servers, topic)
     classic = ConsumerProtocolMember(servers, topic, group, **{"heartbeat.interval.ms": "100"})
     wait_until(lambda: classic.assigned() == ALL_PARTITIONS, meanwhile=classic.poll)

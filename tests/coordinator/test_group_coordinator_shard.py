@@ -20,7 +20,10 @@ from kafkalite.protocol.coordinator_records.share_group import ShareGroupMetadat
 
 CONSUMER_GROUP = [
     CoordinatorRecord(ConsumerGroupMetadataKey(group_id="c"), ConsumerGroupMetadataValue(epoch=4)),
-    CoordinatorRecord(ConsumerGroupMemberMetadataKey(group_id="c", member_id="m"), ConsumerGroupMemberMetadataValue()),
+    CoordinatorRecord(
+        ConsumerGroupMemberMetadataKey(group_id="c", member_id="m"),
+        ConsumerGroupMemberMetadataValue(classic_member_metadata=None),
+    ),
     CoordinatorRecord(
         ConsumerGroupCurrentMemberAssignmentKey(group_id="c", member_id="m"),
         ConsumerGroupCurrentMemberAssignmentValue(member_epoch=4),
@@ -122,7 +125,8 @@ def test_groups_of_other_kinds_are_kept_with_their_offsets(simulation: GroupSimu
     with pytest.raises(KafkaError):
         simulation.commit({("t", 0): 1}, group_id="c")
     assert delete_group(simulation, "c") == ErrorCode.NON_EMPTY_GROUP
-    assert simulation.join(group_id="c").value.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+    with pytest.raises(KafkaError, match="INCONSISTENT_GROUP_PROTOCOL"):
+        simulation.join(group_id="c", protocol_type="connect")
     simulation.append(MEMBER_GONE)
     assert simulation.commit({("t", 0): 1}, group_id="c") == [0]
     assert listed(simulation.restarted()) == {"c": "consumer/consumer/Empty"}

@@ -1,0 +1,209 @@
+"""Classic groups that turn into consumer groups and back, member by member (KIP-848)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from consumer_group_scenarios import ConsumerGroupOnSide
+from group_scenarios import subscription
+from kafkalite.protocol.consumer_protocol import AssignmentTopicPartition, ConsumerProtocolAssignment
+from kafkalite.protocol.messages.describe_groups import DescribeGroupsRequest
+from transcript import Side
+
+
+def assignment(topic: str, *partitions: int, user_data: bytes | None = None) -> bytes:
+    """What a leader gives to a member."""
+    topics = [AssignmentTopicPartition(topic=topic, partitions=list(partitions))]
+    message = ConsumerProtocolAssignment(assigned_partitions=topics, user_data=user_data)
+    return b"\x00\x00" + message.encode(0)
+
+
+class MixedGroup(ConsumerGroupOnSide):
+    """A group whose members use either protocol."""
+
+    def classic_group(self, *given: bytes, **facts: Any) -> tuple[list[str], int]:
+        """A stable classic group whose members are assigned this, the leader first."""
+        answers = self.form(*[facts] * len(given))
+        members = [answer.member_id for answer in answers]
+        generation_id: int = answers[0].generation_id
+        named = {"protocol_name": answers[0].protocol_name, "protocol_type": answers[0].protocol_type}
+        waiting = [self.later(self.sync_request(member, generation_id, **named), 5) for member in members[1:]]
+        assignments = dict(zip(members, given, strict=True))
+        self.ask(self.sync_request(members[0], generation_id, assignments, **named), 5, label="the leader's sync")
+        for later in waiting:
+            self.side.note("a follower's sync", later.answer())
+        return members, generation_id
+
+    def heartbeat(self, member_id: str, generation_id: int, label: str = "", **facts: Any) -> Any:
+        return self.ask(
+            self.heartbeat_request(member_id, generation_id, **facts), 4, label=label or "classic heartbeat"
+        )
+
+    def rejoin(self, member_id: str, label: str = "classic join", **facts: Any) -> Any:
+        """JoinGroup and SyncGroup; the generation."""
+        joined = self.ask(self.join_request(member_id, **facts), 9, label=label)
+        if joined.error_code == 0:
+            instance_id = facts.get("instance_id")
+            request = self.sync_request(joined.member_id, joined.generation_id, instance_id=instance_id)
+            self.ask(request, 5, label=f"{label}: sync")
+        return joined
+
+    def both(self, label: str) -> None:
+        """Described as either kind."""
+        self.describe(label)
+        self.ask(DescribeGroupsRequest(groups=[self.group_id]), 6, label=f"{label} as a classic group")
+
+
+def test_a_classic_group_moves_member_by_member_alike(compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(4)
+        side.note(topic, side.topic_id(topic))
+        group = MixedGroup(side)
+        facts = {"protocols": {"range": subscription(topic)}}
+        members, generation = group.classic_group(assignment(topic, 0, 1), assignment(topic, 2, 3), **facts)
+        group.join("new", topic, label="a first member of the consumer protocol")
+        group.both("turned into a consumer group")
+        group.heartbeat(members[0], generation, label="the first is to join again")
+        group.heartbeat(members[1], generation, label="the second is to join again")
+        group.ask(group.sync_request(members[0], generation), 5, label="a sync instead")
+        first = group.rejoin(members[0], **facts)
+        group.both("the first has joined again")
+        second = group.rejoin(members[1], **facts)
+        group.both("the second has joined again")
+        for member, joined in ((members[0], first), (members[1], second)):
+            group.heartbeat(member, joined.generation_id, label="a step is left?")
+        first = group.rejoin(members[0], label="the first once more", **facts)
+        second = group.rejoin(members[1], label="the second once more", **facts)
+        group.beat("new", label="the new one gets what they gave up")
+        group.both("balanced")
+        group.heartbeat(members[0], first.generation_id - 1, label="an old generation")
+        group.heartbeat("nobody", first.generation_id, label="nobody")
+        group.heartbeat("new", first.generation_id, label="a member of the other protocol")
+        group.ask(group.sync_request("new", first.generation_id), 5, label="a sync of the other protocol")
+        group.ask(group.sync_request(members[0], 99), 5, label="a sync of another generation")
+        wrong = group.sync_request(members[0], first.generation_id, protocol_name="sticky")
+        group.ask(wrong, 5, label="a sync of another assignor")
+        group.leave((members[0], None), ("nobody", None), ("", "nobody"), label="the first leaves")
+        group.beat("new", label="the new one after that")
+        group.both("one classic member is left")
+        group.leave((members[1], None), label="the second leaves")
+        group.beat("new", label="alone")
+        group.both("all have moved")
+
+    compare(scenario)
+
+
+def test_a_consumer_group_moves_back_alike(compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(4)
+        side.note(topic, side.topic_id(topic))
+        group = MixedGroup(side)
+        facts = {"protocols": {"range": subscription(topic)}}
+        group.join("old", topic)
+        member_id = group.new_member_id(**facts)
+        group.rejoin(member_id, **facts)
+        group.beat("old", label="is to give up some", owned={topic: [0, 1]})
+        group.both("a classic member has joined")
+        group.beat("old", -1, label="the last of the consumer protocol leaves")
+        group.settle()
+        group.both("turned into a classic group")
+        group.heartbeat(member_id, 3, label="is to join again")
+        joined = group.ask(group.join_request(member_id, **facts), 9, label="joins again")
+        group.ask(group.sync_request(member_id, joined.generation_id, {member_id: assignment(topic, 0)}), 5)
+        group.both("stable")
+        group.beat("old", 3, label="who has left")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("reason", ["type", "no common", "malformed", "version", "empty"])
+def test_classic_members_that_do_not_fit_are_refused_alike(compare, reason: str) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(1)
+        group = MixedGroup(side)
+        group.join("old", topic)
+        facts: dict[str, Any] = {"protocols": {"range": subscription(topic)}}
+        if reason == "no common":
+            group.rejoin(group.new_member_id(**facts), **facts)
+            facts = {"protocols": {"sticky": subscription(topic)}}
+        elif reason == "type":
+            facts["protocol_type"] = "connect"
+        else:
+            data = {"malformed": b"\x00\x00\x00", "version": b"\xff\xff", "empty": b""}[reason]
+            facts = {"protocols": {"range": data}}
+        answer = group.ask(group.join_request(**facts), 9, label="a first join")
+        if answer.member_id:
+            group.ask(group.join_request(answer.member_id, **facts), 9, label="a second join")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("reason", ["type", "malformed", "user data", "joining"])
+def test_classic_groups_that_cannot_move_stay_alike(compare, reason: str) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(2)
+        group = MixedGroup(side)
+        facts: dict[str, Any] = {"protocols": {"range": subscription(topic)}}
+        given = assignment(topic, 0, 1)
+        if reason == "type":
+            facts["protocol_type"] = "connect"
+        elif reason == "malformed":
+            facts = {"protocols": {"range": b"\x00\x00\x00"}}
+        elif reason == "user data":
+            given = assignment(topic, 0, 1, user_data=b"mine")
+        if reason == "joining":
+            group.form(facts)
+        else:
+            group.classic_group(given, **facts)
+        group.join("new", topic)
+        group.both("afterwards")
+
+    compare(scenario)
+
+
+def test_static_members_change_protocols_alike(compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(4)
+        side.note(topic, side.topic_id(topic))
+        group = MixedGroup(side)
+        facts = {"protocols": {"range": subscription(topic)}, "instance_id": "i"}
+        group.join("other", topic, instance_id="j")
+        old = group.rejoin("", label="a static classic member", **facts)
+        group.beat("other", label="gives up", instance_id="j", owned={topic: [0, 1]})
+        old = group.rejoin(old.member_id, label="gets its share", **facts)
+        group.both("two static members")
+        group.join("new", topic, label="the consumer protocol takes the instance over", instance_id="i")
+        group.both("taken over")
+        group.heartbeat(old.member_id, old.generation_id, label="the old member", instance_id="i")
+        back = group.rejoin("", label="and back", **facts)
+        group.both("back")
+        facts["instance_id"] = "j"
+        last = group.rejoin("", label="the last one, too", **facts)
+        group.settle()
+        group.both("a classic group")
+        group.heartbeat(back.member_id, back.generation_id, label="one", instance_id="i")
+        group.heartbeat(last.member_id, last.generation_id, label="the other", instance_id="j")
+
+    compare(scenario)
+
+
+def test_classic_members_time_out_alike(compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(4)
+        group = MixedGroup(side)
+        facts = {"protocols": {"range": subscription(topic)}, "rebalance_timeout_ms": 1_000}
+        members, generation = group.classic_group(assignment(topic, 0, 1, 2, 3), **facts)
+        group.join("new", topic)
+        group.heartbeat(members[0], generation, label="is to join again")
+        time.sleep(1.5)
+        group.heartbeat(members[0], generation, label="has not joined")
+        group.beat("new", label="gets all")
+        joined = group.ask(group.join_request(group.new_member_id(**facts), **facts), 9, label="joins")
+        time.sleep(1.5)
+        group.heartbeat(joined.member_id, joined.generation_id, label="has not synced")
+        group.both("alone")
+
+    compare(scenario)
