@@ -321,6 +321,8 @@ def group_coordinator_config(config: BrokerConfig) -> GroupCoordinatorConfig:
         offsets_retention_ms=config.offsets_retention_minutes * MINUTE_MS,
         offsets_retention_check_interval_ms=config.offsets_retention_check_interval_ms,
         share_group_max_size=config.group_share_max_size,
+        share_group_initialize_retry_interval_ms=config.group_share_initialize_retry_interval_ms,
+        streams_group_max_size=config.group_streams_max_size,
         consumer_group_max_size=config.group_consumer_max_size,
         consumer_group_assignors=_known_assignors(config.group_consumer_assignors),
         consumer_group_migration_policy=config.group_consumer_migration_policy.lower(),

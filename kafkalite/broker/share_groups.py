@@ -66,11 +66,18 @@ class ShareGroups:
     ) -> None:
         """Begins the state of partitions that a heartbeat has found without; should that fail, another tries again."""
         groups = partition.shard.groups.share_groups
-        try:
-            self._begin(group_id, reply.state_epoch, reply.initializing, {})
-            result = groups.initialized(group_id, reply.initializing)
-        except KafkaError as error:
-            logger.warning("The share partitions of group %s cannot be initialised: %s", group_id, error)
+        errors = self._begin(
+            group_id,
+            reply.state_epoch,
+            {
+                (topic_id, index): UNINITIALIZED_START_OFFSET
+                for topic_id, topic in reply.initializing.items()
+                for index in sorted(topic.partitions)
+            },
+        )
+        result = groups.initialized(group_id, reply.initializing)
+        if errors:
+            logger.warning("Share partitions of group %s cannot be initialised: %s", group_id, errors)
             result = groups.uninitialized(group_id, reply.initializing)
         try:
             partition.run(result)
@@ -78,13 +85,17 @@ class ShareGroups:
             logger.warning("Share group %s cannot note which partitions are initialised: %s", group_id, error)
 
     def _begin(
-        self, group_id: str, state_epoch: int, topics: ShareTopics, start_offsets: Mapping[tuple[Uuid, int], int]
-    ) -> None:
-        for topic_id, topic in topics.items():
-            for index in sorted(topic.partitions):
-                start_offset = start_offsets.get((topic_id, index), UNINITIALIZED_START_OFFSET)
-                key = SharePartitionKey(group_id, topic_id, index)
+        self, group_id: str, state_epoch: int, start_offsets: Mapping[tuple[Uuid, int], int]
+    ) -> dict[tuple[Uuid, int], KafkaError]:
+        """Begins share partitions at offsets; the errors of those that cannot be begun."""
+        errors = {}
+        for (topic_id, index), start_offset in start_offsets.items():
+            key = SharePartitionKey(group_id, topic_id, index)
+            try:
                 self._broker.share_coordinator.initialize(key, state_epoch, start_offset)
+            except KafkaError as error:
+                errors[topic_id, index] = error
+        return errors
 
     def describe(self, group_id: str) -> share_group_describe.DescribedGroup:
         """One group of ShareGroupDescribe; raises KafkaError."""
@@ -117,8 +128,13 @@ class ShareGroups:
         log = self._broker.leader_log(topic.name, partition)
         return state, log.high_watermark - state.start_offset - state.delivery_complete_count
 
-    def alter_offsets(self, group_id: str, start_offsets: Mapping[tuple[TopicImage, int], int]) -> None:
-        """Has an empty group, made where there is none, begin at other offsets; raises KafkaError."""
+    def alter_offsets(
+        self, group_id: str, start_offsets: Mapping[tuple[TopicImage, int], int]
+    ) -> dict[tuple[Uuid, int], KafkaError]:
+        """Has an empty group, made where there is none, begin at other offsets; what went wrong with some of them.
+
+        Raises KafkaError where the group may not be changed.
+        """
         partition = self._context(group_id)
         groups = partition.shard.groups.share_groups
         now_ms = self._broker.clock.now_ms()
@@ -126,11 +142,21 @@ class ShareGroups:
         for topic, index in start_offsets:
             topics = merge_topics(topics, {topic.topic_id: ShareTopic(topic.name, frozenset([index]), now_ms)})
         state_epoch = _run(partition, groups.begin_offsets(group_id, topics))
-        by_key = {(topic.topic_id, index): offset for (topic, index), offset in start_offsets.items()}
-        self._begin(group_id, state_epoch, topics, by_key)
-        if topics:
-            partition.run(groups.initialized(group_id, topics))
+        for topic, index in start_offsets:
+            if index < 0:  # The share coordinator is not asked such things.
+                raise KafkaError(
+                    ErrorCode.UNKNOWN_SERVER_ERROR,
+                    f"Initialize share group parameters has invalid partitionId - {group_id} {topic.topic_id} {index}",
+                )
         self._forget(group_id, topics)
+        errors = self._begin(
+            group_id,
+            state_epoch,
+            {(topic.topic_id, index): offset for (topic, index), offset in start_offsets.items()},
+        )
+        if topics and not errors:
+            partition.run(groups.initialized(group_id, topics))
+        return errors
 
     def delete_offsets(self, group_id: str, names: Iterable[str]) -> list[tuple[str, Uuid, KafkaError | None]]:
         """Forgets where an empty group was in some topics, and answers for each of them; raises KafkaError."""

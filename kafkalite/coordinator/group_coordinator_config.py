@@ -22,5 +22,6 @@ class GroupCoordinatorConfig(NamedTuple):
     consumer_group_assignors: tuple[str, ...] = ("uniform", "range")  # group.consumer.assignors
     consumer_group_migration_policy: str = "bidirectional"  # group.consumer.migration.policy
     share_group_max_size: int = 200  # group.share.max.size
+    share_group_initialize_retry_interval_ms: int = 30_000  # group.share.initialize.retry.interval.ms
     streams_group_max_size: int = 2**31 - 1  # group.streams.max.size
     consumer_group_regex_refresh_interval_ms: int = 600_000  # group.consumer.regex.refresh.interval.ms

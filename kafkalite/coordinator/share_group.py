@@ -170,7 +170,7 @@ class ShareGroup:
         self.type = GroupType.SHARE
         self.group_epoch = FIRST_EPOCH
         self.metadata_hash = 0
-        self.assignment_epoch = 0
+        self.assignment_epoch = FIRST_EPOCH
         self.assignment_timestamp_ms = 0
         self.members: dict[str, ShareGroupMember] = {}
         self.subscriptions: Counter[str] = Counter()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Hashable, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.assignors.partition_assignor import Assignment, GroupSpec, MemberSpec, SubscriptionType
@@ -56,10 +56,6 @@ from kafkalite.protocol.messages.share_group_heartbeat import (
 )
 
 logger = logging.getLogger(__name__)
-
-INITIALIZE_RETRY_INTERVAL_MS: Final = 30_000
-"""After this time partitions that are being initialised are tried again: group.share.initialize.retry.interval.ms."""
-
 
 class ShareHeartbeatReply(NamedTuple):
     """The member's answer, and which partitions are to be initialised at `state_epoch` before others may have them."""
@@ -301,7 +297,7 @@ class ShareGroupHeartbeats:
         under_way = {
             topic_id: topic
             for topic_id, topic in state.initializing.items()
-            if now_ms - topic.timestamp_ms < INITIALIZE_RETRY_INTERVAL_MS
+            if now_ms - topic.timestamp_ms < self._config.share_group_initialize_retry_interval_ms
         }
         known = merge_topics(state.initialized, under_way)
         found = {}

@@ -31,3 +31,18 @@ def test_a_member_accepts_releases_and_rejects(
 ) -> None:
     [report] = run(java_programs, bootstrap_servers, "explicit", topic, group)
     assert report == {"accepted": 90, "rejected": 10, "first": 100, "second": 10}
+
+
+def test_administrators_see_move_and_delete_offsets(
+    bootstrap_servers: str, java_programs: Path, topic: str, group: str
+) -> None:
+    _, report = run(java_programs, bootstrap_servers, "admin", topic, group)
+    assert report == {
+        "state": "Empty",
+        "members": 0,
+        "listed": True,
+        "lags": "{0=0, 1=0}",
+        "altered": "{0=40, 1=0}",
+        "deleted": "{}",
+        "left": False,
+    }

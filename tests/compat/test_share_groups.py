@@ -5,7 +5,21 @@ from __future__ import annotations
 import pytest
 
 from kafkalite.identifiers import Uuid
+from kafkalite.protocol.messages.alter_share_group_offsets import (
+    AlterShareGroupOffsetsRequest,
+    AlterShareGroupOffsetsRequestPartition,
+    AlterShareGroupOffsetsRequestTopic,
+)
 from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
+from kafkalite.protocol.messages.delete_share_group_offsets import (
+    DeleteShareGroupOffsetsRequest,
+    DeleteShareGroupOffsetsRequestTopic,
+)
+from kafkalite.protocol.messages.describe_share_group_offsets import (
+    DescribeShareGroupOffsetsRequest,
+    DescribeShareGroupOffsetsRequestGroup,
+    DescribeShareGroupOffsetsRequestTopic,
+)
 from kafkalite.protocol.messages.list_groups import ListGroupsRequest
 from kafkalite.protocol.messages.share_group_describe import ShareGroupDescribeRequest
 from kafkalite.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
@@ -204,5 +218,111 @@ def test_transactions_that_were_aborted(compare: Compare) -> None:
         member.fetch(topic_id)
         member.acknowledge(topic_id, (0, 1, [ACCEPT]))
         member.fetch(None, max_wait_ms=50)
+
+    compare(scenario)
+
+
+class Offsets:
+    """What administrators ask of a group's offsets."""
+
+    def __init__(self, group: ShareGroupOnSide) -> None:
+        self.group = group
+        self.side = group.side
+
+    def describe(self, topics: dict[str, list[int]] | None = None, version: int = 1) -> None:
+        wanted = None
+        if topics is not None:
+            wanted = [
+                DescribeShareGroupOffsetsRequestTopic(topic_name=name, partitions=of) for name, of in topics.items()
+            ]
+        group = DescribeShareGroupOffsetsRequestGroup(group_id=self.group.group_id, topics=wanted)
+        self.side.ask(DescribeShareGroupOffsetsRequest(groups=[group]), version)
+
+    def alter(self, topics: dict[str, dict[int, int]]) -> None:
+        self.side.ask(self.alter_request(topics))
+
+    def alter_request(self, topics: dict[str, dict[int, int]]) -> AlterShareGroupOffsetsRequest:
+        return AlterShareGroupOffsetsRequest(
+            group_id=self.group.group_id,
+            topics=[
+                AlterShareGroupOffsetsRequestTopic(
+                    topic_name=name,
+                    partitions=[
+                        AlterShareGroupOffsetsRequestPartition(partition_index=index, start_offset=offset)
+                        for index, offset in offsets.items()
+                    ],
+                )
+                for name, offsets in topics.items()
+            ],
+        )
+
+    def delete(self, *names: str) -> None:
+        topics = [DeleteShareGroupOffsetsRequestTopic(topic_name=name) for name in names]
+        self.side.ask(DeleteShareGroupOffsetsRequest(group_id=self.group.group_id, topics=topics))
+
+
+def test_offsets_are_described_while_members_read(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(2)
+        topic_id = side.topic_id(topic)
+        side.produce(topic, *(f"{index}" for index in range(20)))
+        group = ShareGroupOnSide(side)
+        offsets = Offsets(group)
+        offsets.describe()
+        offsets.describe({topic: [0]})
+        member = group.member(topic)
+        member.join()
+        member.settle(2)
+        offsets.describe()
+        member.fetch(topic_id)
+        member.acknowledge(topic_id, (0, 4, [ACCEPT]), (10, 12, [REJECT]))
+        for version in (0, 1):
+            offsets.describe({topic: [0, 1, 2, -1], "there-is-no-such-topic": [0]}, version)
+        member.acknowledge(topic_id, (5, 9, [ACCEPT]))
+        offsets.describe()
+        member.acknowledge(topic_id, (13, 14, [ACCEPT]))
+        offsets.describe()
+        offsets.describe({})
+        offsets.alter({topic: {0: 3}})
+        offsets.delete(topic)
+
+    compare(scenario)
+
+
+def test_offsets_are_altered_and_deleted(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic, other = side.topic(2), side.topic()
+        topic_id = side.topic_id(topic)
+        side.produce(topic, *(f"{index}" for index in range(20)))
+        group = ShareGroupOnSide(side)
+        offsets = Offsets(group)
+        offsets.delete(topic)
+        offsets.alter({topic: {0: 5}, "there-is-no-such-topic": {0: 1}, other: {7: 0}})
+        offsets.describe()
+        group.describe()
+        offsets.alter({topic: {0: 8, 1: 0, 2: 0}})
+        offsets.describe()
+        offsets.alter({})
+        refused = side.send(offsets.alter_request({topic: {0: 8, -1: 3}}))
+        side.note("a partition that cannot be", refused.error_message.replace(str(topic_id), "<topic id>"))
+        offsets.alter({topic: {0: -1}, other: {0: -5}})
+        offsets.alter({topic: {0: 8, 1: 0}})
+        member = group.member(topic)
+        member.join()
+        member.settle(2)
+        member.fetch(topic_id)
+        member.acknowledge(topic_id, (8, 12, [ACCEPT]))
+        side.ask(member.acknowledge_request(topic_id, [], share_session_epoch=-1))
+        member.leave()
+        offsets.describe()
+        offsets.delete(topic, other, "there-is-no-such-topic")
+        offsets.describe()
+        offsets.delete(topic)
+        offsets.delete()
+        group.group_id = ""
+        offsets.alter({topic: {0: 5}})
+        offsets.delete(topic)
+        offsets.describe()
+        offsets.describe({topic: [0]})
 
     compare(scenario)

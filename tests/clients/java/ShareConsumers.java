@@ -128,23 +128,23 @@ public class ShareConsumers {
     private void administer() throws Exception {
         implicit();
         ShareGroupDescription described = admin.describeShareGroups(List.of(group)).describedGroups().get(group).get();
-        System.out.printf("{\"state\": \"%s\", \"members\": %d, \"listed\": %b, \"offsets\": \"%s\"",
+        System.out.printf("{\"state\": \"%s\", \"members\": %d, \"listed\": %b, \"lags\": \"%s\"",
             described.groupState(), described.members().size(),
-            admin.listGroups().all().get().stream().anyMatch(listed -> listed.groupId().equals(group)), offsets());
+            admin.listGroups().all().get().stream().anyMatch(listed -> listed.groupId().equals(group)), lags());
         admin.alterShareGroupOffsets(group, Map.of(new TopicPartition(topic, 0), 10L)).all().get();
-        System.out.printf(", \"altered\": \"%s\"", offsets());
+        System.out.printf(", \"altered\": \"%s\"", lags());
         admin.deleteShareGroupOffsets(group, java.util.Set.of(topic)).all().get();
-        System.out.printf(", \"deleted\": \"%s\"", offsets());
+        System.out.printf(", \"deleted\": \"%s\"", lags());
         admin.deleteShareGroups(List.of(group)).all().get();
         System.out.printf(", \"left\": %b}%n",
             admin.listGroups().all().get().stream().anyMatch(listed -> listed.groupId().equals(group)));
     }
 
-    private String offsets() throws Exception {
+    private String lags() throws Exception {
         Map<TopicPartition, SharePartitionOffsetInfo> found = admin.listShareGroupOffsets(
             Map.of(group, new ListShareGroupOffsetsSpec())).partitionsToOffsetInfo(group).get();
         return new TreeMap<>(found.entrySet().stream().filter(entry -> entry.getValue() != null)
-            .collect(Collectors.toMap(entry -> entry.getKey().partition(), entry -> entry.getValue().startOffset()))).toString();
+            .collect(Collectors.toMap(entry -> entry.getKey().partition(), entry -> entry.getValue().lag().orElse(-1L)))).toString();
     }
 
     public static void main(String[] arguments) throws Exception {

@@ -1,0 +1,68 @@
+"""AlterShareGroupOffsets: has a share group without members begin to read somewhere else (KIP-932)."""
+
+from __future__ import annotations
+
+from kafkalite.broker.api_registry import serves
+from kafkalite.broker.group_coordinator import operation_error
+from kafkalite.broker.request_context import RequestContext
+from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import Uuid
+from kafkalite.metadata.topics_image import TopicImage
+from kafkalite.protocol.messages.alter_share_group_offsets import (
+    AlterShareGroupOffsetsRequest,
+    AlterShareGroupOffsetsResponse,
+    AlterShareGroupOffsetsResponsePartition,
+    AlterShareGroupOffsetsResponseTopic,
+)
+
+_UNKNOWN = KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+
+@serves(AlterShareGroupOffsetsRequest)
+def alter_share_group_offsets(
+    context: RequestContext, request: AlterShareGroupOffsetsRequest
+) -> AlterShareGroupOffsetsResponse:
+    if not context.broker.share_groups.is_enabled:
+        return AlterShareGroupOffsetsResponse(
+            error_code=ErrorCode.UNSUPPORTED_VERSION, error_message=ErrorCode.UNSUPPORTED_VERSION.message
+        )
+    topics = context.broker.metadata.image.topics
+    start_offsets: dict[tuple[TopicImage, int], int] = {}
+    errors: dict[tuple[str, int], KafkaError] = {}
+    for topic in request.topics:
+        image = topics.topic(topic.topic_name)
+        for partition in topic.partitions:
+            index = partition.partition_index
+            if image is None or index >= len(image.partitions):
+                errors[topic.topic_name, index] = _UNKNOWN
+            else:
+                start_offsets[image, index] = partition.start_offset
+    try:
+        if not request.group_id:
+            raise KafkaError(ErrorCode.INVALID_GROUP_ID)
+        failed = context.broker.share_groups.alter_offsets(request.group_id, start_offsets)
+    except KafkaError as error:
+        return AlterShareGroupOffsetsResponse(error_code=operation_error(error), error_message=error.message)
+    errors.update({(image.name, index): failed[image.topic_id, index] for image, index in start_offsets
+                   if (image.topic_id, index) in failed})  # fmt: skip
+    return AlterShareGroupOffsetsResponse(
+        responses=[
+            AlterShareGroupOffsetsResponseTopic(
+                topic_name=topic.topic_name,
+                topic_id=topics.topic_id(topic.topic_name) or Uuid.ZERO,
+                partitions=[
+                    _answer(partition.partition_index, errors.get((topic.topic_name, partition.partition_index)))
+                    for partition in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _answer(index: int, error: KafkaError | None) -> AlterShareGroupOffsetsResponsePartition:
+    if error is None:
+        return AlterShareGroupOffsetsResponsePartition(partition_index=index)
+    return AlterShareGroupOffsetsResponsePartition(
+        partition_index=index, error_code=error.error, error_message=error.message
+    )
