@@ -20,6 +20,7 @@ from kafkalite.broker.share_coordinator import ShareCoordinator
 from kafkalite.broker.share_groups import ShareGroups
 from kafkalite.broker.share_partitions import SharePartitions
 from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
+from kafkalite.broker.streams_groups import StreamsGroups
 from kafkalite.broker.transaction_coordinator import TransactionCoordinator
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.errors import ErrorCode, KafkaError
@@ -67,6 +68,7 @@ class Broker:
         self.share_coordinator = ShareCoordinator(self)
         self.share_groups = ShareGroups(self)
         self.share_partitions = SharePartitions(self)
+        self.streams_groups = StreamsGroups(self)
         self.advertised_listeners: dict[str, tuple[str, int]] = {
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
         }

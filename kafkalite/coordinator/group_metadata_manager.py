@@ -222,7 +222,7 @@ class GroupMetadataManager:
                 group_type=group.type.value,
             )
             for group in self.groups.values()
-            if (not states or group.state_name.lower() in states) and (not types or group.type in types)
+            if (not states or _state_filter_name(group) in states) and (not types or group.type in types)
         ]
 
     def describe_classic_group(self, group_id: str, api_version: int) -> DescribedGroup:
@@ -336,6 +336,10 @@ class GroupMetadataManager:
         group = self.groups.pop(group_id, None)
         if isinstance(group, ClassicGroup):
             self.rebalance.cancel_timers(group)
+
+
+def _state_filter_name(group: Group) -> str:
+    return group.state.filter_name if isinstance(group, StreamsGroup) else group.state_name.lower()
 
 
 def _not_a_consumer_group(group_id: str) -> str:

@@ -79,7 +79,12 @@ def test_every_property_that_is_said_to_do_something_is_read_somewhere() -> None
     }
     assert unread(TOPIC_DESCRIPTIONS) == set()
     assert unread(GROUP_DESCRIPTIONS) == set()
-    by_the_configuration_itself = {"config.providers", "inter.broker.listener.name", "max.connections.per.ip.overrides"}
+    by_the_configuration_itself = {
+        "config.providers",
+        "group.streams.max.standby.replicas",
+        "inter.broker.listener.name",
+        "max.connections.per.ip.overrides",
+    }
     assert unread(BROKER_DESCRIPTIONS) - through_topics - through_groups - by_the_configuration_itself == set()
 
 

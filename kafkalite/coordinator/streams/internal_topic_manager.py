@@ -137,12 +137,14 @@ class _PartitionCounts:
         )
 
     def _internal_topics(self, topics: Iterable[TopicInfo]) -> dict[str, ConfiguredInternalTopic]:
-        internal_topics = {}
+        internal_topics: dict[str, ConfiguredInternalTopic] = {}
         for topic in topics:
             count = topic.partitions or self._decided[topic.name]
-            if count < 1:
+            if count < 1 or topic.name in internal_topics:
                 raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
             configs = {config.key: config.value for config in topic.topic_configs}
+            if len(configs) < len(topic.topic_configs):
+                raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
             internal_topics[topic.name] = ConfiguredInternalTopic(topic.name, count, topic.replication_factor, configs)
         return internal_topics
 

@@ -71,6 +71,11 @@ class StreamsGroupState(Enum):
     STABLE = "Stable"
     DEAD = "Dead"
 
+    @property
+    def filter_name(self) -> str:
+        """The name by which ListGroups finds groups in this state."""
+        return "not_ready" if self is StreamsGroupState.NOT_READY else self.value.lower()
+
 
 class StreamsGroup:
     """One streams group."""
@@ -106,11 +111,11 @@ class StreamsGroup:
         self.type = GroupType.STREAMS
         self.group_epoch = FIRST_EPOCH
         self.metadata_hash = 0
-        self.validated_topology_epoch = 0
+        self.validated_topology_epoch = NO_EPOCH
         self.assignment_configs: Mapping[str, str] = {}
         self.stored_description_topology_epoch = NO_EPOCH
         self.failed_description_topology_epoch = NO_EPOCH
-        self.assignment_epoch = 0
+        self.assignment_epoch = FIRST_EPOCH
         self.assignment_timestamp_ms = 0
         self.topology: StreamsTopology | None = None
         self.members: dict[str, StreamsGroupMember] = {}

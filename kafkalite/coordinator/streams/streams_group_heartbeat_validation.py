@@ -57,6 +57,14 @@ def validate_heartbeat(request: StreamsGroupHeartbeatRequest) -> None:
         raise _invalid("Topology can only be provided when (re-)joining.")
 
 
+def check_names(request: StreamsGroupHeartbeatRequest) -> None:
+    """Raises UNKNOWN_SERVER_ERROR, as Apache Kafka does, where two subtopologies or client tags have the same name."""
+    subtopologies = request.topology.subtopologies if request.topology is not None else ()
+    tags = request.client_tags or ()
+    if len({s.subtopology_id for s in subtopologies}) < len(subtopologies) or len({t.key for t in tags}) < len(tags):
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
+
+
 def check_epoch(member: StreamsGroupMember, request: StreamsGroupHeartbeatRequest) -> None:
     """Raises FENCED_MEMBER_EPOCH where the member is at another epoch than it thinks.
 

@@ -26,6 +26,7 @@ from kafkalite.coordinator.streams.streams_group import NO_TARGET, StreamsGroup
 from kafkalite.coordinator.streams.streams_group_heartbeat_validation import (
     check_epoch,
     check_instance_id_is_released,
+    check_names,
     check_owned_tasks,
     known_static_member,
     offsets_by_task,
@@ -143,6 +144,7 @@ class StreamsGroupHeartbeats:
         if beat.is_joining:
             self._check_room(group, request)
         member, replaced = self._member(beat)
+        check_names(request)
         updated = member.updated_by(request, sender.client_id or "", f"/{sender.client_host}")
         must_bump = False
         if updated != member:

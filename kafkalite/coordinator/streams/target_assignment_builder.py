@@ -89,6 +89,7 @@ def build_target_assignment(
 
 
 def _member_spec(group: StreamsGroup, present: MembersAndTargets, member_id: str) -> MemberSpec:
-    target = present.targets.get(member_id, NO_TARGET)
+    member = present.members[member_id]
+    assigned = member.assigned_tasks
     offsets = group.task_offsets.get(member_id, MemberTaskOffsets()).offsets
-    return MemberSpec(present.members[member_id].process_id, target.active, target.standby, offsets)
+    return MemberSpec(member.process_id, assigned.active_tasks, assigned.standby, offsets)

@@ -9,7 +9,7 @@ from kafkalite.coordinator.streams.tasks import NO_TASKS, Tasks, TasksTuple
 
 
 class MemberSpec(NamedTuple):
-    """A member: its process, what it was to run so far, and the offsets up to which it has state on its disk."""
+    """A member: its process, the tasks that it has, and the offsets up to which it has state on its disk."""
 
     process_id: str
     active_tasks: Tasks = NO_TASKS
