@@ -18,7 +18,6 @@ from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
 from kafkalite.coordinator.group_metadata_manager import GroupMetadataManager
 from kafkalite.coordinator.group_offsets import OffsetMetadataManager
-from kafkalite.coordinator.opaque_group import GROUP_TYPES
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_key, read_prefix, read_value
@@ -78,7 +77,7 @@ RECORD_TYPES: Final[dict[int, tuple[type[CoordinatorKey], type[CoordinatorValue]
     GroupMetadataKey.record_type: (GroupMetadataKey, GroupMetadataValue),
     **{
         key_type.record_type: (key_type, _value_type(key_type))
-        for key_type in (*CONSUMER_GROUP_KEYS, *SHARE_GROUP_KEYS, *GROUP_TYPES)
+        for key_type in (*CONSUMER_GROUP_KEYS, *SHARE_GROUP_KEYS, *STREAMS_GROUP_KEYS)
     },
 }
 """The key and value of every type of record in `__consumer_offsets`."""
@@ -182,10 +181,8 @@ class GroupCoordinatorShard:
             self.groups.replay_consumer_group(key, value)
         elif isinstance(key, SHARE_GROUP_KEYS):
             self.groups.replay_share_group(key, value, now_ms)
-        elif isinstance(key, STREAMS_GROUP_KEYS):
-            self.groups.streams_groups.replay(key, value)
         else:
-            self.groups.replay_opaque(key, value)
+            self.groups.streams_groups.replay(key, value)
 
     def replay_end_transaction_marker(self, producer_id: int, *, is_commit: bool) -> None:
         """A transaction's control record in the partition."""

@@ -22,7 +22,6 @@ from kafkalite.coordinator.coordinator_result import CoordinatorRecord, Coordina
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.group import Group, GroupType, group_id_not_found
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
-from kafkalite.coordinator.opaque_group import GROUP_TYPES, OpaqueGroup
 from kafkalite.coordinator.share_group import ShareGroup
 from kafkalite.coordinator.share_group_heartbeats import ShareGroupHeartbeats
 from kafkalite.coordinator.streams.streams_group import StreamsGroup
@@ -285,19 +284,6 @@ class GroupMetadataManager:
             self._remove(group_id)
             group = self.groups[group_id] = ShareGroup(group_id)
         if not group.replay(key, value, now_ms):
-            del self.groups[group_id]
-
-    def replay_opaque(self, key: CoordinatorKey, value: CoordinatorValue | None) -> None:
-        """A record of a group of another kind."""
-        group_id: str = key.group_id  # type: ignore[attr-defined]
-        group = self.groups.get(group_id)
-        group_type = GROUP_TYPES[type(key)]
-        if not isinstance(group, OpaqueGroup) or group.type is not group_type:
-            if value is None:
-                return
-            self._remove(group_id)
-            group = self.groups[group_id] = OpaqueGroup(group_id, group_type)
-        if not group.replay(key, value):
             del self.groups[group_id]
 
     def replay_simple_group(self, group_id: str, now_ms: int) -> None:
