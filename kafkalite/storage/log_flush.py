@@ -32,6 +32,11 @@ class LogFlush:
         self._directories: list[str] = []
         self.snapshot: bytes | None = None
 
+    def cover(self, base_offset: int) -> None:
+        """Restricts the flush to the segments before that one."""
+        self._position = (base_offset, 0)
+        self.offset = base_offset
+
     def add_directory(self, path: str) -> None:
         if path not in self._directories:
             self._directories.append(path)
@@ -83,8 +88,13 @@ class LogFlush:
         return None if self.snapshot is None else self._log.snapshots.path(self.offset)
 
 
-def prepare_flush(log: PartitionLog, *, with_checkpoint: bool = False, syncs_volume: bool = False) -> LogFlush | None:
+def prepare_flush(
+    log: PartitionLog, *, with_checkpoint: bool = False, syncs_volume: bool = False, max_segments: int | None = None
+) -> LogFlush | None:
     """The flush of all that is appended so far, None if nothing is new.
+
+    A log that has rolled more than `max_segments` times since its last flush is flushed up to there only, which bounds
+    how many files are open at once; the next flush goes on.
 
     `with_checkpoint` writes the active segment's indexes and a producer snapshot too, so that a recovery reads nothing
     before this point (a log that has no snapshot at its end counts as not flushed); without it only what the promise to
@@ -99,11 +109,15 @@ def prepare_flush(log: PartitionLog, *, with_checkpoint: bool = False, syncs_vol
     if is_flushed and not has_small_files and not lacks_checkpoint:
         return None
     flush = LogFlush(log)
+    first, end = log.slot_of(min(start, log.recovery_point)), len(log.segments)
+    if max_segments is not None and end - first > max_segments:
+        end = first + max_segments
+        flush.cover(log.segments[end].base_offset)
     try:
-        if lacks_checkpoint:
+        if lacks_checkpoint and end == len(log.segments):
             flush.snapshot = log.encode_producer_snapshot()
         unsynced_data = log.slot_of(log.recovery_point)
-        for slot in range(log.slot_of(min(start, log.recovery_point)), len(log.segments)):
+        for slot in range(first, end):
             segment = log.segments[slot]
             is_active = segment is log.active_segment
             if with_checkpoint and is_active:
@@ -128,7 +142,7 @@ def prepare_flush(log: PartitionLog, *, with_checkpoint: bool = False, syncs_vol
 def _add_small_files(flush: LogFlush, log: PartitionLog) -> None:
     filesystem = log.context.filesystem
     for snapshot in log.snapshots.offsets:
-        if snapshot >= log.recovery_point:
+        if log.recovery_point <= snapshot <= flush.offset:
             flush.files.append(filesystem.open(log.snapshots.path(snapshot)))
     if log.leader_epoch_cache.is_dirty:
         flush.files.append(filesystem.open(log.leader_epoch_cache.path))

@@ -112,6 +112,21 @@ def test_the_recovery_point_moves_when_the_sync_has_happened_and_to_what_it_cove
     assert log.recovery_point == 1
 
 
+def test_a_flush_of_at_most_so_many_segments_opens_no_more_files_and_the_next_one_goes_on(filesystem, batch):
+    _, log = open_log(filesystem, internal_segment_bytes=500)
+    while len(log.segments) < 8:
+        log.append(batch(bytes(100)), now_ms=NOW_MS)
+    recovery_points = []
+    while (flush := prepare_flush(log, with_checkpoint=True, max_segments=3)) is not None:
+        assert len({file.path for file in flush.files if file.path.endswith(".log")}) <= 3
+        flush.run(NOW_MS)
+        recovery_points.append(log.recovery_point)
+    assert recovery_points == [log.segments[3].base_offset, log.segments[6].base_offset, log.log_end_offset]
+    assert log.unflushed_bytes() == 0
+    data_files = [name for name in filesystem.synced if name.endswith(".log")]
+    assert data_files == [f"/a/t-0/{segment.base_offset:020d}.log" for segment in log.segments]
+
+
 def test_flush_messages_syncs_before_the_append_returns(filesystem, batch):
     _, log = open_log(filesystem, flush_messages=3)
     for _ in range(2):
