@@ -57,6 +57,7 @@ from kafkalite.protocol.messages.share_group_heartbeat import (
 
 logger = logging.getLogger(__name__)
 
+
 class ShareHeartbeatReply(NamedTuple):
     """The member's answer, and which partitions are to be initialised at `state_epoch` before others may have them."""
 

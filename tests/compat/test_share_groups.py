@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.alter_share_group_offsets import (
     AlterShareGroupOffsetsRequest,
@@ -20,9 +21,15 @@ from kafkalite.protocol.messages.describe_share_group_offsets import (
     DescribeShareGroupOffsetsRequestGroup,
     DescribeShareGroupOffsetsRequestTopic,
 )
+from kafkalite.protocol.messages.end_txn import EndTxnRequest
+from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
+from kafkalite.protocol.messages.init_producer_id import InitProducerIdRequest
 from kafkalite.protocol.messages.list_groups import ListGroupsRequest
+from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from kafkalite.protocol.messages.share_group_describe import ShareGroupDescribeRequest
 from kafkalite.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
+from kafkalite.records.record import Record
+from kafkalite.records.record_batch import build_batch
 from share_group_scenarios import Compare, ShareGroupOnSide
 from transcript import Side
 
@@ -206,20 +213,85 @@ def test_how_many_records_a_member_gets(compare: Compare, mode: int) -> None:
     compare(scenario)
 
 
-def test_transactions_that_were_aborted(compare: Compare) -> None:
+class Transaction:
+    """A transactional producer that writes to one partition."""
+
+    def __init__(self, side: Side, topic: str) -> None:
+        self.side = side
+        self.topic = topic
+        self.transactional_id = f"{side.namespace}-{topic}"
+        self.sequence = 0
+        find = FindCoordinatorRequest(coordinator_keys=[self.transactional_id], key_type=1)
+        side.eventually(lambda: side.send(find, 4).coordinators[0].error_code == 0)
+        side.eventually(self._init)
+
+    def _init(self) -> bool:
+        request = InitProducerIdRequest(transactional_id=self.transactional_id, transaction_timeout_ms=60_000)
+        answer = self.side.send(request, 5)
+        self.producer_id, self.epoch = answer.producer_id, answer.producer_epoch
+        return bool(answer.error_code == 0)
+
+    def write(self, *values: str) -> None:
+        records = [Record(index, 1000, None, value.encode(), []) for index, value in enumerate(values)]
+        batch = build_batch(
+            records,
+            producer_id=self.producer_id,
+            producer_epoch=self.epoch,
+            base_sequence=self.sequence,
+            is_transactional=True,
+        )
+        self.sequence += len(values)
+        request = self.side.produce_request(self.topic, batch)
+        request.transactional_id = self.transactional_id
+        self.side.eventually(
+            lambda: self.side.send(request, 12).responses[0].partition_responses[0].error_code == ErrorCode.NONE
+        )
+
+    def end(self, *, committed: bool, end_offset: int) -> None:
+        request = EndTxnRequest(
+            transactional_id=self.transactional_id,
+            producer_id=self.producer_id,
+            producer_epoch=self.epoch,
+            committed=committed,
+        )
+        answer = self.side.send(request, 5)
+        assert answer.error_code == 0, answer
+        self.producer_id, self.epoch, self.sequence = answer.producer_id, answer.producer_epoch, 0
+        # The marker is written a moment after that has been answered.
+        self.side.eventually(lambda: _end_offset(self.side, self.topic) == end_offset)
+
+
+@pytest.mark.parametrize("isolation_level", ["read_committed", "read_uncommitted"])
+def test_transactions_that_are_open_or_were_aborted(compare: Compare, isolation_level: str) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         topic_id = side.topic_id(topic)
-        side.produce(topic, "a", "b")
-        group = ShareGroupOnSide(side, share_isolation_level="read_committed")
+        transaction = Transaction(side, topic)
+        side.produce(topic, "plain")
+        transaction.write("aborted", "aborted too")
+        transaction.end(committed=False, end_offset=4)
+        side.produce(topic, "plain", "plain")
+        transaction.write("committed")
+        transaction.end(committed=True, end_offset=8)
+        transaction.write("open")
+        side.produce(topic, "behind")
+        group = ShareGroupOnSide(side, share_isolation_level=isolation_level)
         member = group.member(topic)
         member.join()
         member.settle(1)
         member.fetch(topic_id)
-        member.acknowledge(topic_id, (0, 1, [ACCEPT]))
+        member.acknowledge(topic_id, (0, 0, [ACCEPT]))
+        member.acknowledge(topic_id, (1, 1, [ACCEPT]))
         member.fetch(None, max_wait_ms=50)
+        Offsets(group).describe()
 
     compare(scenario)
+
+
+def _end_offset(side: Side, topic: str) -> int:
+    partition = ListOffsetsPartition(partition_index=0, timestamp=-1)
+    request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name=topic, partitions=[partition])])
+    return int(side.send(request).topics[0].partitions[0].offset)
 
 
 class Offsets:
