@@ -21,9 +21,9 @@ _INTRODUCTION: Final = """\
 The tools have the names, options, output and exit codes of Apache Kafka 4.3's, and work on Apache Kafka as well as on
 kafkalite. Each of them comes twice:
 
-- in a checkout as `bin/NAME.sh` (the broker itself as `bin/kafkalite-server`). The first of these scripts to run makes
-  a Python environment in `.venv` and installs kafkalite there; from then on they start at once. `KAFKALITE_PYTHON`
-  names the Python to use when it is not to be the first suitable one on the `PATH`;
+- in a checkout as `bin/NAME.sh` (our own as `bin/kafkalite-server` and `bin/kafkalite`). The first of these scripts to
+  run makes a Python environment in `.venv` and installs kafkalite there; from then on they start at once.
+  `KAFKALITE_PYTHON` names the Python to use when it is not to be the first suitable one on the `PATH`;
 - installed with pip as `NAME`. Those that produce and consume need confluent-kafka: `pip install "kafkalite[cli]"`.
 
 What differs from Apache Kafka's tools:
@@ -54,7 +54,7 @@ _GROUPS: Final = {
     ),
     "Topics and configurations": ("kafka_topics", "kafka_configs", "kafka_get_offsets", "kafka_delete_records"),
     "Groups": ("kafka_consumer_groups", "kafka_share_groups", "kafka_streams_groups", "kafka_groups"),
-    "On disk": ("kafka_log_dirs", "kafka_dump_log", "kafka_storage"),
+    "On disk": ("kafkalite", "kafka_log_dirs", "kafka_dump_log", "kafka_storage"),
 }
 _WITHOUT_HELP: Final = ("kafka_server_start", "zookeeper_server_start", "zookeeper_server_stop")
 
@@ -62,7 +62,7 @@ _WITHOUT_HELP: Final = ("kafka_server_start", "zookeeper_server_start", "zookeep
 def tools() -> dict[str, str]:
     """Every command's name, and the module of that command."""
     names = [module.name for module in pkgutil.iter_modules(kafkalite.cli.__path__)]
-    modules = [name for name in names if name.startswith(("kafka_", "kafkalite_", "zookeeper_"))]
+    modules = [name for name in names if name.startswith(("kafka_", "kafkalite_", "zookeeper_")) or name == "kafkalite"]
     return {name.replace("_", "-"): name for name in modules}
 
 

@@ -125,7 +125,7 @@ def test_every_tool_has_a_script_and_a_console_script() -> None:
         console_scripts = tomllib.load(file)["project"]["scripts"]
     assert console_scripts == {name: f"kafkalite.cli.{module}:main" for name, module in tools().items()}
     for name, module in tools().items():
-        script = REPOSITORY / "bin" / (name if name == "kafkalite-server" else f"{name}.sh")
+        script = REPOSITORY / "bin" / (name if name.startswith("kafkalite") else f"{name}.sh")
         assert os.access(script, os.X_OK), f"{script} is missing or not executable"
         assert f'\nlaunch {module} "$@"\n' in script.read_text()
 

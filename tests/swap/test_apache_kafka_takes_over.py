@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from apache_kafka import ApacheKafka, StartApacheKafka
+from broker_process import BrokerProcess
+from kafkalite.broker.data_directory_verification import DataDirectoryVerification
 from kafkalite.client.wire_client import WireClient
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
@@ -48,6 +50,8 @@ from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceReq
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
+from kafkalite.storage.filesystem import LocalFileSystem
+from kafkalite.storage.verification.finding import Finding, Report, Severity
 from kafkalite_process import StartKafkalite
 
 pytestmark = pytest.mark.oracle
@@ -237,6 +241,16 @@ def assert_untroubled(broker: ApacheKafka) -> None:
     assert moved_aside == []
 
 
+def assert_sound(broker: BrokerProcess) -> None:
+    """What the broker has left holds together; `kafkalite verify` finds no damage, and after a clean stop nothing."""
+    findings: list[Finding] = []
+    paths = [str(path.parent) for path in broker.directory.glob("*/meta.properties")]
+    DataDirectoryVerification(LocalFileSystem(), paths, Report(findings.append), is_deep=True).verify()
+    assert [str(finding) for finding in findings if finding.severity is Severity.DAMAGED] == []
+    if all((Path(path) / ".kafka_cleanshutdown").exists() for path in paths):
+        assert [str(finding) for finding in findings] == []
+
+
 def take_turns(
     start_kafkalite: StartKafkalite,
     start_apache_kafka: StartApacheKafka,
@@ -257,6 +271,7 @@ def take_turns(
     before = filler.contents()
     filler.client.close()
     assert first.kill() == -9 if is_killed else first.stop() == 0
+    assert_sound(first)
     assert "deleted" not in before.topics
 
     properties = {"broker.session.timeout.ms": "4000" if is_killed else "300000", **(theirs or {})}
@@ -273,6 +288,7 @@ def take_turns(
     reader.client.close()
     assert second.kill() == -9 if is_killed else second.stop() == 143  # what a JVM makes of SIGTERM
     assert_untroubled(second)
+    assert_sound(second)
 
     third = start_kafkalite(directory=directory, properties=ours)
     back = Filler(third.bootstrap_servers)
@@ -282,6 +298,8 @@ def take_turns(
     assert found.records["plain", 0].startswith(before.records["plain", 0])
     assert found.committed == before.committed
     back.client.close()
+    assert third.kill() == -9 if is_killed else third.stop() == 0
+    assert_sound(third)
 
 
 @pytest.mark.parametrize("version", ["4.4.0", "4.3.1"])

@@ -48,6 +48,7 @@ class VerifiedLogDirectory:
             self.had_clean_shutdown = False  # as at a start: without recovery points everything is checked
         self.names = self._read_names()
         self.logs: dict[TopicPartition, VerifiedLog] = {}
+        self._without_topic_id: set[TopicPartition] = set()
         self.topic_ids: dict[TopicPartition, Uuid | None] = {}
         for name in self.names:
             self.topic_ids[name.topic_partition] = self._read_topic_id(name)
@@ -71,7 +72,7 @@ class VerifiedLogDirectory:
         offset: int | None = None,
         remedy: Remedy = Remedy.NONE,
     ) -> Finding:
-        finding = Finding(severity, f"{self.path}/{name}", message, offset=offset, remedy=remedy)
+        finding = Finding(severity, f"{self.path}/{name}" if name else self.path, message, offset=offset, remedy=remedy)
         self._report.add(finding)
         return finding
 
@@ -128,11 +129,7 @@ class VerifiedLogDirectory:
                 Severity.DAMAGED, f"{name.name}/{PARTITION_METADATA_FILE}", f"Apache Kafka does not start: {error}"
             )
         except FileNotFoundError:
-            self._note(
-                Severity.DAMAGED,
-                f"{name.name}/{PARTITION_METADATA_FILE}",
-                "it is missing: Apache Kafka would set the log aside as stray",
-            )
+            self._without_topic_id.add(name.topic_partition)
         return None
 
     # --- the logs ---
@@ -164,6 +161,14 @@ class VerifiedLogDirectory:
         """Reads one log, and what the checkpoints say of it."""
         log = PartitionVerification(self._filesystem, facts, self._report).verify()
         self.logs[facts.topic_partition] = log
+        if facts.topic_partition in self._without_topic_id:
+            # Apache Kafka writes the file with the first record.
+            is_new = not self.had_clean_shutdown and log.log_end_offset == 0
+            self._note(
+                Severity.RECOVERABLE if is_new else Severity.DAMAGED,
+                f"{facts.topic_partition}/{PARTITION_METADATA_FILE}",
+                "it is missing: Apache Kafka sets the log aside as stray, kafkalite writes it again",
+            )
         self._check_checkpoints(log)
         return log
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.identifiers import TopicPartition
 from kafkalite.storage.checkpoint_files import (
@@ -10,8 +12,10 @@ from kafkalite.storage.checkpoint_files import (
     write_offset_checkpoint,
 )
 from kafkalite.storage.file_names import (
+    CLEANER_OFFSET_CHECKPOINT_FILE,
     LOG_START_OFFSET_CHECKPOINT_FILE,
     RECOVERY_POINT_CHECKPOINT_FILE,
+    REPLICATION_OFFSET_CHECKPOINT_FILE,
 )
 from kafkalite.storage.filesystem import FileSystem, remove_if_exists
 from kafkalite.storage.log_context import LogContext
@@ -63,13 +67,30 @@ def _rebuilt_files(findings: list[Finding]) -> list[str]:
 
 def _write_checkpoints(filesystem: FileSystem, facts: PartitionFacts, log: PartitionLog, log_end_offset: int) -> None:
     log_dir = log.log_directory
-    points = _read_checkpoint(filesystem, f"{log_dir}/{RECOVERY_POINT_CHECKPOINT_FILE}")
-    points[facts.topic_partition] = log_end_offset
-    write_offset_checkpoint(filesystem, f"{log_dir}/{RECOVERY_POINT_CHECKPOINT_FILE}", points)
-    starts = _read_checkpoint(filesystem, f"{log_dir}/{LOG_START_OFFSET_CHECKPOINT_FILE}")
-    if starts.get(facts.topic_partition, 0) > log_end_offset:
-        starts[facts.topic_partition] = log.log_start_offset
-        write_offset_checkpoint(filesystem, f"{log_dir}/{LOG_START_OFFSET_CHECKPOINT_FILE}", starts)
+    end = log_end_offset
+    _change_checkpoint(filesystem, f"{log_dir}/{RECOVERY_POINT_CHECKPOINT_FILE}", facts, lambda offset: end)
+    _change_checkpoint(
+        filesystem,
+        f"{log_dir}/{LOG_START_OFFSET_CHECKPOINT_FILE}",
+        facts,
+        lambda offset: log.log_start_offset if offset is not None and offset > end else offset,
+    )
+    for name in (REPLICATION_OFFSET_CHECKPOINT_FILE, CLEANER_OFFSET_CHECKPOINT_FILE):
+        _change_checkpoint(
+            filesystem, f"{log_dir}/{name}", facts, lambda offset: None if offset is None else min(offset, end)
+        )
+
+
+def _change_checkpoint(
+    filesystem: FileSystem, path: str, facts: PartitionFacts, change: Callable[[int | None], int | None]
+) -> None:
+    """Replaces the log's entry, which may be None for none, if that makes a difference."""
+    offsets = _read_checkpoint(filesystem, path)
+    before = offsets.get(facts.topic_partition)
+    after = change(before)
+    if after is not None and after != before:
+        offsets[facts.topic_partition] = after
+        write_offset_checkpoint(filesystem, path, offsets)
 
 
 def _read_checkpoint(filesystem: FileSystem, path: str) -> dict[TopicPartition, int]:
