@@ -49,6 +49,9 @@ class BackgroundTasks:
         self._every(
             "log starts", config.log_flush_start_offset_checkpoint_interval_ms, self._checkpoint_log_start_offsets
         )
+        self._every(
+            "high watermarks", config.replica_high_watermark_checkpoint_interval_ms, self._checkpoint_high_watermarks
+        )
         self._every("deletion", DELETE_INTERVAL_MS, self._delete_due_files)
         self._every("producers", PRODUCER_EXPIRY_INTERVAL_MS, self._remove_expired_producers)
         self._every("metadata", METADATA_INTERVAL_MS, self._broker.metadata.run_periodic_tasks)
@@ -92,6 +95,9 @@ class BackgroundTasks:
 
     def _checkpoint_log_start_offsets(self) -> None:
         self._write_checkpoints(self._broker.logs.prepare_log_start_checkpoints())
+
+    def _checkpoint_high_watermarks(self) -> None:
+        self._write_checkpoints(self._broker.logs.prepare_high_watermark_checkpoints())
 
     def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
         """One after the other in the worker, which keeps the order of what is written to the same file."""

@@ -296,7 +296,6 @@ AWAITED: Final = frozenset(
         "producer.id.expiration.check.interval.ms",
         "quota.window.num",
         "quota.window.size.seconds",
-        "replica.high.watermark.checkpoint.interval.ms",
         "sasl.enabled.mechanisms",
         "sasl.oauthbearer.clock.skew.seconds",
         "sasl.oauthbearer.expected.audience",

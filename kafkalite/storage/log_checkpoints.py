@@ -14,7 +14,11 @@ from collections.abc import Iterable
 
 from kafkalite.identifiers import TopicPartition
 from kafkalite.storage.checkpoint_files import encode_offset_checkpoint, read_offset_checkpoint
-from kafkalite.storage.file_names import LOG_START_OFFSET_CHECKPOINT_FILE, RECOVERY_POINT_CHECKPOINT_FILE
+from kafkalite.storage.file_names import (
+    LOG_START_OFFSET_CHECKPOINT_FILE,
+    RECOVERY_POINT_CHECKPOINT_FILE,
+    REPLICATION_OFFSET_CHECKPOINT_FILE,
+)
 from kafkalite.storage.filesystem import FileSystem, write_file_atomically
 from kafkalite.storage.partition_log import PartitionLog
 
@@ -86,6 +90,14 @@ class LogCheckpoints:
             if log.log_start_offset > log.segments[0].base_offset
         }
         return self._prepare(f"{directory}/{LOG_START_OFFSET_CHECKPOINT_FILE}", offsets)
+
+    def prepare_high_watermarks(self, directory: str, logs: Iterable[PartitionLog]) -> CheckpointWrite | None:
+        """The file to be written, None if it would be the same again.
+
+        Nothing is read from it here. Apache Kafka takes from it, when it takes over, what had been committed.
+        """
+        offsets = {log.topic_partition: log.high_watermark for log in logs}
+        return self._prepare(f"{directory}/{REPLICATION_OFFSET_CHECKPOINT_FILE}", offsets)
 
     def forget_write(self, write: CheckpointWrite) -> None:
         """It has failed: the same content has to be written again."""

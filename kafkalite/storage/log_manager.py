@@ -385,6 +385,12 @@ class LogManager:
         writes = (self._checkpoints.prepare_start_offsets(one.path, self.logs_in(one)) for one in online)
         return [write for write in writes if write is not None]
 
+    def prepare_high_watermark_checkpoints(self) -> list[CheckpointWrite]:
+        """As `prepare_recovery_point_checkpoints`."""
+        online = [directory for directory in self.directories if directory.is_online]
+        writes = (self._checkpoints.prepare_high_watermarks(one.path, self.logs_in(one)) for one in online)
+        return [write for write in writes if write is not None]
+
     def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
         for write in writes:
             try:
@@ -493,6 +499,7 @@ class LogManager:
         for write in (
             self._checkpoints.prepare_recovery_points(directory.path, logs),
             self._checkpoints.prepare_start_offsets(directory.path, logs),
+            self._checkpoints.prepare_high_watermarks(directory.path, logs),
         ):
             if write is not None:
                 write.write()

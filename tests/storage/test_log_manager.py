@@ -335,3 +335,12 @@ def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(bat
         assert log.read(offset, 1).records.size > 0
         assert sum(segment.has_loaded_indexes() for segment in log.segments) <= 5
     assert len(log.segments) > 10
+
+
+def test_a_stop_leaves_high_watermarks_for_apache_kafka(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem, "/a")
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    log.append(batch(b"a", b"b", b"c"), now_ms=NOW_MS)
+    manager.close(now_ms=NOW_MS)
+    assert filesystem.read_bytes("/a/replication-offset-checkpoint") == b"0\n1\nt 0 3\n"
