@@ -30,6 +30,7 @@ from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadata
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.group import Group
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
+from kafkalite.coordinator.string_hash import hash_set_order
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.consumer_protocol import (
@@ -216,7 +217,7 @@ def encode_assignment(
 ) -> bytes:
     """An assignment as consumers of the classic protocol read it; topics that are gone are left out."""
     topics = [
-        AssignmentTopicPartition(topic=name, partitions=list(indexes))
+        AssignmentTopicPartition(topic=name, partitions=hash_set_order(indexes))
         for name, indexes in ((metadata.topic_name(topic_id), indexes) for topic_id, indexes in partitions.items())
         if name is not None
     ]

@@ -121,7 +121,8 @@ class CurrentAssignmentBuilder:
                 partitions_pending_revocation=to_revoke,
             )
         for topic_id, indexes in to_assign.items():
-            kept.setdefault(topic_id, {}).update(dict.fromkeys(indexes, self._target_epoch))
+            epochs = {**kept.get(topic_id, {}), **dict.fromkeys(indexes, self._target_epoch)}
+            kept[topic_id] = dict(sorted(epochs.items()))
         return member.with_epoch(
             self._target_epoch,
             state=MemberState.UNRELEASED_PARTITIONS if has_unreleased else MemberState.STABLE,

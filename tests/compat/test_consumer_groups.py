@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import Any
 
 import pytest
 
-from consumer_group_scenarios import ConsumerGroupOnSide
+from consumer_group_scenarios import ConsumerGroupOnSide, MixedGroup
 from group_scenarios import subscription
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
@@ -407,5 +408,65 @@ def test_empty_groups_change_their_kind_alike(compare) -> None:
         group.beat("a", -1)
         group.form({"protocols": {"range": subscription(topic)}})
         group.describe("a classic group again")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_members_do_is_answered_alike(compare, seed: int) -> None:
+    def scenario(side: Side) -> None:
+        chance = random.Random(seed)
+        topics = [_topic(side, partitions) for partitions in (3, 5)]
+        group = MixedGroup(side)
+        # Which of two topics the uniform assignor gives to whom depends on their random ids.
+        assignor = "range" if seed % 2 else None
+        subscriptions = [topics, topics[:1], topics[1:], []] if assignor else [topics[1:], []]
+        owned: dict[str, dict[str, list[int]]] = {}
+        generations: dict[str, int] = {}
+        present: set[str] = set()
+        names = {side.topic_id(topic): topic for topic in topics}
+
+        def beat(member: str, epoch: int | None = None, **facts: Any) -> None:
+            answer = group.beat(member, epoch, **facts)
+            if answer.error_code == 0:
+                (present.discard if answer.member_epoch == -1 else present.add)(member)
+            if answer.error_code == 0 and answer.assignment is not None:
+                owned[member] = {names[t.topic_id]: t.partitions for t in answer.assignment.topic_partitions}
+
+        for step in range(60):
+            member = chance.choice("abcd")
+            instance = {"instance_id": f"i-{member}"} if member in "cd" else {}
+            subscribed = chance.choice(subscriptions)
+            classic = {"protocols": {"range": subscription(topics[1])}, "instance_id": instance.get("instance_id")}
+            actions = ["join", "go on", "go on", "go on", "keep", "again", "change", "leave", "away"]
+            match chance.choice([*actions, "classic"] if present else actions):
+                case "join":
+                    # Who joins Apache Kafka's group without a subscription may take everything from the others.
+                    names_joined = subscribed or topics[1:]
+                    facts = {"server_assignor": assignor, "subscribed_topic_names": names_joined, **instance}
+                    beat(member, 0, rebalance_timeout_ms=30_000, topic_partitions=[], **facts)
+                case "go on":
+                    beat(member, owned=owned.get(member, {}), **instance)
+                case "keep":
+                    beat(member, **instance)
+                case "again":
+                    beat(member, max(group.epochs.get(member, 0) - 1, 1), owned=owned.get(member, {}), **instance)
+                case "change":
+                    beat(member, max(group.epochs.get(member, 1), 1), subscribed_topic_names=subscribed, **instance)
+                case "leave":
+                    beat(member, -1, **instance)
+                case "away":
+                    beat(member, -2, instance_id=f"i-{member}")
+                case "classic" if generations.get(member) and chance.random() < 0.3:
+                    group.leave((member, instance.get("instance_id")))
+                case "classic":
+                    joined = group.ask(group.join_request(member, **classic), 9, label="classic join")
+                    if joined.error_code == 0:
+                        generations[member] = joined.generation_id
+                        group.heartbeat(member, joined.generation_id, instance_id=classic["instance_id"])
+                        sync = group.sync_request(member, joined.generation_id, instance_id=classic["instance_id"])
+                        group.ask(sync, 5, label="sync")
+            if step % 5 == 4:
+                group.both(f"step {step}")
 
     compare(scenario)

@@ -7,54 +7,9 @@ from typing import Any
 
 import pytest
 
-from consumer_group_scenarios import ConsumerGroupOnSide
+from consumer_group_scenarios import MixedGroup, assignment
 from group_scenarios import subscription
-from kafkalite.protocol.consumer_protocol import AssignmentTopicPartition, ConsumerProtocolAssignment
-from kafkalite.protocol.messages.describe_groups import DescribeGroupsRequest
 from transcript import Side
-
-
-def assignment(topic: str, *partitions: int, user_data: bytes | None = None) -> bytes:
-    """What a leader gives to a member."""
-    topics = [AssignmentTopicPartition(topic=topic, partitions=list(partitions))]
-    message = ConsumerProtocolAssignment(assigned_partitions=topics, user_data=user_data)
-    return b"\x00\x00" + message.encode(0)
-
-
-class MixedGroup(ConsumerGroupOnSide):
-    """A group whose members use either protocol."""
-
-    def classic_group(self, *given: bytes, **facts: Any) -> tuple[list[str], int]:
-        """A stable classic group whose members are assigned this, the leader first."""
-        answers = self.form(*[facts] * len(given))
-        members = [answer.member_id for answer in answers]
-        generation_id: int = answers[0].generation_id
-        named = {"protocol_name": answers[0].protocol_name, "protocol_type": answers[0].protocol_type}
-        waiting = [self.later(self.sync_request(member, generation_id, **named), 5) for member in members[1:]]
-        assignments = dict(zip(members, given, strict=True))
-        self.ask(self.sync_request(members[0], generation_id, assignments, **named), 5, label="the leader's sync")
-        for later in waiting:
-            self.side.note("a follower's sync", later.answer())
-        return members, generation_id
-
-    def heartbeat(self, member_id: str, generation_id: int, label: str = "", **facts: Any) -> Any:
-        return self.ask(
-            self.heartbeat_request(member_id, generation_id, **facts), 4, label=label or "classic heartbeat"
-        )
-
-    def rejoin(self, member_id: str, label: str = "classic join", **facts: Any) -> Any:
-        """JoinGroup and SyncGroup; the generation."""
-        joined = self.ask(self.join_request(member_id, **facts), 9, label=label)
-        if joined.error_code == 0:
-            instance_id = facts.get("instance_id")
-            request = self.sync_request(joined.member_id, joined.generation_id, instance_id=instance_id)
-            self.ask(request, 5, label=f"{label}: sync")
-        return joined
-
-    def both(self, label: str) -> None:
-        """Described as either kind."""
-        self.describe(label)
-        self.ask(DescribeGroupsRequest(groups=[self.group_id]), 6, label=f"{label} as a classic group")
 
 
 def test_a_classic_group_moves_member_by_member_alike(compare) -> None:
