@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 MAX_UNFLUSHED_BYTES = 64 << 20
+MAX_SEGMENTS_PER_FLUSH: Final = 100  # each has some five files to be synced
 """A log with more than that is flushed by the next `prepare_flushes`, so that opening it after a kill is quick."""
 _LOGS_SYNCED_ONE_BY_ONE = 32
 """With more of them it is quicker to sync the whole volume when they are closed."""
@@ -349,7 +350,7 @@ class LogManager:
             is_large = log.unflushed_bytes() >= MAX_UNFLUSHED_BYTES
             is_rolled = log.active_segment.base_offset > log.recovery_point
             if is_large or is_rolled or now_ms - log.last_flush_ms >= log.config.flush_ms:
-                flush = prepare_flush(log, with_checkpoint=is_large or is_rolled)
+                flush = prepare_flush(log, with_checkpoint=is_large or is_rolled, max_segments=MAX_SEGMENTS_PER_FLUSH)
                 if flush is not None:
                     flushes.append(flush)
         return flushes
