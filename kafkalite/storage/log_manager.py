@@ -47,8 +47,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 MAX_UNFLUSHED_BYTES = 64 << 20
-MAX_SEGMENTS_PER_FLUSH: Final = 100  # each has some five files to be synced
 """A log with more than that is flushed by the next `prepare_flushes`, so that opening it after a kill is quick."""
+MAX_SEGMENTS_PER_FLUSH = 100
+"""Each has some five files, all of which are open while they wait for their sync."""
 _LOGS_SYNCED_ONE_BY_ONE = 32
 """With more of them it is quicker to sync the whole volume when they are closed."""
 
