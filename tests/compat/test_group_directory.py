@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 from apache_kafka import StartApacheKafka
+from consumer_group_scenarios import ConsumerGroupOnSide
 from group_scenarios import GroupOnSide
 from kafkalite.protocol.messages.describe_groups import DescribeGroupsRequest
 from kafkalite.protocol.messages.offset_commit import (
@@ -83,3 +86,71 @@ def test_groups_and_offsets_go_from_one_broker_to_the_other_and_back(
     group = GroupOnSide(side, "members")
     assert group.ask(group.heartbeat_request(joined.member_id, 1, "i")).error_code == 0
     side.client.close()
+
+
+def test_consumer_groups_go_on_at_the_other_broker_without_a_new_epoch(
+    start_kafkalite: StartKafkalite, start_apache_kafka: StartApacheKafka, tmp_path: Path
+) -> None:
+    """Above all both must come to the same hash of the topics: another one would call for another assignment."""
+    directory = tmp_path / "node"
+    broker = start_kafkalite(directory=directory)
+    side = Side("kafkalite", broker.bootstrap_servers, "move")
+    topic, wide = side.topic(3), side.topic(40)
+    group = ConsumerGroupOnSide(side, "g")
+    for member in "ab":
+        group.join(member, topic, wide, instance_id=f"i-{member}")
+    while "Stable" not in (state := _settled(group, "ab")):
+        assert "Reconciling" in state
+    expected = _members(group)
+    side.client.close()
+    broker.stop()
+
+    theirs = start_apache_kafka(directory=directory)
+    side = Side("Apache Kafka", theirs.bootstrap_servers, "move")
+    moved = ConsumerGroupOnSide(side, "g", is_prompt=False)
+    moved.epochs = group.epochs
+    assert _members(moved) == expected
+    assert "Stable" in _settled(moved, "ab")
+    assert _members(moved) == expected
+    moved.beat("b", -1, instance_id="i-b")
+    moved.join("c", topic, subscribed_topic_regex="move-.*")
+    assert "Stable" in _settled(moved, "ac")
+    expected = _members(moved)
+    side.client.close()
+    theirs.stop()
+
+    broker = start_kafkalite(directory=directory)
+    side = Side("kafkalite", broker.bootstrap_servers, "move")
+    back = ConsumerGroupOnSide(side, "g", is_prompt=False)
+    back.epochs = moved.epochs
+    assert _members(back) == expected
+    assert "Stable" in _settled(back, "ac")
+    assert _members(back) == expected
+    side.client.close()
+
+
+def _settled(group: ConsumerGroupOnSide, members: str) -> str:
+    """The group's state after members have gone on a few times, owning what they are to have."""
+    for _ in range(8):
+        for member in members:
+            targets = {m.member_id: m.target_assignment.topic_partitions for m in group.describe().groups[0].members}
+            instance_id = None if member == "c" else f"i-{member}"
+            group.beat(member, instance_id=instance_id, topic_partitions=targets[member])
+        time.sleep(0.05)
+    return str(group.describe().groups[0].group_state)
+
+
+def _members(group: ConsumerGroupOnSide) -> Any:
+    """All that is said of the group, in a fixed order."""
+    [described] = group.describe().groups
+    members = sorted(
+        (
+            member.member_id,
+            member.member_epoch,
+            member.subscribed_topic_regex,
+            sorted((t.topic_id, sorted(t.partitions)) for t in member.assignment.topic_partitions),
+            sorted((t.topic_id, sorted(t.partitions)) for t in member.target_assignment.topic_partitions),
+        )
+        for member in described.members
+    )
+    return described.group_epoch, described.assignment_epoch, described.assignor_name, members
