@@ -22,7 +22,5 @@ def consumer_group_heartbeat(
 ) -> ConsumerGroupHeartbeatResponse | Future[ConsumerGroupHeartbeatResponse]:
     coordinator = context.broker.group_coordinator
     if not coordinator.has_consumer_protocol:
-        return ConsumerGroupHeartbeatResponse(
-            error_code=ErrorCode.UNSUPPORTED_VERSION, error_message=ErrorCode.UNSUPPORTED_VERSION.message
-        )
+        return ConsumerGroupHeartbeatResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
     return coordinator.heartbeat_consumer_group(context, request)

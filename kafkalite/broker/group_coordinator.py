@@ -154,7 +154,7 @@ class GroupCoordinator:
             return partition.run(partition.shard.groups.heartbeat_consumer_group(context, request))
         except KafkaError as error:
             error_code = operation_error(error)
-            message = error.message if error_code is error.error else None
+            message = error.message if error.message != error_code.message else None
             return ConsumerGroupHeartbeatResponse(error_code=error_code, error_message=message)
 
     def join_group(
