@@ -20,7 +20,9 @@ from kafkalite.protocol.messages.offset_commit import (
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
+from kafkalite.protocol.messages.streams_group_heartbeat import Endpoint, KeyValue
 from kafkalite.records.record_batch import decode_batch, iter_batches
+from streams_group_scenarios import StreamsGroupOnSide
 from transaction_scenarios import Transactions
 from transcript import Side
 
@@ -90,6 +92,36 @@ def test_groups_and_offsets_are_written_alike(compare: Compare) -> None:
             group.group_id,
             RECORD_TYPES,
             lambda key: getattr(key, "group", getattr(key, "group_id", None)) == group.group_id,
+        )
+
+    compare(scenario)
+
+
+def test_streams_groups_are_written_alike(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        group = StreamsGroupOnSide(side)
+        group.configure("streams.num.standby.replicas", "1")
+        topology = group.topology(side.topic(3), is_stateful=True)
+        group.join("a", topology, rack_id="r", user_endpoint=Endpoint(host="h", port=1))
+        group.until_ready("a")
+        group.join("b", topology, instance_id="i", client_tags=[KeyValue(key="zone", value="1")])
+        for _ in range(3):
+            group.go_on("a")
+            group.go_on("b", instance_id="i")
+        group.beat("b", -2, instance_id="i", label="b leaves for a while")
+        group.join("c", topology, instance_id="i")
+        group.go_on("a")
+        group.beat("c", -1, instance_id="i", label="c leaves")
+        group.go_on("a")
+        group.beat("a", -1, label="a leaves")
+        group.settle()
+        group.ask(DeleteGroupsRequest(groups_names=[group.group_id]), 2)
+        note_records(
+            side,
+            GROUP_METADATA_TOPIC,
+            group.group_id,
+            RECORD_TYPES,
+            lambda key: getattr(key, "group_id", None) == group.group_id,
         )
 
     compare(scenario)
