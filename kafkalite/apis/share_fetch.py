@@ -61,8 +61,21 @@ def share_fetch(
 class _ShareFetch:
     """One request on its way to its answer."""
 
-    __slots__ = ("_acknowledged", "_broker", "_context", "_erroneous", "_group_id", "_limits", "_max_bytes",
-                 "_member_id", "_min_bytes", "_request", "_session", "_wanted")  # fmt: skip
+    __slots__ = (
+        "_acknowledged",
+        "_broker",
+        "_context",
+        "_erroneous",
+        "_expected_epoch",
+        "_group_id",
+        "_limits",
+        "_max_bytes",
+        "_member_id",
+        "_min_bytes",
+        "_request",
+        "_session",
+        "_wanted",
+    )
 
     def __init__(self, context: RequestContext, request: ShareFetchRequest) -> None:
         """Finds, begins or goes on with the session; raises KafkaError where the request does not fit it."""
@@ -75,6 +88,7 @@ class _ShareFetch:
         mode = ShareAcquireMode.RECORD_LIMIT if request.share_acquire_mode == RECORD_LIMIT else ShareAcquireMode(0)
         self._limits = AcquireLimits(request.max_records, request.batch_size, mode)
         self._session: ShareSession | None = None
+        self._expected_epoch = 0
         self._acknowledged: Outcomes = {}
         self._erroneous: dict[TopicIdPartition, PartitionData] = {}
         self._wanted: dict[TopicIdPartition, str] = {}
@@ -108,6 +122,7 @@ class _ShareFetch:
                 [(topic.topic_id, index) for topic in request.forgotten_topics_data for index in topic.partitions],
             )
             session.advance()
+            self._expected_epoch = session.epoch
             wanted = list(session.partitions)
         if has_acknowledgements:
             self._acknowledged = acknowledge_all(
@@ -223,6 +238,8 @@ class _ShareFetch:
             answers = {**answers, **self._erroneous}
         session = self._session
         if session is not None:
+            if session.epoch != self._expected_epoch:  # another request has gone on with it while this one waited
+                return ShareFetchResponse(error_code=ErrorCode.INVALID_SHARE_SESSION_EPOCH)
             answers = {
                 partition: data
                 for partition, data in answers.items()

@@ -143,6 +143,8 @@ class SharePartitions:
         if key in self._loaded:
             return
         log = self._broker.leader_log(topic, key.partition)
+        if log.topic_id != key.topic_id:  # another topic has the name by now
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         try:
             state = self._broker.share_coordinator.read(key, log.leader_epoch)
         except KafkaError as error:

@@ -78,8 +78,17 @@ class ShareStateWrite(NamedTuple):
 class ShareCoordinatorShard:
     """The share partitions of one partition of the topic. `partition_count` tells of a topic how many it has."""
 
-    __slots__ = ("_config", "_last_offset", "_leader_epochs", "_partition_count", "_snapshot_offsets", "_state_epochs",
-                 "_update_counts", "states", "timers")  # fmt: skip
+    __slots__ = (
+        "_config",
+        "_last_offset",
+        "_leader_epochs",
+        "_partition_count",
+        "_snapshot_offsets",
+        "_state_epochs",
+        "_update_counts",
+        "states",
+        "timers",
+    )
 
     def __init__(
         self, timers: CoordinatorTimers, config: ShareCoordinatorConfig, partition_count: Callable[[Uuid], int]
