@@ -11,12 +11,16 @@ import pytest
 from consumer_group_scenarios import ConsumerGroupOnSide, MixedGroup
 from group_scenarios import subscription
 from kafkalite.identifiers import Uuid
+from kafkalite.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest
 from kafkalite.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
 from kafkalite.protocol.messages.consumer_group_heartbeat import TopicPartitions
 from kafkalite.protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
 from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from kafkalite.protocol.messages.describe_groups import DescribeGroupsRequest
+from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
+from kafkalite.protocol.messages.init_producer_id import InitProducerIdRequest
+from kafkalite.protocol.messages.list_groups import ListGroupsRequest
 from kafkalite.protocol.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -31,6 +35,11 @@ from kafkalite.protocol.messages.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
     OffsetFetchRequestTopics,
+)
+from kafkalite.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
 )
 from transcript import Side
 
@@ -468,5 +477,80 @@ def test_whatever_members_do_is_answered_alike(compare, seed: int) -> None:
                         group.ask(sync, 5, label="sync")
             if step % 5 == 4:
                 group.both(f"step {step}")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+def test_offsets_in_transactions_of_members_are_answered_alike(compare, version: int) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(2)
+        group = ConsumerGroupOnSide(side)
+        group.join("a", topic)
+        group.join("b", topic)
+        group.beat("a", owned={topic: [0]}, label="a goes on")
+        producer = _transactional_producer(side, group)
+        for member_id, epoch in (("a", 3), ("a", 2), ("a", 1), ("a", 9), ("x", 3), ("", -1), ("a", -1)):
+            for partition in (0, 1):
+                partitions = [TxnOffsetCommitRequestPartition(partition_index=partition, committed_offset=5)]
+                request = TxnOffsetCommitRequest(
+                    transactional_id=group.group_id,
+                    group_id=group.group_id,
+                    producer_id=producer.producer_id,
+                    producer_epoch=producer.producer_epoch,
+                    member_id=member_id,
+                    generation_id_or_member_epoch=epoch,
+                    topics=[TxnOffsetCommitRequestTopic(name=topic, partitions=partitions)],
+                )
+                group.ask(request, version, label=f"commit of {partition} by {member_id} at {epoch}")
+
+    compare(scenario)
+
+
+def _transactional_producer(side: Side, group: ConsumerGroupOnSide) -> Any:
+    """A producer in a transaction to which the group's offsets belong."""
+    initialize = InitProducerIdRequest(transactional_id=group.group_id, transaction_timeout_ms=60_000)
+    found: list[Any] = []
+
+    def is_there() -> bool:
+        find = FindCoordinatorRequest(key_type=1, coordinator_keys=[group.group_id])
+        if side.send(find, 4).coordinators[0].error_code:
+            return False
+        found.append(side.send(initialize, 4))
+        return bool(found[-1].error_code == 0)
+
+    side.eventually(is_there)
+    producer = found[-1]
+    add = AddOffsetsToTxnRequest(
+        transactional_id=group.group_id,
+        producer_id=producer.producer_id,
+        producer_epoch=producer.producer_epoch,
+        group_id=group.group_id,
+    )
+    side.eventually(lambda: bool(side.send(add, 3).error_code == 0))
+    return producer
+
+
+def test_groups_are_listed_by_state_and_type_alike(compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(4)
+        group = ConsumerGroupOnSide(side)
+
+        def listed(label: str) -> None:
+            group.settle()
+            for states in ([], ["Stable"], ["reconciling"], ["ASSIGNING"], ["Empty"], ["Dead"], ["PreparingRebalance"]):
+                for types in ([], ["Consumer"], ["classic"], ["nonsense"]):
+                    request = ListGroupsRequest(states_filter=states, types_filter=types)
+                    groups = [each for each in side.send(request, 5).groups if each.group_id == group.group_id]
+                    side.note(f"{label}: {states} {types}", groups)
+
+        group.join("a", topic)
+        listed("stable")
+        group.join("b", topic)
+        listed("reconciling")
+        group.beat("b", -1)
+        listed("assigning")
+        group.beat("a", -1)
+        listed("empty")
 
     compare(scenario)
