@@ -1,0 +1,163 @@
+"""docs/moving-to-apache-kafka.md, run as it stands but for the ports: one kafkalite becomes three Apache Kafkas."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from apache_kafka import broker_home, class_path
+from broker_process import free_port
+from kafkalite.client.wire_client import WireClient
+from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
+from kafkalite.protocol.messages.metadata import MetadataRequest
+from kafkalite.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from kafkalite.protocol.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+)
+from kafkalite_process import KafkaliteProcess, StartKafkalite
+
+pytestmark = pytest.mark.oracle
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "moving-to-apache-kafka.md"
+GROUP = "billing"
+ORDERS = [f"order {number}" for number in range(50)]
+_TOOLS = (
+    "kafka-broker-api-versions",
+    "kafka-console-consumer",
+    "kafka-console-producer",
+    "kafka-reassign-partitions",
+    "kafka-topics",
+)
+
+
+def commands() -> str:
+    """All commands of the page, in its order."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 5
+    return "\n".join(blocks)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder with the tools that the page uses: Apache Kafka's where they start a JVM, else kafkalite's."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    java = ["java", "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]
+    java.append(class_path(broker_home()))
+    programs = {
+        "kafka-server-start.sh": [*java, "kafka.Kafka"],
+        "kafka-storage.sh": [*java, "kafka.tools.StorageTool"],
+        "kafkalite": [sys.executable, "-m", "kafkalite.cli.kafkalite"],
+    }
+    for tool in _TOOLS:
+        programs[f"{tool}.sh"] = [sys.executable, "-m", f"kafkalite.cli.{tool.replace('-', '_')}"]
+    for name, command in programs.items():
+        script = folder / name
+        note_pid = f"echo $$ >> {shlex.quote(str(tmp_path / 'pids'))}\n" if name == "kafka-server-start.sh" else ""
+        script.write_text(f'#!/bin/sh\n{note_pid}exec {shlex.join(command)} "$@"\n')
+        script.chmod(0o755)
+    return folder
+
+
+def end_brokers(folder: Path) -> None:
+    """Those that the script has started."""
+    pids = folder / "pids"
+    for pid in map(int, pids.read_text().split() if pids.exists() else []):
+        try:
+            if b"kafka.Kafka" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+
+
+def fill(broker: KafkaliteProcess, tools: Path) -> None:
+    """Orders in a topic of three partitions, and a group that has read some."""
+    run = [tools / "kafka-topics.sh", "--bootstrap-server", broker.bootstrap_servers]
+    subprocess.run([*run, "--create", "--topic", "orders", "--partitions", "3"], check=True, capture_output=True)
+    produce = [tools / "kafka-console-producer.sh", "--bootstrap-server", broker.bootstrap_servers, "--topic", "orders"]
+    subprocess.run(produce, input="".join(f"{order}\n" for order in ORDERS), text=True, check=True)
+    client = WireClient(broker.bootstrap_servers)
+    wanted = OffsetCommitRequestPartition(partition_index=1, committed_offset=7, committed_metadata="so far")
+    request = OffsetCommitRequest(
+        group_id=GROUP,
+        generation_id_or_member_epoch=-1,
+        member_id="",
+        topics=[OffsetCommitRequestTopic(name="orders", partitions=[wanted])],
+    )
+    [answer] = client.send(request, 9).topics[0].partitions
+    assert answer.error_code == 0
+    client.close()
+
+
+def test_the_commands_of_the_page_move_a_node_to_three_brokers(
+    start_kafkalite: StartKafkalite, tools: Path, tmp_path: Path
+) -> None:
+    broker = start_kafkalite(directory=tmp_path, properties={"log.dirs": str(tmp_path / "kafkalite-data")})
+    fill(broker, tools)
+    assert broker.stop() == 0
+    script = commands()
+    ports = {port: str(free_port()) for port in ("9092", "9093", "9094", "9095")}
+    for stock, port in ports.items():
+        script = script.replace(f":{stock}", f":{port}")
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    try:
+        ran = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", script],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+        assert "all is well" in ran.stdout
+        assert sorted((tmp_path / "orders.txt").read_text().splitlines()) == sorted([*ORDERS, "still here"])
+        check_cluster(f"localhost:{ports['9094']}")
+    finally:
+        end_brokers(tmp_path)
+
+
+def check_cluster(bootstrap_servers: str) -> None:
+    """Every partition has three replicas and is led by a broker that lives; the group knows how far it was."""
+    client = WireClient(bootstrap_servers)
+    deadline = time.monotonic() + 30
+    while True:  # until the session of the broker that was killed has run out
+        topics = client.send(MetadataRequest(topics=None)).topics
+        if time.monotonic() > deadline or not any(3 in p.isr_nodes for topic in topics for p in topic.partitions):
+            break
+        time.sleep(0.2)
+    assert {topic.name for topic in topics} >= {"orders", "__consumer_offsets"}
+    for topic in topics:
+        for partition in topic.partitions:
+            assert sorted(partition.replica_nodes) == [1, 2, 3]
+            assert partition.leader_id in (1, 2)
+            assert sorted(partition.isr_nodes) == [1, 2]
+    wanted = OffsetFetchRequestTopics(name="orders", partition_indexes=[1])
+    request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=GROUP, topics=[wanted])])
+    coordinator = client.send(FindCoordinatorRequest(key_type=0, coordinator_keys=[GROUP])).coordinators[0]
+    client.close()
+    client = WireClient(f"{coordinator.host}:{coordinator.port}")
+    [offset] = client.send(request, 9).groups[0].topics[0].partitions
+    assert (offset.error_code, offset.committed_offset, offset.metadata) == (0, 7, "so far")
+    client.close()
+
+
+def test_the_page_names_no_tool_that_the_test_does_not_have(tools: Path) -> None:
+    named = set(re.findall(r"\bkafka-[a-z-]+\.sh\b", commands()))
+    assert named <= {path.name for path in tools.iterdir()}
