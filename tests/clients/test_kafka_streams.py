@@ -1,4 +1,4 @@
-"""Kafka Streams: internal topics, a repartition, a changelog that a new instance restores its state from, two at once."""
+"""Kafka Streams: internal topics, a repartition, a changelog that gives a new instance its state; two instances."""
 
 from __future__ import annotations
 

@@ -259,6 +259,13 @@ class StreamsGroup:
         member_id = self.static_members.get(instance_id)
         return None if member_id is None else self.members[member_id]
 
+    def target_of(self, member: StreamsGroupMember) -> TasksTuple:
+        """What a member is to have; a static one that comes in another's place is to have what that was to have."""
+        member_id = member.member_id
+        if member.instance_id is not None:
+            member_id = self.static_members.get(member.instance_id, member_id)
+        return self.target_assignment.get(member_id, NO_TARGET)
+
     def owners(self, subtopology_id: str, partition: int) -> TaskOwners:
         """The processes that have a task."""
         task = (subtopology_id, partition)

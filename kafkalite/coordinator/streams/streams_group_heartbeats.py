@@ -346,12 +346,12 @@ class StreamsGroupHeartbeats:
         if _initial_rebalance_key(group.group_id) in self.timers:
             beat.tell(Status.ASSIGNMENT_DELAYED, "Assignment delayed due to the configured initial rebalance delay.")
             return group.assignment_epoch, NO_TARGET
-        present = MembersAndTargets.of(group, updated)
         if group.assignment_epoch >= group_epoch:
-            return group.assignment_epoch, present.targets.get(updated.member_id, NO_TARGET)
+            return group.assignment_epoch, group.target_of(updated)
         if not self._may_assign(group, beat.now_ms):
             beat.tell(Status.ASSIGNMENT_DELAYED, "Assignment delayed due to the configured assignment interval.")
-            return group.assignment_epoch, present.targets.get(updated.member_id, NO_TARGET)
+            return group.assignment_epoch, group.target_of(updated)
+        present = MembersAndTargets.of(group, updated)
         assignment = self._assign(group, present, group_epoch, configured, configs, beat.records, beat.now_ms)
         return group_epoch, assignment.get(updated.member_id, NO_TARGET)
 

@@ -40,7 +40,7 @@ class MembersAndTargets(NamedTuple):
         previous_id = None if updated.instance_id is None else group.static_members.get(updated.instance_id)
         if previous_id is not None and previous_id != updated.member_id:
             del members[previous_id]
-            targets = {**targets, updated.member_id: targets.get(previous_id, NO_TARGET)}
+            targets = {**targets, updated.member_id: group.target_of(updated)}
         return cls(members, targets)
 
 
