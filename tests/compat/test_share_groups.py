@@ -11,11 +11,14 @@ from kafkalite.protocol.messages.alter_share_group_offsets import (
     AlterShareGroupOffsetsRequestPartition,
     AlterShareGroupOffsetsRequestTopic,
 )
+from kafkalite.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from kafkalite.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.delete_share_group_offsets import (
     DeleteShareGroupOffsetsRequest,
     DeleteShareGroupOffsetsRequestTopic,
 )
+from kafkalite.protocol.messages.describe_groups import DescribeGroupsRequest
 from kafkalite.protocol.messages.describe_share_group_offsets import (
     DescribeShareGroupOffsetsRequest,
     DescribeShareGroupOffsetsRequestGroup,
@@ -24,8 +27,15 @@ from kafkalite.protocol.messages.describe_share_group_offsets import (
 from kafkalite.protocol.messages.end_txn import EndTxnRequest
 from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 from kafkalite.protocol.messages.init_producer_id import InitProducerIdRequest
+from kafkalite.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from kafkalite.protocol.messages.list_groups import ListGroupsRequest
 from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
+from kafkalite.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from kafkalite.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
 from kafkalite.protocol.messages.share_group_describe import ShareGroupDescribeRequest
 from kafkalite.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
 from kafkalite.records.record import Record
@@ -396,5 +406,96 @@ def test_offsets_are_altered_and_deleted(compare: Compare) -> None:
         offsets.delete(topic)
         offsets.describe()
         offsets.describe({topic: [0]})
+
+    compare(scenario)
+
+
+def test_locks_are_renewed_where_the_group_allows_it(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        topic_id = side.topic_id(topic)
+        side.produce(topic, *(f"{index}" for index in range(10)))
+        group = ShareGroupOnSide(side)
+        member = group.member(topic)
+        member.join()
+        member.settle(1)
+        member.fetch(topic_id)
+        member.acknowledge(topic_id, (0, 9, [RENEW]), is_renew_ack=True)
+        member.acknowledge(topic_id, (0, 1, [RENEW, ACCEPT]), is_renew_ack=True)
+        member.acknowledge(topic_id, (0, 1, [RENEW]), is_renew_ack=True)
+        group.configure_and_wait(share_renew_acknowledge_enable="false")
+        member.acknowledge(topic_id, (2, 2, [RENEW]), is_renew_ack=True)
+        member.acknowledge(topic_id, (2, 2, [ACCEPT]))
+        member.acknowledge(topic_id, (0, 9, [RELEASE]))
+
+    compare(scenario)
+
+
+def test_subscriptions_and_topics_change(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic, other = side.topic(2), side.topic()
+        group = ShareGroupOnSide(side)
+        member = group.member(topic)
+        member.join()
+        member.settle(2)
+        member.heartbeat(subscribed_topic_names=[topic, other])
+        member.settle(3)
+        group.describe()
+        member.heartbeat(subscribed_topic_names=[other], rack_id="rack")
+        group.describe()
+        member.heartbeat(subscribed_topic_names=["there-is-no-such-topic"])
+        group.describe()
+        member.heartbeat()
+        member.heartbeat(subscribed_topic_names=[topic])
+        group.describe()
+        second = group.member(other)
+        second.join()
+        second.heartbeat()
+        group.describe()
+        member.heartbeat(member_epoch=0, subscribed_topic_names=[topic])
+        group.describe()
+
+    compare(scenario)
+
+
+def test_groups_of_other_types(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        group = ShareGroupOnSide(side)
+        member = group.member(topic)
+        member.join()
+        name = group.group_id
+        side.ask(DescribeGroupsRequest(groups=[name]))
+        side.ask(ConsumerGroupDescribeRequest(group_ids=[name]))
+        side.ask(OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=name, topics=None)]), 9)
+        partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=1)
+        topics = [OffsetCommitRequestTopic(name=topic, partitions=[partition])]
+        side.ask(OffsetCommitRequest(group_id=name, topics=topics), 9)
+        side.ask(
+            ConsumerGroupHeartbeatRequest(
+                group_id=name,
+                member_id="m",
+                rebalance_timeout_ms=1000,
+                subscribed_topic_names=[topic],
+                topic_partitions=[],
+            )
+        )
+        protocol = JoinGroupRequestProtocol(name="range", metadata=b"")
+        join = JoinGroupRequest(
+            group_id=name, session_timeout_ms=6000, rebalance_timeout_ms=6000, protocol_type="consumer"
+        )
+        join.protocols = [protocol]
+        side.ask(join, 9)
+        group.group_id += "-classic"
+        side.ask(OffsetCommitRequest(group_id=group.group_id, topics=topics), 9)
+        other = group.member(topic)
+        other.join()
+        other.leave()
+        other.heartbeat(member_epoch=1)
+        group.describe()
+        offsets = Offsets(group)
+        offsets.describe()
+        offsets.alter({topic: {0: 1}})
+        offsets.delete(topic)
 
     compare(scenario)
