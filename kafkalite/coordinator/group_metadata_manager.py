@@ -151,11 +151,12 @@ class GroupMetadataManager:
             if not existing.is_empty or existing.type not in (GroupType.CONSUMER, GroupType.STREAMS):
                 reply.complete(join_error(ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
                 return CoordinatorResult(reply=reply)
-            records = existing.tombstones()
-            del self.groups[group_id]
         if request.member_id:
             reply.complete(join_error(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
-            return CoordinatorResult(records, reply)
+            return CoordinatorResult(reply=reply)
+        if existing is not None:
+            records = existing.tombstones()
+            del self.groups[group_id]
         group = ClassicGroup(group_id, current_state_timestamp_ms=sender.now_ms)
         self.groups[group_id] = group
         self.requests.join(sender, request, group, reply)

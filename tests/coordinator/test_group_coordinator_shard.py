@@ -145,6 +145,12 @@ def test_an_empty_group_of_another_kind_turns_into_a_classic_one_when_a_member_j
     assert listed(simulation.restarted()) == {"c": "classic//Empty"}
 
 
+def test_a_member_that_is_refused_leaves_an_empty_group_of_another_kind_as_it_is(simulation: GroupSimulation) -> None:
+    simulation.append([*CONSUMER_GROUP, *MEMBER_GONE])
+    assert simulation.join("old", group_id="c").value.error_code == ErrorCode.UNKNOWN_MEMBER_ID
+    assert listed(simulation) == listed(simulation.restarted()) == {"c": "consumer/consumer/Empty"}
+
+
 def test_a_share_group_is_not_taken_over(simulation: GroupSimulation) -> None:
     simulation.append([CoordinatorRecord(ShareGroupMetadataKey(group_id="s"), ShareGroupMetadataValue(epoch=1))])
     assert simulation.join(group_id="s").value.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
