@@ -147,10 +147,11 @@ class GroupMetadataManager:
         if isinstance(existing, ConsumerGroup) and not existing.is_empty:
             return self._classic_protocol_members.join(sender, request, existing, reply).with_reply(reply)
         records: list[CoordinatorRecord] = []
-        if existing is not None:
-            if not existing.is_empty or existing.type not in (GroupType.CONSUMER, GroupType.STREAMS):
-                reply.complete(join_error(ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
-                return CoordinatorResult(reply=reply)
+        if existing is not None and not (
+            existing.is_empty and existing.type in (GroupType.CONSUMER, GroupType.STREAMS)
+        ):
+            reply.complete(join_error(ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
+            return CoordinatorResult(reply=reply)
         if request.member_id:
             reply.complete(join_error(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
             return CoordinatorResult(reply=reply)
