@@ -51,6 +51,8 @@ _GROUPS: Final = {
         "kafka_console_consumer",
         "kafka_producer_perf_test",
         "kafka_consumer_perf_test",
+        "kafka_verifiable_producer",
+        "kafka_verifiable_consumer",
     ),
     "Topics and configurations": ("kafka_topics", "kafka_configs", "kafka_get_offsets", "kafka_delete_records"),
     "Groups": ("kafka_consumer_groups", "kafka_share_groups", "kafka_streams_groups", "kafka_groups"),

@@ -141,11 +141,14 @@ def empty(broker: BrokerProcess) -> None:
             # A member that left may still be counted for a moment.
             assert time.monotonic() < deadline_s, f"groups that cannot be deleted: {groups}"
             time.sleep(0.02)
-        topics = [topic.name for topic in client.send(MetadataRequest(topics=None)).topics]
-        doomed = [DeleteTopicState(name=name) for name in topics if name not in INTERNAL_TOPICS]
-        if doomed:
-            client.send(DeleteTopicsRequest(topics=doomed, timeout_ms=30_000))
-        while any(topic.name not in INTERNAL_TOPICS for topic in client.send(MetadataRequest(topics=None)).topics):
+        while topics := [
+            topic.name
+            for topic in client.send(MetadataRequest(topics=None)).topics
+            if topic.name not in INTERNAL_TOPICS
+        ]:
+            client.send(DeleteTopicsRequest(topics=[DeleteTopicState(name=name) for name in topics], timeout_ms=30_000))
+            # A client that has not ended yet may make its topic again.
+            assert time.monotonic() < deadline_s, f"topics that cannot be deleted: {topics}"
             time.sleep(0.05)
 
 
