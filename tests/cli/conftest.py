@@ -21,6 +21,7 @@ from kafkalite.client.group_admin import alter_offsets
 from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition
+from kafkalite.protocol.messages import alter_client_quotas, describe_client_quotas
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
@@ -150,6 +151,25 @@ def empty(broker: BrokerProcess) -> None:
             # A client that has not ended yet may make its topic again.
             assert time.monotonic() < deadline_s, f"topics that cannot be deleted: {topics}"
             time.sleep(0.05)
+
+
+def let_metadata_settle(client: WireClient) -> None:
+    """Waits until a broker shows what its controller has committed.
+
+    Apache Kafka's controller answers a change before its broker has read it, which our tools, in this process, are
+    quick enough to notice. Changes are read in order: once a change of ours is seen, and gone, all others are too.
+    """
+    marker = [alter_client_quotas.EntityData(entity_type="client-id", entity_name="marker-of-let-metadata-settle")]
+    wanted = describe_client_quotas.ComponentData(entity_type="client-id", match_type=0, match=marker[0].entity_name)
+    describe = describe_client_quotas.DescribeClientQuotasRequest(components=[wanted])
+    for removes in (False, True):
+        operation = alter_client_quotas.OpData(key="request_percentage", value=100.0, remove=removes)
+        change = alter_client_quotas.RequestEntryData(entity=marker, ops=[operation])
+        client.send(alter_client_quotas.AlterClientQuotasRequest(entries=[change]))
+        deadline_s = time.monotonic() + 30
+        while bool(client.send(describe).entries) is removes:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.002)
 
 
 _STACK_FRAMES = re.compile(
@@ -290,6 +310,8 @@ class Comparison:
         def run(module: str, *arguments: str) -> Output:
             bootstrap = ("--bootstrap-server", servers) if adds_bootstrap else ()
             output = each.run(module, *bootstrap, *arguments)
+            if isinstance(each.broker, ApacheKafka):
+                let_metadata_settle(client)
             stderr = comparable(comparable_error(output.stderr))
             steps.append(
                 (
@@ -300,7 +322,9 @@ class Comparison:
             return output
 
         empty(each.broker)
-        scenario(run)
+        # Connected before a scenario can limit how many connections there may be.
+        with WireClient(servers) as client:
+            scenario(run)
         empty(each.broker)
         return steps
 
