@@ -8,18 +8,12 @@ classicGroupJoinToConsumerGroup and its kin.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
 from typing import Final
 
 from kafkalite.coordinator.classic_group_requests import KNOWN_MEMBER_ID_MIN_VERSION, Sender, join_error
 from kafkalite.coordinator.consumer_group import CONSUMER_PROTOCOL_TYPE, ConsumerGroup
 from kafkalite.coordinator.consumer_group_heartbeat_validation import check_is_not_fenced, instance_id_is_unknown
-from kafkalite.coordinator.consumer_group_heartbeats import (
-    ConsumerGroupHeartbeats,
-    join_key,
-    replacement_records,
-    sync_key,
-)
+from kafkalite.coordinator.consumer_group_heartbeats import ConsumerGroupHeartbeats, replacement_records
 from kafkalite.coordinator.consumer_group_member import ConsumerGroupMember, MemberState
 from kafkalite.coordinator.consumer_group_migration import (
     assignment_version,
@@ -120,10 +114,10 @@ class ClassicProtocolMembers:
             if error is not None:
                 return
             group_id = group.group_id
-            heartbeats.timers.cancel(join_key(group_id, member_id))
+            heartbeats.fencing.on_joined(group_id, member_id)
             if not is_downgrade:
-                heartbeats.schedule_session(group_id, member_id, request.session_timeout_ms)
-                self._schedule_sync(group_id, member_id, request.rebalance_timeout_ms)
+                heartbeats.fencing.schedule_session(group_id, member_id, request.session_timeout_ms)
+                heartbeats.fencing.schedule_sync(group_id, member_id, request.rebalance_timeout_ms)
             reply.complete(response)
 
         return CoordinatorResult(records, on_appended=on_appended, is_replayed=not is_downgrade)
@@ -176,13 +170,13 @@ class ClassicProtocolMembers:
         _check_generation(member, request.generation_id)
         _check_protocol(member, request)
         if group.assignment_epoch > member.member_epoch and member.state is not MemberState.UNREVOKED_PARTITIONS:
-            self._schedule_join(group.group_id, member)
+            self._heartbeats.fencing.schedule_join(group.group_id, member)
             raise KafkaError(
                 ErrorCode.REBALANCE_IN_PROGRESS,
                 f"A new rebalance is triggered in group {group.group_id} and member {member.member_id} should rejoin "
                 "to catch up.",
             )
-        self._heartbeats.timers.cancel(sync_key(group.group_id, member.member_id))
+        self._heartbeats.fencing.on_synced(group.group_id, member.member_id)
         self._heard_of(group, member)
         assignment = encode_assignment(
             member.assigned_partitions, assignment_version(member), self._heartbeats.metadata
@@ -205,13 +199,13 @@ class ClassicProtocolMembers:
             or member.state is MemberState.UNREVOKED_PARTITIONS
             or (member.state is MemberState.UNRELEASED_PARTITIONS and not _waits_for_others(group, member))
         ):
-            self._schedule_join(group.group_id, member)
+            self._heartbeats.fencing.schedule_join(group.group_id, member)
             return ErrorCode.REBALANCE_IN_PROGRESS
         return ErrorCode.NONE
 
     def _heard_of(self, group: ConsumerGroup, member: ConsumerGroupMember) -> None:
         assert member.classic_member_metadata is not None
-        self._heartbeats.schedule_session(
+        self._heartbeats.fencing.schedule_session(
             group.group_id, member.member_id, member.classic_member_metadata.session_timeout_ms
         )
 
@@ -231,27 +225,8 @@ class ClassicProtocolMembers:
             except KafkaError as error:
                 response.error_code = error.error
             responses.append(response)
-        result = self._heartbeats.fence(group, list(leaving.values()), sender.now_ms)
+        result = self._heartbeats.fencing.fence(group, list(leaving.values()), sender.now_ms)
         return result.with_reply(LeaveGroupResponse(members=responses))
-
-    # Timers
-
-    def _schedule_join(self, group_id: str, member: ConsumerGroupMember) -> None:
-        """The member is to join again in its rebalance timeout; being told once more does not give it more time."""
-        key = join_key(group_id, member.member_id)
-        if key not in self._heartbeats.timers:
-            reason = "the classic member failed to join within the rebalance timeout"
-            self._schedule(key, group_id, member.member_id, member.rebalance_timeout_ms, reason)
-
-    def _schedule_sync(self, group_id: str, member_id: str, timeout_ms: int) -> None:
-        reason = "the member failed to sync within timeout"
-        self._schedule(sync_key(group_id, member_id), group_id, member_id, timeout_ms, reason)
-
-    def _schedule(self, key: Hashable, group_id: str, member_id: str, timeout_ms: int, reason: str) -> None:
-        def expire(now_ms: int) -> CoordinatorResult[None]:
-            return self._heartbeats.fence_silent(group_id, member_id, reason, now_ms)
-
-        self._heartbeats.timers.schedule(key, timeout_ms, expire)
 
 
 def _check_protocols(group: ConsumerGroup, request: JoinGroupRequest, member_id: str) -> None:

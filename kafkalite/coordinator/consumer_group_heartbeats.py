@@ -8,8 +8,7 @@ GroupMetadataManager.consumerGroupHeartbeat (KIP-848).
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from kafkalite.config.group_config import GroupConfig
@@ -18,6 +17,7 @@ from kafkalite.coordinator.assignors.partition_assignor import Assignment, Subsc
 from kafkalite.coordinator.classic_group import ClassicGroup
 from kafkalite.coordinator.classic_group_requests import Sender
 from kafkalite.coordinator.consumer_group import ConsumerGroup, subscription_type
+from kafkalite.coordinator.consumer_group_fencing import ConsumerGroupFencing, removal_records
 from kafkalite.coordinator.consumer_group_heartbeat_validation import (
     check_epoch,
     check_instance_id_is_released,
@@ -36,19 +36,14 @@ from kafkalite.coordinator.consumer_group_member import (
 from kafkalite.coordinator.consumer_group_migration import ConsumerGroupMigration
 from kafkalite.coordinator.consumer_group_records import (
     current_assignment_record,
-    current_assignment_tombstone,
     group_record,
     member_record,
-    member_tombstone,
     partition_metadata_tombstone,
-    regular_expression_tombstone,
-    target_assignment_metadata_record,
     target_assignment_record,
-    target_assignment_tombstone,
 )
 from kafkalite.coordinator.consumer_group_regexes import ConsumerGroupRegexes
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
-from kafkalite.coordinator.coordinator_result import NO_EFFECTS, CoordinatorRecord, CoordinatorResult
+from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.current_assignment_builder import CurrentAssignmentBuilder
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
@@ -66,13 +61,9 @@ NO_ASSIGNMENT: Final[Assignment] = {}
 
 
 class ConsumerGroupHeartbeats:
-    """Heartbeats of the members of one shard's consumer groups, and their timers.
+    """Heartbeats of the members of one shard's consumer groups; `find` gives a consumer group by its id."""
 
-    `find` gives a consumer group by its id, None where there is none. What is here besides is not in the log: who was
-    heard of when.
-    """
-
-    __slots__ = ("_find", "_group_config", "config", "metadata", "migration", "random_member_id", "regexes", "timers")
+    __slots__ = ("_group_config", "config", "fencing", "metadata", "migration", "random_member_id", "regexes")
 
     def __init__(
         self,
@@ -84,14 +75,13 @@ class ConsumerGroupHeartbeats:
         find: Callable[[str], ConsumerGroup | None],
         random_member_id: Callable[[], str],
     ) -> None:
-        self.timers = timers
         self.config = config
         self.metadata = metadata
         self._group_config = group_config
-        self._find = find
         self.migration = migration
         self.random_member_id = random_member_id
         self.regexes = ConsumerGroupRegexes(timers, config, metadata, find)
+        self.fencing = ConsumerGroupFencing(timers, group_config, metadata, migration, find)
 
     # Heartbeat
 
@@ -127,7 +117,7 @@ class ConsumerGroupHeartbeats:
             has_subscription_changed=have_names_changed or regex_change.is_updated,
         )
         group_config = self._group_config(group.group_id)
-        self.schedule_session(group.group_id, member_id, group_config.consumer_session_timeout_ms)
+        self.fencing.schedule_session(group.group_id, member_id, group_config.consumer_session_timeout_ms)
         response = ConsumerGroupHeartbeatResponse(
             member_id=member_id,
             member_epoch=reconciled.member_epoch,
@@ -145,7 +135,7 @@ class ConsumerGroupHeartbeats:
         """A classic group that a member joins by the consumer protocol; raises KafkaError where it has to stay one."""
         group = self.migration.upgrade(classic, records)
         for member in classic.members.values():
-            self.schedule_session(group.group_id, member.member_id, member.session_timeout_ms)
+            self.fencing.schedule_session(group.group_id, member.member_id, member.session_timeout_ms)
         return group
 
     def check_room(self, group: ConsumerGroup, member_id: str, instance_id: str | None) -> None:
@@ -315,9 +305,9 @@ class ConsumerGroupHeartbeats:
         records.append(current_assignment_record(group.group_id, reconciled))
         if not reconciled.uses_classic_protocol:
             if reconciled.state is MemberState.UNREVOKED_PARTITIONS:
-                self._schedule_rebalance(group.group_id, reconciled)
+                self.fencing.schedule_rebalance(group.group_id, reconciled)
             else:
-                self.timers.cancel(_rebalance_key(group.group_id, member.member_id))
+                self.fencing.cancel_rebalance(group.group_id, member.member_id)
         return reconciled
 
     # Leaving
@@ -338,89 +328,7 @@ class ConsumerGroupHeartbeats:
             if request.member_epoch == LEAVE_GROUP_STATIC_MEMBER_EPOCH:
                 return CoordinatorResult([current_assignment_record(group.group_id, _away(member))], response)
         logger.info("[GroupId %s] Member %s left the consumer group.", group.group_id, member.member_id)
-        return self.fence(group, [member], sender.now_ms).with_reply(response)
-
-    def fence(
-        self, group: ConsumerGroup, members: Sequence[ConsumerGroupMember], now_ms: int
-    ) -> CoordinatorResult[None]:
-        """Removes members: the group's epoch rises, so that the others get what they had."""
-        if not members:
-            return NO_EFFECTS
-        group_id = group.group_id
-        records: list[CoordinatorRecord] = []
-        if self.migration.may_downgrade(group, members):
-            reason = f"Downgrade group {group_id} from consumer to classic for member leaving."
-            return self.migration.downgrade(
-                group, leaving=members, rebalance_reason=reason, records=records, now_ms=now_ms
-            )
-        for member in members:
-            records += removal_records(group_id, member.member_id)
-        leaving: Counter[str] = Counter(member.regex for member in members if member.regex is not None)
-        regexes = [regex for regex, count in leaving.items() if group.regex_counts[regex] == count]
-        records += (regular_expression_tombstone(group_id, regex) for regex in regexes)
-        metadata_hash = self.metadata.group_hash(group.subscriptions_without(members, regexes).topics)
-        records.append(group_record(group_id, group.group_epoch + 1, metadata_hash))
-        logger.info(
-            "[GroupId %s] Bumped group epoch to %d with metadata hash %d.",
-            group_id,
-            group.group_epoch + 1,
-            metadata_hash,
-        )
-        if len(members) == len(group.members):
-            # Nobody is left to compute an assignment for.
-            records.append(target_assignment_metadata_record(group_id, group.group_epoch + 1, 0))
-        for member in members:
-            self.cancel_timers(group_id, member.member_id)
-        return CoordinatorResult(records)
-
-    # Timers
-
-    def on_loaded(self, group: ConsumerGroup) -> None:
-        """The group has been replayed: its members have their session timeout to be heard of again."""
-        session_timeout_ms = self._group_config(group.group_id).consumer_session_timeout_ms
-        for member in group.members.values():
-            self.schedule_session(group.group_id, member.member_id, session_timeout_ms)
-            if member.state is MemberState.UNREVOKED_PARTITIONS:
-                self._schedule_rebalance(group.group_id, member)
-
-    def schedule_session(self, group_id: str, member_id: str, session_timeout_ms: int) -> None:
-        """The member has been heard of."""
-        key = _session_key(group_id, member_id)
-        if not self.timers.postpone(key, session_timeout_ms):
-
-            def expire(now_ms: int) -> CoordinatorResult[None]:
-                return self.fence_silent(group_id, member_id, "the member session expired", now_ms)
-
-            self.timers.schedule(key, session_timeout_ms, expire)
-
-    def _schedule_rebalance(self, group_id: str, member: ConsumerGroupMember) -> None:
-        member_id, epoch = member.member_id, member.member_epoch
-
-        def expire(now_ms: int) -> CoordinatorResult[None]:
-            group = self._find(group_id)
-            current = None if group is None else group.members.get(member_id)
-            if current is None or current.member_epoch != epoch:
-                return NO_EFFECTS
-            reason = f"it failed to transition from epoch {epoch} within {member.rebalance_timeout_ms}ms."
-            return self.fence_silent(group_id, member_id, reason, now_ms)
-
-        self.timers.schedule(_rebalance_key(group_id, member_id), member.rebalance_timeout_ms, expire)
-
-    def fence_silent(self, group_id: str, member_id: str, reason: str, now_ms: int) -> CoordinatorResult[None]:
-        """A member's time is over."""
-        group = self._find(group_id)
-        member = None if group is None else group.members.get(member_id)
-        if group is None or member is None:
-            return NO_EFFECTS
-        logger.info("[GroupId %s] Member %s fenced from the group because %s.", group_id, member_id, reason)
-        return self.fence(group, [member], now_ms)
-
-    def cancel_timers(self, group_id: str, member_id: str) -> None:
-        """The member is gone."""
-        self.timers.cancel(_session_key(group_id, member_id))
-        self.timers.cancel(_rebalance_key(group_id, member_id))
-        self.timers.cancel(join_key(group_id, member_id))
-        self.timers.cancel(sync_key(group_id, member_id))
+        return self.fencing.fence(group, [member], sender.now_ms).with_reply(response)
 
 
 def _subscription_type(
@@ -457,15 +365,6 @@ def assignment_of(partitions: PartitionEpochs) -> messages.Assignment:
     )
 
 
-def removal_records(group_id: str, member_id: str) -> list[CoordinatorRecord]:
-    """A member's end."""
-    return [
-        current_assignment_tombstone(group_id, member_id),
-        target_assignment_tombstone(group_id, member_id),
-        member_tombstone(group_id, member_id),
-    ]
-
-
 def replacement_records(
     group: ConsumerGroup, old: ConsumerGroupMember, new: ConsumerGroupMember
 ) -> Iterable[CoordinatorRecord]:
@@ -488,24 +387,6 @@ def _away(member: ConsumerGroupMember) -> ConsumerGroupMember:
             topic_id: dict.fromkeys(epochs, 0) for topic_id, epochs in member.assigned_partitions.items()
         },
     )
-
-
-def _session_key(group_id: str, member_id: str) -> Hashable:
-    return "consumer-group-session", group_id, member_id
-
-
-def _rebalance_key(group_id: str, member_id: str) -> Hashable:
-    return "consumer-group-rebalance", group_id, member_id
-
-
-def join_key(group_id: str, member_id: str) -> Hashable:
-    """The timer of a member of the classic protocol that has been told to join again."""
-    return "consumer-group-join", group_id, member_id
-
-
-def sync_key(group_id: str, member_id: str) -> Hashable:
-    """The timer of a member of the classic protocol that has joined and is to sync."""
-    return "consumer-group-sync", group_id, member_id
 
 
 LEAVE_EPOCHS: Final = (LEAVE_GROUP_MEMBER_EPOCH, LEAVE_GROUP_STATIC_MEMBER_EPOCH)

@@ -297,7 +297,7 @@ class GroupMetadataManager:
         """Replay has ended: members of classic groups have their session timeout to be heard of again."""
         for group in self.groups.values():
             if isinstance(group, ConsumerGroup):
-                self.consumer_groups.on_loaded(group)
+                self.consumer_groups.fencing.on_loaded(group)
             if isinstance(group, StreamsGroup):
                 self.streams_groups.heartbeats.on_loaded(group)
             if isinstance(group, ShareGroup):

@@ -1,0 +1,184 @@
+"""How members of consumer groups come to be out: they leave, or their time is over.
+
+A member has its session timeout to be heard of again, and its rebalance timeout to give partitions up or, if it uses the
+classic protocol, to join and to sync. Timers are not in the log: after a restart they begin anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+
+from kafkalite.config.group_config import GroupConfig
+from kafkalite.coordinator.consumer_group import ConsumerGroup
+from kafkalite.coordinator.consumer_group_member import ConsumerGroupMember, MemberState
+from kafkalite.coordinator.consumer_group_migration import ConsumerGroupMigration
+from kafkalite.coordinator.consumer_group_records import (
+    current_assignment_tombstone,
+    group_record,
+    member_tombstone,
+    regular_expression_tombstone,
+    target_assignment_metadata_record,
+    target_assignment_tombstone,
+)
+from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
+from kafkalite.coordinator.coordinator_result import NO_EFFECTS, CoordinatorRecord, CoordinatorResult
+from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+
+logger = logging.getLogger(__name__)
+
+
+class ConsumerGroupFencing:
+    """Removes members of one shard's consumer groups; `find` gives a consumer group by its id."""
+
+    __slots__ = ("_find", "_group_config", "_metadata", "_migration", "_timers")
+
+    def __init__(
+        self,
+        timers: CoordinatorTimers,
+        group_config: Callable[[str], GroupConfig],
+        metadata: CoordinatorMetadataImage,
+        migration: ConsumerGroupMigration,
+        find: Callable[[str], ConsumerGroup | None],
+    ) -> None:
+        self._timers = timers
+        self._group_config = group_config
+        self._metadata = metadata
+        self._migration = migration
+        self._find = find
+
+    def fence(
+        self, group: ConsumerGroup, members: Sequence[ConsumerGroupMember], now_ms: int
+    ) -> CoordinatorResult[None]:
+        """Removes members: the group's epoch rises, so that the others get what they had."""
+        if not members:
+            return NO_EFFECTS
+        group_id = group.group_id
+        records: list[CoordinatorRecord] = []
+        if self._migration.may_downgrade(group, members):
+            reason = f"Downgrade group {group_id} from consumer to classic for member leaving."
+            return self._migration.downgrade(
+                group, leaving=members, rebalance_reason=reason, records=records, now_ms=now_ms
+            )
+        for member in members:
+            records += removal_records(group_id, member.member_id)
+        leaving: Counter[str] = Counter(member.regex for member in members if member.regex is not None)
+        regexes = [regex for regex, count in leaving.items() if group.regex_counts[regex] == count]
+        records += (regular_expression_tombstone(group_id, regex) for regex in regexes)
+        metadata_hash = self._metadata.group_hash(group.subscriptions_without(members, regexes).topics)
+        records.append(group_record(group_id, group.group_epoch + 1, metadata_hash))
+        logger.info(
+            "[GroupId %s] Bumped group epoch to %d with metadata hash %d.",
+            group_id,
+            group.group_epoch + 1,
+            metadata_hash,
+        )
+        if len(members) == len(group.members):
+            # Nobody is left to compute an assignment for.
+            records.append(target_assignment_metadata_record(group_id, group.group_epoch + 1, 0))
+        for member in members:
+            self._cancel_all(group_id, member.member_id)
+        return CoordinatorResult(records)
+
+    # Timers
+
+    def on_loaded(self, group: ConsumerGroup) -> None:
+        """The group has been replayed: its members have their session timeout to be heard of again."""
+        session_timeout_ms = self._group_config(group.group_id).consumer_session_timeout_ms
+        for member in group.members.values():
+            self.schedule_session(group.group_id, member.member_id, session_timeout_ms)
+            if member.state is MemberState.UNREVOKED_PARTITIONS:
+                self.schedule_rebalance(group.group_id, member)
+
+    def schedule_session(self, group_id: str, member_id: str, session_timeout_ms: int) -> None:
+        """The member has been heard of."""
+        key = _session_key(group_id, member_id)
+        if not self._timers.postpone(key, session_timeout_ms):
+
+            def expire(now_ms: int) -> CoordinatorResult[None]:
+                return self._fence_silent(group_id, member_id, "the member session expired", now_ms)
+
+            self._timers.schedule(key, session_timeout_ms, expire)
+
+    def schedule_rebalance(self, group_id: str, member: ConsumerGroupMember) -> None:
+        """The member is to give partitions up in its rebalance timeout."""
+        member_id, epoch = member.member_id, member.member_epoch
+
+        def expire(now_ms: int) -> CoordinatorResult[None]:
+            group = self._find(group_id)
+            current = None if group is None else group.members.get(member_id)
+            if current is None or current.member_epoch != epoch:
+                return NO_EFFECTS
+            reason = f"it failed to transition from epoch {epoch} within {member.rebalance_timeout_ms}ms."
+            return self._fence_silent(group_id, member_id, reason, now_ms)
+
+        self._timers.schedule(_rebalance_key(group_id, member_id), member.rebalance_timeout_ms, expire)
+
+    def _fence_silent(self, group_id: str, member_id: str, reason: str, now_ms: int) -> CoordinatorResult[None]:
+        """A member's time is over."""
+        group = self._find(group_id)
+        member = None if group is None else group.members.get(member_id)
+        if group is None or member is None:
+            return NO_EFFECTS
+        logger.info("[GroupId %s] Member %s fenced from the group because %s.", group_id, member_id, reason)
+        return self.fence(group, [member], now_ms)
+
+    def cancel_rebalance(self, group_id: str, member_id: str) -> None:
+        """The member has nothing to give up any more."""
+        self._timers.cancel(_rebalance_key(group_id, member_id))
+
+    def schedule_join(self, group_id: str, member: ConsumerGroupMember) -> None:
+        """A member of the classic protocol is to join again in its rebalance timeout; told again, it has no longer."""
+        key = _join_key(group_id, member.member_id)
+        if key not in self._timers:
+            reason = "the classic member failed to join within the rebalance timeout"
+            self._schedule(key, group_id, member.member_id, member.rebalance_timeout_ms, reason)
+
+    def on_joined(self, group_id: str, member_id: str) -> None:
+        """A member of the classic protocol has joined again."""
+        self._timers.cancel(_join_key(group_id, member_id))
+
+    def schedule_sync(self, group_id: str, member_id: str, timeout_ms: int) -> None:
+        """A member of the classic protocol that has joined is to sync."""
+        reason = "the member failed to sync within timeout"
+        self._schedule(_sync_key(group_id, member_id), group_id, member_id, timeout_ms, reason)
+
+    def on_synced(self, group_id: str, member_id: str) -> None:
+        """A member of the classic protocol has synced."""
+        self._timers.cancel(_sync_key(group_id, member_id))
+
+    def _schedule(self, key: Hashable, group_id: str, member_id: str, timeout_ms: int, reason: str) -> None:
+        def expire(now_ms: int) -> CoordinatorResult[None]:
+            return self._fence_silent(group_id, member_id, reason, now_ms)
+
+        self._timers.schedule(key, timeout_ms, expire)
+
+    def _cancel_all(self, group_id: str, member_id: str) -> None:
+        for key in (_session_key, _rebalance_key, _join_key, _sync_key):
+            self._timers.cancel(key(group_id, member_id))
+
+
+def removal_records(group_id: str, member_id: str) -> list[CoordinatorRecord]:
+    """A member's end."""
+    return [
+        current_assignment_tombstone(group_id, member_id),
+        target_assignment_tombstone(group_id, member_id),
+        member_tombstone(group_id, member_id),
+    ]
+
+
+def _session_key(group_id: str, member_id: str) -> Hashable:
+    return "consumer-group-session", group_id, member_id
+
+
+def _rebalance_key(group_id: str, member_id: str) -> Hashable:
+    return "consumer-group-rebalance", group_id, member_id
+
+
+def _join_key(group_id: str, member_id: str) -> Hashable:
+    return "consumer-group-join", group_id, member_id
+
+
+def _sync_key(group_id: str, member_id: str) -> Hashable:
+    return "consumer-group-sync", group_id, member_id
