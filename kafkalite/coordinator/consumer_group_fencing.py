@@ -1,6 +1,6 @@
 """How members of consumer groups come to be out: they leave, or their time is over.
 
-A member has its session timeout to be heard of again, and its rebalance timeout to give partitions up or, if it uses the
+A member has its session timeout to be heard of again, and its rebalance timeout to give partitions up or, by the
 classic protocol, to join and to sync. Timers are not in the log: after a restart they begin anew.
 """
 
