@@ -20,7 +20,9 @@ from kafkalite.protocol.control_records import KRaftVersionRecord, VotersRecord
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord
 from kafkalite.protocol.primitives import ProtocolError
+from kafkalite.storage.file_names import PARTITION_METADATA_FILE
 from kafkalite.storage.filesystem import FileSystem
+from kafkalite.storage.partition_metadata import CorruptPartitionMetadataError, decode_partition_metadata
 from kafkalite.storage.verification.batch_walk import SoundBatch
 from kafkalite.storage.verification.finding import Finding, Report, Severity
 from kafkalite.storage.verification.partition_verification import PartitionFacts, PartitionVerification, VerifiedLog
@@ -64,11 +66,31 @@ class MetadataLogVerification(PartitionVerification):
             self._note(
                 Finding(Severity.NOTE, self._directory, "a metadata transaction is open; the next start ends it")
             )
+        self._check_quorum_state()
+        self._check_topic_id()
+        return result
+
+    def _check_quorum_state(self) -> None:
         try:
-            read_quorum_state(self._filesystem, self._directory)
+            state = read_quorum_state(self._filesystem, self._directory)
         except ValueError as error:
             self._note(Finding(Severity.DAMAGED, f"{self._directory}/{QUORUM_STATE_FILE}", str(error)))
-        return result
+            return
+        if state is not None and state.data_version == 1 and self.replay.voters is None:
+            self._complain("the quorum is of the dynamic kind, but no snapshot or record names its voters")
+
+    def _check_topic_id(self) -> None:
+        path = f"{self._directory}/{PARTITION_METADATA_FILE}"
+        try:
+            topic_id = decode_partition_metadata(path, self._filesystem.read_bytes(path))
+        except FileNotFoundError:
+            return  # it is written again
+        except CorruptPartitionMetadataError as error:
+            self._note(Finding(Severity.DAMAGED, path, str(error)))
+            return
+        if topic_id != Uuid.METADATA_TOPIC_ID:
+            message = f"topic id {topic_id} is not {Uuid.METADATA_TOPIC_ID}, which this topic always has"
+            self._note(Finding(Severity.DAMAGED, path, message))
 
     def _complain(self, message: str) -> None:
         self._note(Finding(Severity.DAMAGED, self._directory, message))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import random
 import re
 import shutil
 import sys
@@ -342,3 +344,69 @@ def test_a_damaged_metadata_snapshot_is_found(verify: Verify, broker: OfflineBro
     code, lines = verify(*directories)
     assert code == 1
     assert any(line.startswith(f"damaged: {path}: the snapshot cannot be read: ") for line in lines)
+
+
+def test_a_wrong_topic_id_of_the_metadata_is_found(verify: Verify, closed: tuple[Path, Path]) -> None:
+    path = metadata_home(closed) / "__cluster_metadata-0" / "partition.metadata"
+    path.write_text(f"version: 0\ntopic_id: {Uuid(bytes(range(16)))}")
+    code, lines = verify(*closed)
+    assert code == 1
+    assert of_severity("damaged", lines)[0].startswith(f"damaged: {path}: topic id ")
+
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "metadata" / "apache-kafka-4.3.1-dynamic-killed"
+
+
+def test_a_metadata_log_of_apache_kafka_is_sound(verify: Verify, tmp_path: Path) -> None:
+    directory = shutil.copytree(GOLDEN, tmp_path / "data")
+    code, lines = verify(directory, "--deep")
+    assert (code, of_severity("damaged", lines)) == (0, [])
+    # The golden files are without indexes and partitions.
+    assert all("it is missing" in line or "has no log" in line for line in of_severity("recoverable", lines))
+
+
+def test_a_dynamic_quorum_without_voters_is_found(verify: Verify, tmp_path: Path) -> None:
+    directory = shutil.copytree(GOLDEN, tmp_path / "data")
+    log = directory / "__cluster_metadata-0"
+    for path in [*log.glob("*.checkpoint"), *log.glob("*.log")]:  # they stand in each of them
+        path.unlink()
+    state = {"leaderId": 1, "leaderEpoch": 1, "votedId": -1, "votedDirectoryId": str(Uuid.ZERO), "data_version": 1}
+    (log / "quorum-state").write_text(json.dumps(state))
+    code, lines = verify(directory)
+    assert code == 1
+    message = "the quorum is of the dynamic kind, but no snapshot or record names its voters"
+    assert f"damaged: {log}: {message}" in lines
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_damaged_it_answers_and_a_second_repair_has_nothing_new_to_say(
+    verify: Verify, closed: tuple[Path, Path], killed: tuple[Path, Path], seed: int
+) -> None:
+    chance = random.Random(seed)
+    directories = closed if seed % 2 else killed
+    files = sorted(path for directory in directories for path in directory.rglob("*") if path.stat().st_size > 1)
+    for path in chance.sample([path for path in files if path.is_file()], 3):
+        data = bytearray(path.read_bytes())
+        start = chance.randrange(len(data))
+        match chance.randrange(4):
+            case 0:
+                data[start] ^= 1 << chance.randrange(8)
+            case 1:
+                del data[start:]
+            case 2:
+                data[start : start + 64] = bytes(len(data[start : start + 64]))
+            case 3:
+                data += chance.randbytes(100)
+        path.write_bytes(data)
+    first, _ = verify(*directories, "--deep")
+    repaired, lines = verify(*directories, "--repair")
+    assert repaired <= first
+    again, lines_again = verify(*directories)
+    assert again == repaired
+    assert of_severity("damaged", lines_again) == of_severity("damaged", _last_report(lines))
+
+
+def _last_report(lines: list[str]) -> list[str]:
+    """What was found after the repair, or at all where there was none."""
+    summaries = [index for index, line in enumerate(lines) if " logs with " in line]
+    return lines if len(summaries) == 1 else lines[summaries[0] + 1 :]

@@ -361,6 +361,21 @@ def test_a_damaged_producer_snapshot_is_found(closed):
     assert "CRC" in finding.message
 
 
+def test_the_snapshot_that_a_clean_stop_leaves_must_be_there(closed):
+    name = last_snapshot(closed)
+    closed.filesystem.remove(f"{closed.directory}/{name}")
+    finding = only_finding(closed)
+    assert (finding.severity, finding.path) == (Severity.DAMAGED, f"{closed.directory}/{name}")
+
+
+def test_a_log_without_its_segments_is_found(closed):
+    for name in log_files(closed):
+        closed.filesystem.remove(f"{closed.directory}/{name}")
+    findings = findings_of(closed)
+    assert (Severity.DAMAGED, closed.directory) in {(finding.severity, finding.path) for finding in findings}
+    assert f"{closed.directory}/{FIRST}.index" in {finding.path for finding in findings}
+
+
 # --- the files of the log directory ---
 
 

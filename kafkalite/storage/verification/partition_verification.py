@@ -123,7 +123,9 @@ class PartitionVerification:
             following = self._base_offsets[slot + 1] if slot + 1 < len(self._base_offsets) else None
             self._verify_segment(base_offset, following)
         self._settle_tails(None)
+        has_last_snapshot = self._next_offset in self._snapshots
         self._check_snapshots(_ALL)
+        self._check_last_snapshot(has_last_snapshot)
         for gap in self._gaps if not self._is_compacted else []:
             self._note(gap)
         self._result.log_end_offset = self._next_offset
@@ -145,7 +147,12 @@ class PartitionVerification:
             elif name.endswith((OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)):
                 offset = offset_of_file_name(name)
                 if offset is None or offset not in self._base_offsets:
-                    self._note(Finding(Severity.RECOVERABLE, path, "it belongs to no segment", remedy=Remedy.RECOVER))
+                    severity = Severity.DAMAGED if self.facts.had_clean_shutdown else Severity.RECOVERABLE
+                    self._note(Finding(severity, path, "its segment is not there", remedy=Remedy.RECOVER))
+        if not self._base_offsets:
+            is_new = not self.facts.had_clean_shutdown and not self.facts.recovery_point
+            severity = Severity.RECOVERABLE if is_new else Severity.DAMAGED
+            self._note(Finding(severity, self._directory, "it has no segment", remedy=Remedy.RECOVER))
 
     def _find_trusted_offset(self) -> int:
         if self.facts.is_recovered_at_every_start:
@@ -424,6 +431,15 @@ class PartitionVerification:
                 state.load(entries, first, 0)
                 self._has_known_start = True
         return state
+
+    def _check_last_snapshot(self, is_there: bool) -> None:
+        """A clean stop leaves a snapshot at the log's end; who reads no batches then knows the producers from it."""
+        if is_there or not self.facts.had_clean_shutdown or self.facts.is_recovered_at_every_start:
+            return
+        if self._state.producers and self._next_offset > self._result.log_start_offset:
+            message = "it is missing: Apache Kafka forgets the producers, kafkalite reads the log for them"
+            path = self._path(self._next_offset, PRODUCER_SNAPSHOT_SUFFIX)
+            self._note(Finding(Severity.DAMAGED, path, message, remedy=Remedy.RECOVER))
 
     def _read_snapshot(self, offset: int) -> list[ProducerStateEntry] | None:
         path = self._path(offset, PRODUCER_SNAPSHOT_SUFFIX)
