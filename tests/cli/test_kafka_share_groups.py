@@ -22,7 +22,7 @@ def without_member_ids(text: str) -> str:
 
 
 @pytest.mark.oracle
-def test_share_groups_without_members_are_handled_as_apache_kafka_does(comparison: Any, stage: Any) -> None:
+def test_share_groups_without_members_are_handled_as_apache_kafka_does(each_comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         stage.create_topic("one", 3, retention_ms="-1")
         stage.create_topic("a-topic-with-a-long-name")
@@ -61,11 +61,11 @@ def test_share_groups_without_members_are_handled_as_apache_kafka_does(compariso
         tool(TOOL, "--delete", "--all-groups")
         tool(TOOL, "--list")
 
-    comparison.of(scenario, normalise=in_any_order)
+    each_comparison.of(scenario, normalise=in_any_order)
 
 
 @pytest.mark.oracle
-def test_share_groups_with_members_are_described_as_apache_kafka_does(comparison: Any, stage: Any) -> None:
+def test_share_groups_with_members_are_described_as_apache_kafka_does(each_comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         stage.create_topic("one", 3)
         member_id = str(uuid.uuid4())
@@ -89,7 +89,7 @@ def test_share_groups_with_members_are_described_as_apache_kafka_does(comparison
             tool(TOOL, "--reset-offsets", "--group", "shared", "--topic", "one", "--to-latest", "--execute")
             heartbeat(-1)
 
-    comparison.of(scenario, normalise=without_member_ids)
+    each_comparison.of(scenario, normalise=without_member_ids)
 
 
 @pytest.mark.oracle

@@ -78,7 +78,7 @@ class Application:
 
 
 @pytest.mark.oracle
-def test_streams_groups_are_handled_as_apache_kafka_does(comparison: Any, stage: Any) -> None:
+def test_streams_groups_are_handled_as_apache_kafka_does(each_comparison: Any, stage: Any) -> None:
     def scenario(tool: Any) -> None:
         def streams(*words: str) -> None:
             tool(TOOL, *words)
@@ -129,7 +129,7 @@ def test_streams_groups_are_handled_as_apache_kafka_does(comparison: Any, stage:
         streams("--delete", "--all-groups")
         tool("kafka_topics", "--list", "--exclude-internal")
 
-    comparison.of(scenario, normalise=comparable)
+    each_comparison.of(scenario, normalise=comparable)
 
 
 @pytest.mark.oracle
