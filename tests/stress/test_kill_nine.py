@@ -21,7 +21,7 @@ from broker_process import BrokerProcess
 from client_scenarios import wait_until
 
 PARTITIONS = 3
-VALUE_SIZES = (20, 500, 20_000)  # from many records in a batch to a batch for each
+VALUE_SIZES = (20, 500, 5_000)  # from many records in a batch to a batch for each
 LOADING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
 QUIET = {"log_level": 2}  # librdkafka reports every refused connection
 UNACKNOWLEDGED = 2_000  # records in flight or waiting, for each producer
