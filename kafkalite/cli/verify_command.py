@@ -140,6 +140,10 @@ def _verify(directories: Sequence[str], *, is_repairing: bool, is_deep: bool) ->
                     _, report = read()
                 else:
                     print("repair: there is nothing to do")
+    except KeyboardInterrupt:
+        progress.clear()
+        print("kafkalite verify: interrupted", file=sys.stderr)
+        return 130
     except LogDirectoryError as error:
         print(f"kafkalite verify: {error}", file=sys.stderr)
         return 2

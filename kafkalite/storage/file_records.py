@@ -43,6 +43,8 @@ def iter_valid_batches(file: File, position: int, end: int) -> Iterator[tuple[in
         available = len(chunk) - relative
         size = LOG_OVERHEAD + int.from_bytes(chunk[relative + 8 : relative + 12], "big", signed=True)
         if available < LOG_OVERHEAD or available < size:
+            if available >= LOG_OVERHEAD and size > end - position:  # a length out of nowhere is not read for
+                raise InvalidBatchError(position, f"{end - position} bytes are no whole batch")
             wanted = min(max(_MAX_CHUNK_SIZE, size if available >= LOG_OVERHEAD else 0), end - position)
             if available == wanted:
                 raise InvalidBatchError(position, f"{available} bytes are no whole batch")

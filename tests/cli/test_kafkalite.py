@@ -175,6 +175,18 @@ def test_a_terminal_sees_how_far_it_is(
     assert "all is well" in capsys.readouterr().out
 
 
+def test_an_interruption_ends_it_without_a_traceback(
+    closed: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kafkalite.broker.data_directory_verification.DataDirectoryVerification.verify", interrupt)
+    assert kafkalite.main(["verify", *map(str, closed)]) == 130
+    assert capsys.readouterr().err == "kafkalite verify: interrupted\n"
+    assert not any((directory / ".lock").exists() for directory in closed)
+
+
 # --- damage, and what becomes of it ---
 
 

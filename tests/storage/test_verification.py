@@ -464,3 +464,43 @@ def test_after_a_kill_the_log_is_cut_at_damage_as_a_start_would_cut_it(killed):
     assert len(killed.read(name)) == position
     aside = [name for name in killed.filesystem.list_directory(killed.path) if name.endswith("-stray")]
     assert len(aside) == 1
+
+
+def test_a_length_out_of_nowhere_does_not_make_it_read_the_rest_of_the_segment_at_once(disk, batch):
+    log = disk.open_log()
+    for number in range(40):
+        log.append(batch(bytes(100_000), timestamp=NOW_MS + number), now_ms=NOW_MS)
+    disk.close()
+    position, header = batches_in(disk, f"{FIRST}.log")[2]
+    data = bytearray(disk.read(f"{FIRST}.log"))
+    data[position + 8 : position + 12] = (1 << 30).to_bytes(4, "big")
+    disk.write(f"{FIRST}.log", bytes(data))
+    sizes: list[int] = []
+
+    class NotingFileSystem:
+        """Opens files that note how much is read at once."""
+
+        def __getattr__(self, name):
+            return getattr(disk.filesystem, name)
+
+        def open(self, path, **options):
+            file = disk.filesystem.open(path, **options)
+            pread = file.pread
+
+            class NotingFile:
+                size = file.size
+
+                def pread(self, size, position):
+                    sizes.append(size)
+                    return pread(size, position)
+
+                def close(self):
+                    file.close()
+
+            return NotingFile()
+
+    findings: list[Finding] = []
+    VerifiedLogDirectory(NotingFileSystem(), disk.path, Report(findings.append)).verify_logs()
+    (finding,) = [finding for finding in findings if finding.path.endswith(".log")]
+    assert (finding.position, finding.offset) == (position, header.base_offset)
+    assert max(sizes) <= 2 << 20
