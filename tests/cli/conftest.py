@@ -20,11 +20,12 @@ from kafkalite.client.admin import Admin
 from kafkalite.client.group_admin import alter_offsets
 from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
-from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition
+from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition, Uuid
 from kafkalite.protocol.messages import alter_client_quotas, describe_client_quotas
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 from kafkalite.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from kafkalite.protocol.messages.list_groups import ListGroupsRequest
 from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
@@ -114,6 +115,7 @@ def java_tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JavaTools]:
 def tools_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
     """An Apache Kafka of the tools' tests alone: they list everything that is there."""
     with ApacheKafka(tmp_path_factory.mktemp("tools-kafka")) as broker:
+        create_internal_topics(broker)
         yield broker
 
 
@@ -121,7 +123,20 @@ def tools_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafk
 def tools_kafkalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaliteProcess]:
     """A kafkalite of the tools' tests alone."""
     with KafkaliteProcess(tmp_path_factory.mktemp("tools-kafkalite")) as broker:
+        create_internal_topics(broker)
         yield broker
+
+
+def create_internal_topics(broker: BrokerProcess) -> None:
+    """Asks for one coordinator of each kind, so that all brokers list the same topics, whatever was tested before."""
+    share_key = f"g:{Uuid(bytes(range(16)))}:0"
+    with WireClient(broker.bootstrap_servers) as client:
+        for key_type, key in enumerate(("g", "t", share_key)):
+            deadline_s = time.monotonic() + 60
+            request = FindCoordinatorRequest(key_type=key_type, coordinator_keys=[key])
+            while client.send(request).coordinators[0].error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
 
 
 def run_ours(module: str, *arguments: str) -> Output:
