@@ -1,6 +1,7 @@
 """Fixtures that every folder of tests may use; they live in tests/fixtures, one module for each thing."""
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite("client_scenarios")
 pytest_plugins = [
@@ -13,3 +14,8 @@ pytest_plugins = [
     "fresh_checkout",
     "shell_terminal",
 ]
+
+# Every run of the tests tries the same examples; --hypothesis-profile=explore tries others.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("repeatable")

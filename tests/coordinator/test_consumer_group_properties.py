@@ -147,6 +147,9 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
     def epochs_never_fall(self) -> None:
         group = self.group
         if group is None:
+            # An empty group is deleted after a while; one of the same name begins anew.
+            self.group_epoch = 0
+            self.member_epochs.clear()
             return
         assert group.group_epoch >= self.group_epoch
         assert group.assignment_epoch <= group.group_epoch
