@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+_FIBONACCI: Final = -7046029254386353131
 
 
 def string_hash_code(text: str) -> int:
@@ -25,20 +28,49 @@ def partition_for(key: str, partition_count: int) -> int:
     return 0 if code == -0x80000000 else abs(code) % partition_count
 
 
-def hash_map_order(keys: Iterable[str], *, initial_capacity: int = 16) -> list[str]:
+def hash_map_order(keys: Iterable[str]) -> list[str]:
     """Distinct keys in the order in which a Java HashMap filled with them, in this order, iterates."""
     distinct = list(dict.fromkeys(keys))
+    capacity = 16
+    while len(distinct) > capacity * 3 // 4:
+        capacity *= 2
+    return sorted(distinct, key=lambda key: _spread_hash(key) & (capacity - 1))
+
+
+def computed_hash_map_order(keys: Iterable[str], *, initial_capacity: int) -> list[str]:
+    """The same for one that is filled by computeIfAbsent: new keys come first in their buckets, and it grows late."""
     capacity = 1
     while capacity < initial_capacity:
         capacity *= 2
-    while len(distinct) > capacity * 3 // 4:
-        capacity *= 2
+    newest_first: list[str] = []
+    for key in keys:
+        if len(newest_first) > capacity * 3 // 4:
+            newest_first.sort(key=lambda known: _spread_hash(known) & (capacity - 1))
+            capacity *= 2
+        if key not in newest_first:
+            newest_first.insert(0, key)
+    return sorted(newest_first, key=lambda key: _spread_hash(key) & (capacity - 1))
 
-    def bucket(key: str) -> int:
-        code = string_hash_code(key) & 0xFFFFFFFF
-        return (code ^ code >> 16) & (capacity - 1)
 
-    return sorted(distinct, key=bucket)
+def _spread_hash(key: str) -> int:
+    code = string_hash_code(key) & 0xFFFFFFFF
+    return code ^ code >> 16
+
+
+def timeline_hash_map_order(keys: Iterable[str], *, peak_size: int) -> list[str]:
+    """Keys in the order in which Apache Kafka's TimelineHashMap, filled with them in this order, iterates.
+
+    It never gets smaller: `peak_size` is how many keys it has held at most.
+    """
+    bits = 1
+    while peak_size * 3 > 4 << bits:
+        bits += 1
+
+    def slot(key: str) -> int:
+        return (string_hash_code(key) * _FIBONACCI & 0xFFFFFFFFFFFFFFFF) >> 64 - bits
+
+    newest_first = list(keys)[::-1]
+    return sorted(newest_first, key=slot)
 
 
 def hash_set_order(values: Iterable[int]) -> list[int]:

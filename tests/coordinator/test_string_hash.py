@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from kafkalite.coordinator.string_hash import hash_map_order, partition_for, string_hash_code
+from kafkalite.coordinator.string_hash import (
+    computed_hash_map_order,
+    hash_map_order,
+    partition_for,
+    string_hash_code,
+    timeline_hash_map_order,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,3 +42,12 @@ def test_names_come_in_a_hash_maps_order() -> None:
         "roundrobin",
         "cooperative-sticky",
     ]
+
+
+def test_names_come_in_the_order_of_a_hash_map_that_computes_what_is_absent() -> None:
+    assert computed_hash_map_order(["p0", "p2"], initial_capacity=2) == ["p2", "p0"]
+    assert computed_hash_map_order(["p0", "p2", "p0"], initial_capacity=2) == ["p0", "p2"], "it has grown meanwhile"
+
+
+def test_names_come_in_a_timeline_hash_maps_order() -> None:
+    assert timeline_hash_map_order(["m9", "m11"], peak_size=8) == ["m11", "m9"]

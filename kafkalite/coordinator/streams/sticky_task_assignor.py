@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from kafkalite.coordinator.streams.process_state import PriorityQueue, ProcessState
 from kafkalite.coordinator.streams.task_assignor import GroupSpec, MemberSpec, TaskAssignorError
 from kafkalite.coordinator.streams.tasks import TaskId, Tasks, TasksTuple
-from kafkalite.coordinator.string_hash import hash_map_order
+from kafkalite.coordinator.string_hash import computed_hash_map_order
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,10 @@ class _Assignment:
                 self._previous_active[task] = member_id
             for task, candidate in _standby_candidates(member_id, member):
                 candidates.setdefault(task, []).append(candidate)
-        self._processes = [processes[name] for name in hash_map_order(processes, initial_capacity=len(group.members))]
+        order = computed_hash_map_order(
+            (member.process_id for member in group.members.values()), initial_capacity=len(group.members)
+        )
+        self._processes = [processes[name] for name in order]
         self._previous_standbys = {
             task: [c.member_id for c in sorted(found, key=lambda c: (not c.was_standby, -c.offset_sum))]
             for task, found in candidates.items()

@@ -96,6 +96,7 @@ class StreamsGroup:
         "metadata_hash",
         "metadata_refresh_epoch",
         "needs_metadata_refresh",
+        "peak_member_count",
         "shutdown_request_member_id",
         "static_members",
         "stored_description_topology_epoch",
@@ -119,6 +120,7 @@ class StreamsGroup:
         self.assignment_timestamp_ms = 0
         self.topology: StreamsTopology | None = None
         self.members: dict[str, StreamsGroupMember] = {}
+        self.peak_member_count = 0
         self.static_members: dict[str, str] = {}
         self.target_assignment: dict[str, TasksTuple] = {}
         self._active_process: dict[tuple[str, int], str] = {}
@@ -381,6 +383,7 @@ class StreamsGroup:
             if old.instance_id is not None and self.static_members.get(old.instance_id) == old.member_id:
                 del self.static_members[old.instance_id]
         self.members[member.member_id] = member
+        self.peak_member_count = max(self.peak_member_count, len(self.members))
         if member.instance_id is not None:
             self.static_members[member.instance_id] = member.member_id
         for tasks in (member.assigned_tasks, member.tasks_pending_revocation):

@@ -18,7 +18,7 @@ from kafkalite.coordinator.streams.streams_group_records import (
 )
 from kafkalite.coordinator.streams.task_assignor import GroupSpec, MemberSpec, SubtopologySpec, TaskAssignor
 from kafkalite.coordinator.streams.tasks import TasksTuple
-from kafkalite.coordinator.string_hash import hash_map_order
+from kafkalite.coordinator.string_hash import hash_map_order, timeline_hash_map_order
 
 NUM_STANDBY_REPLICAS: Final = "num.standby.replicas"
 """The name among a group's assignment configs of how many standby tasks there are for each active one."""
@@ -65,7 +65,11 @@ def build_target_assignment(
 
     Raises TaskAssignorError where there is nobody to give them to.
     """
-    member_ids = hash_map_order(present.members)
+    # As Apache Kafka goes through them: that decides between equals.
+    known = timeline_hash_map_order(group.members, peak_size=group.peak_member_count)
+    member_ids = hash_map_order(
+        [*(m for m in known if m in present.members), *(m for m in present.members if m not in group.members)]
+    )
     computed: Mapping[str, TasksTuple] = {}
     if topology.is_ready:
         computed = assignor(
