@@ -299,7 +299,7 @@ class GroupMetadataManager:
             if isinstance(group, ConsumerGroup):
                 self.consumer_groups.fencing.on_loaded(group)
             if isinstance(group, StreamsGroup):
-                self.streams_groups.heartbeats.on_loaded(group)
+                self.streams_groups.heartbeats.sessions.on_loaded(group)
             if isinstance(group, ShareGroup):
                 self.share_groups.on_loaded(group)
             if not isinstance(group, ClassicGroup):

@@ -45,10 +45,10 @@ from kafkalite.coordinator.streams.streams_group_records import (
     group_record,
     member_record,
     removal_records,
-    target_assignment_metadata_record,
     target_assignment_record,
     topology_record,
 )
+from kafkalite.coordinator.streams.streams_group_sessions import StreamsGroupSessions
 from kafkalite.coordinator.streams.streams_topology import StreamsTopology, topology_value
 from kafkalite.coordinator.streams.target_assignment_builder import (
     NUM_STANDBY_REPLICAS,
@@ -114,7 +114,7 @@ class StreamsGroupHeartbeats:
     heard of when.
     """
 
-    __slots__ = ("_find", "_group_config", "max_size", "metadata", "timers")
+    __slots__ = ("_find", "_group_config", "max_size", "metadata", "sessions", "timers")
 
     def __init__(
         self,
@@ -129,6 +129,7 @@ class StreamsGroupHeartbeats:
         self.metadata = metadata
         self._group_config = group_config
         self._find = find
+        self.sessions = StreamsGroupSessions(timers, group_config, find)
 
     # Heartbeat
 
@@ -172,7 +173,7 @@ class StreamsGroupHeartbeats:
             self._schedule_initial_rebalance(group.group_id, delay_ms)
         target_epoch, target = self._target_assignment(beat, updated, group_epoch, configured, configs)
         reconciled = self._reconcile(beat, updated, target_epoch, target)
-        self.schedule_session(group.group_id, updated.member_id)
+        self.sessions.schedule_session(group.group_id, updated.member_id)
         if request.shutdown_application:
             group.request_shutdown(request.member_id)
         response = self._response(beat, member, reconciled, replaced, configured)
@@ -414,9 +415,9 @@ class StreamsGroupHeartbeats:
             return member
         beat.records.append(current_assignment_record(group.group_id, reconciled))
         if reconciled.state is MemberState.UNREVOKED_TASKS:
-            self._schedule_rebalance(group.group_id, reconciled)
+            self.sessions.schedule_rebalance(group.group_id, reconciled)
         else:
-            self.timers.cancel(_rebalance_key(group.group_id, member.member_id))
+            self.sessions.cancel_rebalance(group.group_id, member.member_id)
         return reconciled
 
     # Answer
@@ -487,69 +488,9 @@ class StreamsGroupHeartbeats:
             if request.member_epoch == LEAVE_GROUP_STATIC_MEMBER_EPOCH:
                 return CoordinatorResult([current_assignment_record(group.group_id, member.away())], result)
         logger.info("[GroupId %s][MemberId %s] Member left the streams group.", group.group_id, member.member_id)
-        return CoordinatorResult(self._fence(group, member), result)
-
-    def _fence(self, group: StreamsGroup, member: StreamsGroupMember) -> list[CoordinatorRecord]:
-        """Removes a member: the group's epoch rises, so that the others get what it had."""
-        group_id, group_epoch = group.group_id, group.group_epoch + 1
-        records = [
-            *removal_records(group_id, member.member_id),
-            group_record(
-                group_id,
-                group_epoch,
-                group.metadata_hash,
-                group.validated_topology_epoch,
-                group.assignment_configs,
-                stored_description_topology_epoch=group.stored_description_topology_epoch,
-                failed_description_topology_epoch=group.failed_description_topology_epoch,
-            ),
-        ]
-        if len(group.members) == 1:
-            # Nobody is left: whoever comes next is not to wait for the interval between assignments.
-            records.append(target_assignment_metadata_record(group_id, group_epoch, 0))
-        self.cancel_timers(group_id, member.member_id)
-        return records
+        return CoordinatorResult(self.sessions.fence(group, member), result)
 
     # Timers
-
-    def on_loaded(self, group: StreamsGroup) -> None:
-        """The group has been replayed: its members have their session timeout to be heard of again."""
-        for member in group.members.values():
-            self.schedule_session(group.group_id, member.member_id)
-            if member.state is MemberState.UNREVOKED_TASKS:
-                self._schedule_rebalance(group.group_id, member)
-
-    def schedule_session(self, group_id: str, member_id: str) -> None:
-        """The member has been heard of."""
-        session_timeout_ms = self._group_config(group_id).streams_session_timeout_ms
-        key = _session_key(group_id, member_id)
-        if not self.timers.postpone(key, session_timeout_ms):
-
-            def expire(now_ms: int) -> CoordinatorResult[None]:
-                return self._fence_silent(group_id, member_id, "the member session expired")
-
-            self.timers.schedule(key, session_timeout_ms, expire)
-
-    def _schedule_rebalance(self, group_id: str, member: StreamsGroupMember) -> None:
-        member_id, epoch = member.member_id, member.member_epoch
-
-        def expire(now_ms: int) -> CoordinatorResult[None]:
-            group = self._find(group_id)
-            current = None if group is None else group.members.get(member_id)
-            if current is None or current.member_epoch != epoch:
-                return NO_EFFECTS
-            reason = f"it failed to transition from epoch {epoch} within {member.rebalance_timeout_ms}ms"
-            return self._fence_silent(group_id, member_id, reason)
-
-        self.timers.schedule(_rebalance_key(group_id, member_id), member.rebalance_timeout_ms, expire)
-
-    def _fence_silent(self, group_id: str, member_id: str, reason: str) -> CoordinatorResult[None]:
-        group = self._find(group_id)
-        member = None if group is None else group.members.get(member_id)
-        if group is None or member is None:
-            return NO_EFFECTS
-        logger.info("[GroupId %s] Streams member %s fenced from the group because %s.", group_id, member_id, reason)
-        return CoordinatorResult(self._fence(group, member))
 
     def _schedule_initial_rebalance(self, group_id: str, delay_ms: int) -> None:
         """The first assignment waits a while, so that one covers all members that start together."""
@@ -576,11 +517,6 @@ class StreamsGroupHeartbeats:
 
         self.timers.schedule(key, delay_ms, assign)
 
-    def cancel_timers(self, group_id: str, member_id: str) -> None:
-        """The member is gone."""
-        self.timers.cancel(_session_key(group_id, member_id))
-        self.timers.cancel(_rebalance_key(group_id, member_id))
-
     def on_group_removed(self, group_id: str) -> None:
         """The group is gone."""
         self.timers.cancel(_initial_rebalance_key(group_id))
@@ -592,14 +528,6 @@ def assignment_configs(config: GroupConfig) -> dict[str, str]:
     if config.streams_rack_aware_assignment_tags:
         configs[RACK_AWARE_ASSIGNMENT_TAGS] = ",".join(config.streams_rack_aware_assignment_tags)
     return configs
-
-
-def _session_key(group_id: str, member_id: str) -> Hashable:
-    return "streams-group-session", group_id, member_id
-
-
-def _rebalance_key(group_id: str, member_id: str) -> Hashable:
-    return "streams-group-rebalance", group_id, member_id
 
 
 def _initial_rebalance_key(group_id: str) -> Hashable:
