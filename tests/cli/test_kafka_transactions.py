@@ -14,7 +14,7 @@ TOOL = "kafka_transactions"
 def without_ids_and_times(text: str) -> str:
     """Producer ids, epochs and times differ from run to run, and with them the widths of their columns."""
     text = re.sub(r"\b\d{13}\b", "TIME", re.sub(r"[ \t]+", " ", text))
-    text = re.sub(r"(?<=[_ ])\d{1,7}(?= )|(?<=producerId=)\d+", "N", text)
+    text = re.sub(r"(?:(?<=[_ ])|^)\d{1,7}(?= )|(?<=producerId=)\d+", "N", text, flags=re.MULTILINE)
     return re.sub(r"Failed to abort transaction.*", "Failed to abort transaction", text)
 
 
