@@ -32,6 +32,7 @@ from kafkalite.coordinator.consumer_group_records import (
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord
 from kafkalite.coordinator.group import GroupType, PartitionCommitValidator
+from kafkalite.coordinator.modern_group import ModernGroup
 from kafkalite.coordinator.string_hash import hash_map_order
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
@@ -97,19 +98,11 @@ class Subscriptions(NamedTuple):
         return Subscriptions(self.by_name.copy(), self.by_regex.copy())
 
 
-class ConsumerGroup:
+class ConsumerGroup(ModernGroup[ConsumerGroupMember]):
     """One consumer group."""
 
     __slots__ = (
-        "assignment_epoch",
-        "assignment_timestamp_ms",
-        "group_epoch",
-        "group_id",
         "has_subscription_metadata_record",
-        "members",
-        "metadata_hash",
-        "metadata_refresh_epoch",
-        "needs_metadata_refresh",
         "partition_epochs",
         "regex_counts",
         "resolved_regexes",
@@ -117,17 +110,10 @@ class ConsumerGroup:
         "static_members",
         "subscriptions",
         "target_assignment",
-        "type",
     )
 
     def __init__(self, group_id: str) -> None:
-        self.group_id = group_id
-        self.type = GroupType.CONSUMER
-        self.group_epoch = FIRST_EPOCH
-        self.metadata_hash = 0
-        self.assignment_epoch = 0
-        self.assignment_timestamp_ms = 0
-        self.members: dict[str, ConsumerGroupMember] = {}
+        super().__init__(group_id, GroupType.CONSUMER, group_epoch=FIRST_EPOCH, assignment_epoch=0)
         self.static_members: dict[str, str] = {}
         self.server_assignors: Counter[str] = Counter()
         self.subscriptions = Subscriptions(Counter(), Counter())
@@ -136,8 +122,6 @@ class ConsumerGroup:
         self.target_assignment: dict[str, Assignment] = {}
         self.partition_epochs: dict[Uuid, dict[int, int]] = {}
         self.has_subscription_metadata_record = False
-        self.needs_metadata_refresh = True
-        self.metadata_refresh_epoch = 0
 
     # As all groups are seen
 
@@ -158,10 +142,6 @@ class ConsumerGroup:
     @property
     def listed_protocol_type(self) -> str:
         return CONSUMER_PROTOCOL_TYPE
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.members
 
     @property
     def can_expire(self) -> bool:
@@ -227,10 +207,6 @@ class ConsumerGroup:
     def validate_offset_delete(self) -> None:
         return
 
-    def validate_delete(self) -> None:
-        if self.members:
-            raise KafkaError(ErrorCode.NON_EMPTY_GROUP)
-
     def is_subscribed_to_topic(self, topic: str) -> bool:
         return topic in self.subscriptions.by_name or topic in self.subscriptions.by_regex
 
@@ -250,15 +226,6 @@ class ConsumerGroup:
         ]
 
     # Members and what they want
-
-    def member(self, member_id: str) -> ConsumerGroupMember:
-        """A member; raises UNKNOWN_MEMBER_ID."""
-        member = self.members.get(member_id)
-        if member is None:
-            raise KafkaError(
-                ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {self.group_id}."
-            )
-        return member
 
     def static_member(self, instance_id: str | None) -> ConsumerGroupMember | None:
         """The member that bears an instance id."""

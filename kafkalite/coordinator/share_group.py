@@ -15,6 +15,7 @@ from kafkalite.coordinator.assignors.partition_assignor import Assignment, Subsc
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord
 from kafkalite.coordinator.group import GroupType
+from kafkalite.coordinator.modern_group import ModernGroup
 from kafkalite.coordinator.share_group_records import (
     current_assignment_tombstone,
     group_tombstone,
@@ -147,37 +148,20 @@ def merge_topics(older: ShareTopics, newer: ShareTopics) -> dict[Uuid, ShareTopi
     return merged
 
 
-class ShareGroup:
+class ShareGroup(ModernGroup[ShareGroupMember]):
     """One share group."""
 
     __slots__ = (
-        "assignment_epoch",
-        "assignment_timestamp_ms",
-        "group_epoch",
-        "group_id",
-        "members",
-        "metadata_hash",
-        "metadata_refresh_epoch",
-        "needs_metadata_refresh",
         "state_metadata",
         "subscriptions",
         "target_assignment",
-        "type",
     )
 
     def __init__(self, group_id: str) -> None:
-        self.group_id = group_id
-        self.type = GroupType.SHARE
-        self.group_epoch = FIRST_EPOCH
-        self.metadata_hash = 0
-        self.assignment_epoch = FIRST_EPOCH
-        self.assignment_timestamp_ms = 0
-        self.members: dict[str, ShareGroupMember] = {}
+        super().__init__(group_id, GroupType.SHARE, group_epoch=FIRST_EPOCH, assignment_epoch=FIRST_EPOCH)
         self.subscriptions: Counter[str] = Counter()
         self.target_assignment: dict[str, Assignment] = {}
         self.state_metadata: StateMetadata | None = None
-        self.needs_metadata_refresh = True
-        self.metadata_refresh_epoch = 0
 
     # As all groups are seen
 
@@ -188,10 +172,6 @@ class ShareGroup:
     @property
     def listed_protocol_type(self) -> str:
         return "share"
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.members
 
     @property
     def can_expire(self) -> bool:
@@ -217,10 +197,6 @@ class ShareGroup:
     def _no_consumer_group(self) -> KafkaError:
         return KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {self.group_id} is not a consumer group.")
 
-    def validate_delete(self) -> None:
-        if self.members:
-            raise KafkaError(ErrorCode.NON_EMPTY_GROUP)
-
     def is_subscribed_to_topic(self, topic: str) -> bool:
         return topic in self.subscriptions
 
@@ -239,15 +215,6 @@ class ShareGroup:
         ]
 
     # Members and what they want
-
-    def member(self, member_id: str) -> ShareGroupMember:
-        """A member; raises UNKNOWN_MEMBER_ID."""
-        member = self.members.get(member_id)
-        if member is None:
-            raise KafkaError(
-                ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {self.group_id}."
-            )
-        return member
 
     def subscriptions_with(self, old: ShareGroupMember | None, new: ShareGroupMember | None) -> Counter[str]:
         """How many members each topic has, once `new` has taken the place of `old`."""

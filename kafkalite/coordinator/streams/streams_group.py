@@ -15,6 +15,7 @@ from typing import Final
 
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord
 from kafkalite.coordinator.group import GroupType, PartitionCommitValidator
+from kafkalite.coordinator.modern_group import ModernGroup
 from kafkalite.coordinator.streams.configured_topology import ConfiguredTopology
 from kafkalite.coordinator.streams.current_assignment_builder import TaskOwners
 from kafkalite.coordinator.streams.streams_group_member import (
@@ -77,7 +78,7 @@ class StreamsGroupState(Enum):
         return "not_ready" if self is StreamsGroupState.NOT_READY else self.value.lower()
 
 
-class StreamsGroup:
+class StreamsGroup(ModernGroup[StreamsGroupMember]):
     """One streams group."""
 
     __slots__ = (
@@ -85,17 +86,9 @@ class StreamsGroup:
         "_standby_processes",
         "_warmup_processes",
         "assignment_configs",
-        "assignment_epoch",
-        "assignment_timestamp_ms",
         "configured_topology",
         "endpoint_information_epoch",
         "failed_description_topology_epoch",
-        "group_epoch",
-        "group_id",
-        "members",
-        "metadata_hash",
-        "metadata_refresh_epoch",
-        "needs_metadata_refresh",
         "peak_member_count",
         "shutdown_request_member_id",
         "static_members",
@@ -103,23 +96,16 @@ class StreamsGroup:
         "target_assignment",
         "task_offsets",
         "topology",
-        "type",
         "validated_topology_epoch",
     )
 
     def __init__(self, group_id: str) -> None:
-        self.group_id = group_id
-        self.type = GroupType.STREAMS
-        self.group_epoch = FIRST_EPOCH
-        self.metadata_hash = 0
+        super().__init__(group_id, GroupType.STREAMS, group_epoch=FIRST_EPOCH, assignment_epoch=FIRST_EPOCH)
         self.validated_topology_epoch = NO_EPOCH
         self.assignment_configs: Mapping[str, str] = {}
         self.stored_description_topology_epoch = NO_EPOCH
         self.failed_description_topology_epoch = NO_EPOCH
-        self.assignment_epoch = FIRST_EPOCH
-        self.assignment_timestamp_ms = 0
         self.topology: StreamsTopology | None = None
-        self.members: dict[str, StreamsGroupMember] = {}
         self.peak_member_count = 0
         self.static_members: dict[str, str] = {}
         self.target_assignment: dict[str, TasksTuple] = {}
@@ -131,8 +117,6 @@ class StreamsGroup:
         self.task_offsets: dict[str, MemberTaskOffsets] = {}
         self.shutdown_request_member_id: str | None = None
         self.endpoint_information_epoch = 0
-        self.needs_metadata_refresh = True
-        self.metadata_refresh_epoch = 0
 
     # As all groups are seen
 
@@ -155,10 +139,6 @@ class StreamsGroup:
     @property
     def listed_protocol_type(self) -> str:
         return STREAMS_PROTOCOL_TYPE
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.members
 
     @property
     def can_expire(self) -> bool:
@@ -222,10 +202,6 @@ class StreamsGroup:
     def validate_offset_delete(self) -> None:
         return
 
-    def validate_delete(self) -> None:
-        if self.members:
-            raise KafkaError(ErrorCode.NON_EMPTY_GROUP)
-
     def is_subscribed_to_topic(self, topic: str) -> bool:
         if not self.members or self.topology is None:
             return False
@@ -246,15 +222,6 @@ class StreamsGroup:
         ]
 
     # Members and their tasks
-
-    def member(self, member_id: str) -> StreamsGroupMember:
-        """A member; raises UNKNOWN_MEMBER_ID."""
-        member = self.members.get(member_id)
-        if member is None:
-            raise KafkaError(
-                ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {self.group_id}."
-            )
-        return member
 
     def static_member(self, instance_id: str) -> StreamsGroupMember | None:
         """The member that bears an instance id."""
