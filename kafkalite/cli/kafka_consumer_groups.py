@@ -12,6 +12,7 @@ from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionError, exit_with_usage, run_command
 from kafkalite.cli.consumer_group_options import ConsumerGroupCommandOptions
 from kafkalite.cli.consumer_group_tables import MISSING, OffsetRow, print_error
+from kafkalite.cli.group_filters import parse_names, parse_states
 from kafkalite.cli.java_exceptions import (
     CALL_ERRORS,
     ILLEGAL_ARGUMENT,
@@ -88,7 +89,7 @@ class ConsumerGroupService:
                 print(group_id)
             return
         types = _parse_types(options.options.value(options.type) or "")
-        states = _parse_states(options.options.value(options.state) or "")
+        states = parse_states(options.options.value(options.state) or "", _STATES)
         listings = in_execution_exception(
             lambda: list_groups(self._admin, types=types, states=states, protocol_types=("", "consumer"))
         )
@@ -292,23 +293,8 @@ def _in_map_order(listings: Sequence[GroupListing]) -> list[GroupListing]:
     return [by_id[group_id] for group_id in string_map_order(by_id)]
 
 
-def _parse_states(text: str) -> list[str]:
-    return _parse_names(text, _STATES, "Invalid state list '{}'. Valid states are: {}")
-
-
 def _parse_types(text: str) -> list[str]:
-    return _parse_names(text, _TYPES, "Invalid types list '{}'. Valid types are: {}")
-
-
-def _parse_names(text: str, valid: Sequence[str], complaint: str) -> list[str]:
-    """Reads a list of names, any case; raises ToolError."""
-    if not text:
-        return []
-    known = {name.lower(): name for name in valid}
-    names = [name.strip().lower() for name in text.rstrip(",").split(",")]
-    if any(name not in known for name in names):
-        raise ToolError(complaint.format(text, ", ".join(valid)))
-    return list(dict.fromkeys(known[name] for name in names))
+    return parse_names(text, _TYPES, "Invalid types list '{}'. Valid types are: {}")
 
 
 def validate_regex(pattern: str) -> None:

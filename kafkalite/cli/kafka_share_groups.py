@@ -9,6 +9,7 @@ from typing import Final
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionError, exit_with_error, exit_with_usage, run_command
 from kafkalite.cli.consumer_group_tables import MISSING, assignment_text, print_error, print_new_offsets
+from kafkalite.cli.group_filters import parse_states
 from kafkalite.cli.java_exceptions import (
     CALL_ERRORS,
     ILLEGAL_ARGUMENT,
@@ -33,7 +34,7 @@ from kafkalite.client.share_group_admin import (
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
 
-_STATES: Final = {"stable": "Stable", "dead": "Dead", "empty": "Empty"}
+_STATES: Final = ("Stable", "Dead", "Empty")
 _COLUMN_WIDTH: Final = 15
 _REFUSALS_OF_A_GROUP: Final = (
     ErrorCode.INVALID_GROUP_ID,
@@ -76,7 +77,7 @@ class ShareGroupService:
             for group in self._listings():
                 print(group.group_id)
             return
-        groups = self._listings(_parse_states(options.options.value(options.state) or ""))
+        groups = self._listings(parse_states(options.options.value(options.state) or "", _STATES))
         width = _width(*(group.group_id for group in groups))
         print(f"{'GROUP':{width}} STATE")
         for group in groups:
@@ -292,15 +293,6 @@ def _print_members(group: ShareGroup, *, is_verbose: bool) -> None:
         first = (group.group_id, member.member_id, member.host, member.client_id)
         print(line(first, str(len(member.assignment)), str(member.member_epoch), text), end="")
     print()
-
-
-def _parse_states(text: str) -> list[str]:
-    if not text:
-        return []
-    names = [name.strip().lower() for name in text.rstrip(",").split(",")]
-    if any(name not in _STATES for name in names):
-        raise ToolError(f"Invalid state list '{text}'. Valid states are: {', '.join(_STATES.values())}")
-    return list(dict.fromkeys(_STATES[name] for name in names))
 
 
 def _execute(argv: list[str]) -> int:

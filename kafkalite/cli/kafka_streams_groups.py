@@ -11,6 +11,7 @@ from kafkalite.cli import streams_group_tables as tables
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionError, exit_with_usage, run_command
 from kafkalite.cli.consumer_group_tables import print_error
+from kafkalite.cli.group_filters import parse_states
 from kafkalite.cli.java_exceptions import (
     CALL_ERRORS,
     ILLEGAL_ARGUMENT,
@@ -85,7 +86,7 @@ class StreamsGroupService:
             for group_id in self._listings():
                 print(group_id)
             return
-        states = _parse_states(options.options.value(options.state) or "")
+        states = parse_states(options.options.value(options.state) or "", _STATES)
         groups = self._listings(states).values()
         width = max(15, *(len(group.group_id) for group in groups), 0)
         print(f"{'GROUP':{width}} STATE")
@@ -383,16 +384,6 @@ def _report_internal_topics(failures: Mapping[str, str], groups: Sequence[str]) 
     print("Deletion of some associated internal topics failed:")
     for group_id in string_map_order(failures):
         print(f"* Internal topics of the streams group '{group_id}' could not be deleted due to: {failures[group_id]}")
-
-
-def _parse_states(text: str) -> list[str]:
-    if not text:
-        return []
-    known = {state.lower(): state for state in _STATES}
-    names = [name.strip().lower() for name in text.rstrip(",").split(",")]
-    if any(name not in known for name in names):
-        raise ToolError(f"Invalid state list '{text}'. Valid states are: {', '.join(_STATES)}")
-    return list(dict.fromkeys(known[name] for name in names))
 
 
 def _execute(argv: list[str]) -> int:
