@@ -125,6 +125,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._frame_filled < len(frame):
                 return
             self._frame = None
+            self._read_size = READ_SIZE_BEHIND_LARGE_FRAME if len(frame) > LARGE_FRAME else READ_SIZE
             self._handle_frames(frame)
             if self._pending is None:
                 self._listener.frame_buffers.give_back(frame)
@@ -193,10 +194,6 @@ class Connection(asyncio.BufferedProtocol):
             return
         if position < end:
             self._keep_rest(view, position, end)
-        elif end > LARGE_FRAME:
-            self._read_size = READ_SIZE_BEHIND_LARGE_FRAME
-        elif self._read_size != READ_SIZE and end == self._read_size:
-            self._read_size = READ_SIZE
         if out:
             self._send(out)
 
