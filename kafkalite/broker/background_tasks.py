@@ -22,7 +22,7 @@ logger = logging.getLogger("kafkalite.background")
 DELETE_INTERVAL_MS: Final = 1_000
 PRODUCER_EXPIRY_INTERVAL_MS: Final = 600_000
 METADATA_INTERVAL_MS: Final = 60_000
-MAX_FLUSH_INTERVAL_MS: Final = 2_000
+MAX_FLUSH_INTERVAL_MS: Final = 1_000
 """log.flush.scheduler.interval.ms is for ever by default; within this time rolled segments and logs with much unflushed
 are synced, so that a start after a kill has little to check."""
 

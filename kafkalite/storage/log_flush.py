@@ -22,11 +22,12 @@ from kafkalite.storage.partition_log import PartitionLog
 class LogFlush:
     """What one flush of one log syncs."""
 
-    __slots__ = ("_directories", "_log", "_position", "files", "offset", "snapshot")
+    __slots__ = ("_batches", "_directories", "_log", "_position", "files", "offset", "snapshot")
 
     def __init__(self, log: PartitionLog) -> None:
         self._log = log
         self._position = (log.active_segment.base_offset, log.active_segment.size)
+        self._batches = log.unflushed_batches
         self.offset = log.log_end_offset
         self.files: list[File] = []
         self._directories: list[str] = []
@@ -35,6 +36,7 @@ class LogFlush:
     def cover(self, base_offset: int) -> None:
         """Restricts the flush to the segments before that one."""
         self._position = (base_offset, 0)
+        self._batches = 0  # not known
         self.offset = base_offset
 
     def add_directory(self, path: str) -> None:
@@ -72,7 +74,7 @@ class LogFlush:
     def finish(self, now_ms: int) -> None:
         """Notes in the log what is on the disk now."""
         log = self._log
-        log.note_flushed(self.offset, *self._position, now_ms)
+        log.note_flushed(self.offset, *self._position, self._batches, now_ms)
         if self.snapshot is None:
             return
         # A snapshot beside each segment stays; of those taken by flushes the last one is enough.
@@ -89,12 +91,17 @@ class LogFlush:
 
 
 def prepare_flush(
-    log: PartitionLog, *, with_checkpoint: bool = False, syncs_volume: bool = False, max_segments: int | None = None
+    log: PartitionLog,
+    *,
+    with_checkpoint: bool = False,
+    syncs_volume: bool = False,
+    max_segments: int | None = None,
+    only_rolled: bool = False,
 ) -> LogFlush | None:
     """The flush of all that is appended so far, None if nothing is new.
 
     A log that has rolled more than `max_segments` times since its last flush is flushed up to there only, which bounds
-    how many files are open at once; the next flush goes on.
+    how many files are open at once; the next flush goes on. With `only_rolled` the active segment is left out.
 
     `with_checkpoint` writes the active segment's indexes and a producer snapshot too, so that a recovery reads nothing
     before this point (a log that has no snapshot at its end counts as not flushed); without it only what the promise to
@@ -110,8 +117,11 @@ def prepare_flush(
         return None
     flush = LogFlush(log)
     first, end = log.slot_of(min(start, log.recovery_point)), len(log.segments)
+    if only_rolled:
+        end -= 1
     if max_segments is not None and end - first > max_segments:
         end = first + max_segments
+    if end < len(log.segments):
         flush.cover(log.segments[end].base_offset)
     try:
         if lacks_checkpoint and end == len(log.segments):

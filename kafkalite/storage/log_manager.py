@@ -46,12 +46,27 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-MAX_UNFLUSHED_BYTES = 64 << 20
-"""A log with more than that is flushed by the next `prepare_flushes`, so that opening it after a kill is quick."""
+MAX_RECOVERY_S = 0.5
+"""Logs are flushed when reading what is unflushed in all of them would take longer than that after a kill. Rarely
+enough that a burst of records goes at the page cache's speed, not at the disk's."""
 MAX_SEGMENTS_PER_FLUSH = 100
 """Each has some five files, all of which are open while they wait for their sync."""
 _LOGS_SYNCED_ONE_BY_ONE = 32
 """With more of them it is quicker to sync the whole volume when they are closed."""
+
+
+def _most_costly(logs: list[PartitionLog]) -> set[PartitionLog]:
+    """The logs to flush so that a recovery of all takes half of what it may; none while it takes less than it may."""
+    costs = {log: log.recovery_s() for log in logs}
+    total = sum(costs.values())
+    costly: set[PartitionLog] = set()
+    if total > MAX_RECOVERY_S:
+        for log in sorted(costs, key=costs.__getitem__, reverse=True):
+            costly.add(log)
+            total -= costs[log]
+            if total <= MAX_RECOVERY_S / 2:
+                break
+    return costly
 
 
 class LoadedLogs(NamedTuple):
@@ -339,19 +354,24 @@ class LogManager:
             yield deleted
 
     def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
-        """The flushes that are due: logs whose `flush.ms` is over, what rolled segments left behind, and logs with so
-        much unflushed that a recovery would take long.
+        """The flushes that are due: logs whose `flush.ms` is over, segments that have rolled, and, where a recovery
+        would take long, the logs that would have the largest parts in it.
 
         Call `sync` of each in a worker thread; then `finish`, or `fail` with the OSError, back here.
         """
+        unflushed = [log for log in self._logs.values() if log.log_end_offset != log.recovery_point]
+        costly = _most_costly(unflushed)
         flushes = []
-        for log in self._logs.values():
-            if log.log_end_offset == log.recovery_point:
-                continue
-            is_large = log.unflushed_bytes() >= MAX_UNFLUSHED_BYTES
+        for log in unflushed:
             is_rolled = log.active_segment.base_offset > log.recovery_point
-            if is_large or is_rolled or now_ms - log.last_flush_ms >= log.config.flush_ms:
-                flush = prepare_flush(log, with_checkpoint=is_large or is_rolled, max_segments=MAX_SEGMENTS_PER_FLUSH)
+            is_due = now_ms - log.last_flush_ms >= log.config.flush_ms
+            if log in costly or is_rolled or is_due:
+                flush = prepare_flush(
+                    log,
+                    with_checkpoint=log in costly or is_rolled,
+                    max_segments=MAX_SEGMENTS_PER_FLUSH,
+                    only_rolled=not (log in costly or is_due),
+                )
                 if flush is not None:
                     flushes.append(flush)
         return flushes

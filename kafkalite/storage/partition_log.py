@@ -63,6 +63,8 @@ _PREFIX: Final = Struct(">qii")
 """Base offset, batch length, leader epoch: the first 16 bytes, all that a leader rewrites in most batches."""
 _CODECS: Final = {codec.name.lower(): codec for codec in CompressionType} | {"uncompressed": CompressionType.NONE}
 NO_TIMESTAMP: Final = -1
+_RECOVERED_BYTES_PER_S: Final = 4 << 30
+_RECOVERED_BATCHES_PER_S: Final = 300_000
 
 
 class PartitionLog:
@@ -95,6 +97,7 @@ class PartitionLog:
         "snapshots",
         "topic_id",
         "topic_partition",
+        "unflushed_batches",
         "unstable_position",
         "unsynced_indexes_from",
     )
@@ -135,6 +138,8 @@ class PartitionLog:
         """All before this offset is on the disk."""
         self.last_flush_ms = now_ms
         self._flushed_position = (segments[0].base_offset, 0)
+        self.unflushed_batches = 0
+        """How many batches were appended since the last flush; a flush of a part leaves it as it is."""
         self.unsynced_indexes_from: int | None = None
         """The base offset of the first inactive segment whose index files may not be on the disk."""
         self.is_closed = False
@@ -221,9 +226,15 @@ class PartitionLog:
         base_offset, position = self._flushed_position
         return sum(segment.size for segment in self.segments_from(base_offset)) - position
 
-    def note_flushed(self, offset: int, base_offset: int, position: int, now_ms: int) -> None:
-        """All before `offset`, which is at a position of the segment with that base offset, is on the disk."""
+    def recovery_s(self) -> float:
+        """About how long it would take to read, after a kill, what was appended since the last flush."""
+        return self.unflushed_bytes() / _RECOVERED_BYTES_PER_S + self.unflushed_batches / _RECOVERED_BATCHES_PER_S
+
+    def note_flushed(self, offset: int, base_offset: int, position: int, batches: int, now_ms: int) -> None:
+        """All before `offset`, which is at a position of the segment with that base offset, is on the disk; `batches`
+        of those that were appended since the last flush."""
         self.last_flush_ms = now_ms
+        self.unflushed_batches = max(0, self.unflushed_batches - batches)
         if self.recovery_point < offset <= self.log_end_offset:
             self.recovery_point = offset
             self._flushed_position = (base_offset, position)
@@ -360,6 +371,7 @@ class PartitionLog:
         except OSError as error:
             raise self.storage_error("appending records", error) from error
         self.log_end_offset = self.high_watermark = next_offset
+        self.unflushed_batches += 1
         if producer_id >= 0:
             self.producer_state.add_data_batch(header, offset)
             if self.producer_state.ongoing_transactions:

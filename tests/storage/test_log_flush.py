@@ -7,7 +7,7 @@ import pytest
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.storage import log_manager
+from kafkalite.storage import log_manager, partition_log
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
@@ -154,7 +154,8 @@ def test_flush_ms_makes_a_log_due_and_so_does_a_rolled_segment(filesystem, batch
         log.append(batch(bytes(100)), now_ms=NOW_MS + 1000)
     (flush,) = manager.prepare_flushes(NOW_MS + 1000)
     flush.run(NOW_MS + 1000)
-    assert log.recovery_point == log.log_end_offset
+    assert log.recovery_point == log.active_segment.base_offset < log.log_end_offset
+    assert manager.prepare_flushes(NOW_MS + 1000) == []
 
 
 def test_a_sync_that_fails_is_an_error_and_takes_the_directory_offline(filesystem, batch):
@@ -169,8 +170,13 @@ def test_a_sync_that_fails_is_an_error_and_takes_the_directory_offline(filesyste
     assert not filesystem.exists("/a/.kafka_cleanshutdown")
 
 
-def test_a_log_with_much_unflushed_is_flushed_with_all_that_shortens_its_recovery(filesystem, batch, monkeypatch):
-    monkeypatch.setattr(log_manager, "MAX_UNFLUSHED_BYTES", 1000)
+@pytest.mark.parametrize(("bytes_per_s", "batches_per_s"), [(1000, 1_000_000), (1_000_000, 2)])
+def test_a_log_that_would_take_long_to_recover_is_flushed_with_all_that_shortens_it(
+    filesystem, batch, monkeypatch, bytes_per_s, batches_per_s
+):
+    monkeypatch.setattr(partition_log, "_RECOVERED_BYTES_PER_S", bytes_per_s)
+    monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", batches_per_s)
+    monkeypatch.setattr(log_manager, "MAX_RECOVERY_S", 0.9)
     manager, log = open_log(filesystem)
     log.append(batch(bytes(500), producer_id=1, epoch=0, sequence=0), now_ms=NOW_MS)
     assert manager.prepare_flushes(NOW_MS) == []
@@ -180,6 +186,20 @@ def test_a_log_with_much_unflushed_is_flushed_with_all_that_shortens_its_recover
     flush.run(NOW_MS)
     assert "/a/t-0/00000000000000000000.index" in filesystem.synced
     assert filesystem.exists("/a/t-0/00000000000000000002.snapshot")  # its being there says that the index is synced
-    assert (log.recovery_point, log.unflushed_bytes()) == (2, 0)
+    assert (log.recovery_point, log.unflushed_bytes(), log.recovery_s()) == (2, 0, 0)
     log.append(batch(bytes(500)), now_ms=NOW_MS)
     assert manager.prepare_flushes(NOW_MS) == []
+
+
+def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(filesystem, batch, monkeypatch):
+    monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", 11)
+    manager, log = open_log(filesystem)
+    other = manager.create(TopicPartition("u", 0), None, log.config, NOW_MS)
+    for _ in range(2):
+        other.append(batch(b"x"), now_ms=NOW_MS)
+    for _ in range(3):
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    assert manager.prepare_flushes(NOW_MS) == []
+    log.append(batch(b"x"), now_ms=NOW_MS)
+    manager.flush_dirty_logs(NOW_MS)
+    assert (log.recovery_point, other.recovery_point) == (4, 0)
