@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from struct import Struct
 from typing import Final, TypeAlias
 
 from kafkalite.broker.api_registry import serves
@@ -33,6 +34,7 @@ from kafkalite.records.compression import CompressionType
 from kafkalite.records.log_validator import RecordValidationError
 from kafkalite.records.record_batch import (
     ATTRIBUTES_POSITION,
+    BATCH_LENGTH_POSITION,
     COMPRESSION_MASK,
     LOG_OVERHEAD,
     MAGIC_POSITION,
@@ -53,6 +55,7 @@ FIRST_ADDING_VERSION: Final = 12
 FIRST_TOPIC_ID_VERSION: Final = 13
 EMPTY: Final = memoryview(b"")
 VALID_ACKS: Final = (-1, 0, 1)
+_BATCH_LENGTH: Final = Struct(">i").unpack_from
 _UNVERIFIED: Final = frozenset(
     {
         ErrorCode.NETWORK_EXCEPTION,
@@ -78,7 +81,11 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
     topic_data = request.topic_data
     if len(topic_data) != 1 or len(topic_data[0].partition_data) != 1:
         topic_data = request.topic_data = _without_repetitions(topic_data)
-    is_plain = all(_is_plain(version, p.records) for data in topic_data for p in data.partition_data)
+    is_plain = True
+    for data in topic_data:
+        for partition in data.partition_data:
+            if not _is_plain(version, partition.records):
+                is_plain = False
     refusal = None if is_plain else _refusal_of_request(version, request)
     responses = []
     unflushed: list[_Unflushed] = []
@@ -87,14 +94,15 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
         if version >= FIRST_TOPIC_ID_VERSION:
             image = context.broker.metadata.image.topics.by_id.get(data.topic_id)
             name = None if image is None else image.name
-        answers = [
-            _append(context, request, name, partition, unflushed, is_plain=is_plain)
-            if refusal is None
-            else PartitionProduceResponse(
-                index=partition.index, error_code=refusal.error, error_message=_text_of(refusal), base_offset=-1
-            )
-            for partition in data.partition_data
-        ]
+        answers = []
+        for partition in data.partition_data:
+            if refusal is None:
+                answer = _append(context, request, name, partition, unflushed, is_plain)
+            else:
+                answer = PartitionProduceResponse(
+                    index=partition.index, error_code=refusal.error, error_message=_text_of(refusal), base_offset=-1
+                )
+            answers.append(answer)
         responses.append(TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
     if request.acks != 0:
         response = ProduceResponse(responses=responses)
@@ -136,7 +144,6 @@ def _append(
     topic: str | None,
     data: PartitionProduceData,
     unflushed: list[_Unflushed],
-    *,
     is_plain: bool,
 ) -> PartitionProduceResponse:
     broker = context.broker
@@ -222,7 +229,7 @@ def _is_plain(version: int, records: memoryview | None) -> bool:
         records is not None
         and len(records) > RECORD_BATCH_OVERHEAD
         and records[MAGIC_POSITION] == 2
-        and LOG_OVERHEAD + int.from_bytes(records[8:LOG_OVERHEAD], "big") == len(records)
+        and LOG_OVERHEAD + _BATCH_LENGTH(records, BATCH_LENGTH_POSITION)[0] == len(records)
         and not (attributes := records[ATTRIBUTES_POSITION + 1]) & TRANSACTIONAL_MASK
         and (version >= FIRST_ZSTD_VERSION or attributes & COMPRESSION_MASK < CompressionType.ZSTD)
     )

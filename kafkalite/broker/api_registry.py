@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from kafkalite.protocol.codec import compile_decoder, compile_encoder
 from kafkalite.protocol.schema import Request, Response, VersionRange
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 
 class Api:
-    """An API that is served: its versions, its handler, and per version the compiled codecs."""
+    """An API that is served: its versions and its handler."""
 
-    __slots__ = ("api_key", "codecs", "handler", "request_class", "versions")
+    __slots__ = ("api_key", "handler", "request_class", "versions")
 
     def __init__(self, request_class: type[Request], handler: Handler) -> None:
         lowest, highest = request_class.valid_versions
@@ -31,19 +30,6 @@ class Api:
         self.api_key = request_class.api_key
         self.handler = handler
         self.versions = VersionRange(lowest, highest)
-        self.codecs: dict[int, tuple[bool, Any, Any]] = {}
-
-    def codec(self, version: int) -> tuple[bool, Any, Any]:
-        """(is flexible, request decoder, response encoder) of a version; compiled on first use."""
-        codec = self.codecs.get(version)
-        if codec is None:
-            request, response = self.request_class, self.request_class.response_type
-            codec = self.codecs[version] = (
-                version in request.flexible_versions,
-                compile_decoder(request, version),
-                compile_encoder(response, version),
-            )
-        return codec
 
 
 _APIS: dict[int, Api] = {}

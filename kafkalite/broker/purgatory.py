@@ -50,7 +50,7 @@ class Purgatory:
 
     def notify(self, partition: TopicPartition) -> None:
         """Something has happened to a partition: whoever watches it looks again in the loop's next round."""
-        watchers = self._watchers.get(partition)
+        watchers = self._watchers.get(partition) if self._watchers else None
         if watchers:
             loop = asyncio.get_running_loop()
             for operation in watchers:

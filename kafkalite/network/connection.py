@@ -220,10 +220,10 @@ class Connection(asyncio.BufferedProtocol):
             response = done.result()
             if response is not None:
                 out = ResponseBuffer()
-                self._dispatcher.encode(pending.api, pending.version, pending.correlation_id, response, out)
+                self._dispatcher.encode(pending.route, pending.correlation_id, response, out)
                 self._send(out)
         except Exception:
-            logger.exception("%s: a request (API key %d) failed", self, pending.api.api_key)
+            logger.exception("%s: a request (API key %d) failed", self, pending.route.api_key)
             self._close(None)
             return
         if not self._unsent:

@@ -10,12 +10,13 @@ A frame that Apache Kafka would answer by closing the connection raises Protocol
 from __future__ import annotations
 
 import struct
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kafkalite.broker.api_registry import Api, served_apis
+from kafkalite.broker.api_registry import Api, Handler, served_apis
 from kafkalite.errors import ErrorCode
 from kafkalite.protocol.api_keys import ApiKey
+from kafkalite.protocol.codec import Decoder, Encoder, compile_decoder, compile_encoder
 from kafkalite.protocol.messages.api_versions import ApiVersion, ApiVersionsResponse
 from kafkalite.protocol.primitives import ProtocolError, read_unsigned_varint
 from kafkalite.protocol.schema import Response
@@ -24,19 +25,34 @@ if TYPE_CHECKING:
     from kafkalite.broker.request_context import RequestContext
     from kafkalite.network.response_buffer import ResponseBuffer
 
-_REQUEST_HEADER: Final = struct.Struct(">hhih")
-_RESPONSE_HEADER: Final = struct.Struct(">ii")
+_REQUEST_HEADER: Final = struct.Struct(">iih")
+"""API key and version are taken as one number: what there is to know of a request is found under it."""
+_KEY_AND_VERSION: Final = struct.Struct(">hh")
+_RESPONSE_HEADER: Final = struct.Struct(">ii").pack
+_FLEXIBLE_RESPONSE_HEADER: Final = struct.Struct(">iix").pack
 _SIZE: Final = struct.Struct(">i")
+
+
+class Route(NamedTuple):
+    """How the requests of one API and version are read, handled and answered."""
+
+    api_key: int
+    version: int
+    is_flexible: bool
+    decode: Decoder
+    handler: Handler
+    encode: Encoder
+    pack_header: Callable[[int, int], bytes]
+    """Of a response: its size, to be filled in, and the correlation id."""
 
 
 class PendingAnswer:
     """An answer that its handler still waits for, and how it is to be encoded."""
 
-    __slots__ = ("api", "awaitable", "correlation_id", "version")
+    __slots__ = ("awaitable", "correlation_id", "route")
 
-    def __init__(self, api: Api, version: int, correlation_id: int, awaitable: Awaitable[Response | None]) -> None:
-        self.api = api
-        self.version = version
+    def __init__(self, route: Route, correlation_id: int, awaitable: Awaitable[Response | None]) -> None:
+        self.route = route
         self.correlation_id = correlation_id
         self.awaitable = awaitable
 
@@ -46,31 +62,28 @@ class RequestDispatcher:
 
     def __init__(self) -> None:
         self._apis = served_apis()
+        self._routes: dict[int, Route] = {}
 
     def dispatch(
         self, context: RequestContext, view: memoryview, position: int, end: int, out: ResponseBuffer
     ) -> PendingAnswer | None:
         """Answers the request in `view[position:end]`: into `out`, or later where the handler has to wait."""
         try:
-            api_key, version, correlation_id, client_id_size = _REQUEST_HEADER.unpack_from(view, position)
-            api = self._apis.get(api_key)
-            if api is None:
-                raise ProtocolError(f"API key {api_key} is not served here")
-            context.api_key = api_key
-            context.api_version = version
+            key_and_version, correlation_id, client_id_size = _REQUEST_HEADER.unpack_from(view, position)
+            route = self._routes.get(key_and_version)
+            if route is None:
+                context.api_key, context.api_version = _KEY_AND_VERSION.unpack_from(view, position)
+                route = self._new_route(context.api_key, context.api_version, correlation_id, out)
+                if route is None:
+                    return None
+            context.api_key, context.api_version, is_flexible, decode, handler, _, _ = route
             context.correlation_id = correlation_id
-            lowest, highest = api.versions
-            if not lowest <= version <= highest:
-                self._refuse_version(api, version, correlation_id, out)
-                return None
-            codec = api.codecs.get(version)
-            is_flexible, decode, _ = codec if codec is not None else api.codec(version)
-            position += 10
+            body = position + 10
             if client_id_size >= 0:
-                body = position + client_id_size
-                context.client_id = str(view[position:body], "utf-8", "replace")
+                start = body
+                body += client_id_size
+                context.client_id = str(view[start:body], "utf-8", "replace")
             elif client_id_size == -1:
-                body = position
                 context.client_id = None
             else:
                 raise ProtocolError(f"client id of length {client_id_size}")
@@ -81,27 +94,49 @@ class RequestDispatcher:
             raise ProtocolError(f"the request ends too early: {describe_frame(view, position, end)}") from error
         if body > end:
             raise ProtocolError(f"the request ends too early: {describe_frame(view, position, end)}")
-        answer = api.handler(context, request)
+        answer = handler(context, request)
         if isinstance(answer, Response):
-            self.encode(api, version, correlation_id, answer, out)
+            self.encode(route, correlation_id, answer, out)
         elif answer is not None:
-            return PendingAnswer(api, version, correlation_id, answer)
+            return PendingAnswer(route, correlation_id, answer)
         return None
 
-    def encode(self, api: Api, version: int, correlation_id: int, response: Response, out: ResponseBuffer) -> None:
+    def encode(self, route: Route, correlation_id: int, response: Response, out: ResponseBuffer) -> None:
         """Appends a response frame."""
-        is_flexible, _, encode = api.codec(version)
         start = len(out)
         slices_before = out.slices_size
-        out += _RESPONSE_HEADER.pack(0, correlation_id)
-        if is_flexible and api.api_key != ApiKey.API_VERSIONS:
-            out.append(0)
+        out += route.pack_header(0, correlation_id)
         try:
-            encode(response, out)
+            route.encode(response, out)
         except BaseException:
             out.cut(start)  # no half of a response goes out
             raise
         _SIZE.pack_into(out, start, len(out) - start - 4 + out.slices_size - slices_before)
+
+    def _new_route(self, api_key: int, version: int, correlation_id: int, out: ResponseBuffer) -> Route | None:
+        """The route of requests that are met for the first time; None for a version that is refused with an answer."""
+        api = self._apis.get(api_key)
+        if api is None:
+            raise ProtocolError(f"API key {api_key} is not served here")
+        if version not in api.versions:
+            self._refuse_version(api, version, correlation_id, out)
+            return None
+        route = self._routes[api_key << 16 | version] = self._route(api, version)
+        return route
+
+    def _route(self, api: Api, version: int) -> Route:
+        request_class = api.request_class
+        is_flexible = version in request_class.flexible_versions
+        has_tags = is_flexible and api.api_key != ApiKey.API_VERSIONS
+        return Route(
+            api.api_key,
+            version,
+            is_flexible,
+            compile_decoder(request_class, version),
+            api.handler,
+            compile_encoder(request_class.response_type, version),
+            _FLEXIBLE_RESPONSE_HEADER if has_tags else _RESPONSE_HEADER,
+        )
 
     def _refuse_version(self, api: Api, version: int, correlation_id: int, out: ResponseBuffer) -> None:
         """Only ApiVersions has an answer for a version that is unknown: its own range, in the oldest form (KIP-511)."""
@@ -112,7 +147,7 @@ class RequestDispatcher:
             error_code=ErrorCode.UNSUPPORTED_VERSION,
             api_keys=[ApiVersion(api_key=api.api_key, min_version=lowest, max_version=highest)],
         )
-        self.encode(api, 0, correlation_id, response, out)
+        self.encode(self._route(api, 0), correlation_id, response, out)
 
 
 def describe_frame(view: memoryview, position: int, end: int) -> str:

@@ -14,12 +14,9 @@ class ResponseBuffer(bytearray):
     A slice stands at a position of the buffer: its bytes go out before the buffer's byte of that position.
     """
 
-    __slots__ = ("slices", "slices_size")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slices: list[tuple[int, LogSlice]] | None = None
-        self.slices_size = 0
+    # Defaults of the class: one buffer is made for each read, and hardly any carries records.
+    slices: list[tuple[int, LogSlice]] | None = None
+    slices_size = 0
 
     def cut(self, size: int) -> None:
         """Takes back everything behind the first `size` bytes."""

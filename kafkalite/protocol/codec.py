@@ -56,14 +56,20 @@ def decode_message(cls: type[M], buffer: Buffer, position: int, version: int) ->
 def compile_init(cls: type[Struct]) -> None:
     """Gives a struct an `__init__` with a keyword for each field."""
     source = _Source()
-    names = [field.name for field in cls.fields]
-    source.line(f"def __init__(self{', *' if names else ''}{''.join(f', {name}=_UNSET' for name in names)}):")
+    source.names["_UNSET"] = _UNSET
+    parameters = ["self"] + ["*"] * bool(cls.fields)
+    lines = []
     for field in cls.fields:
         default = source.default(field)
-        source.line(f"    self.{field.name} = {default} if {field.name} is _UNSET else {field.name}")
-    if not names:
-        source.line("    pass")
-    source.names["_UNSET"] = _UNSET
+        if default.endswith(("[]", "()")):  # made anew for each struct
+            parameters.append(f"{field.name}=_UNSET")
+            lines.append(f"    self.{field.name} = {default} if {field.name} is _UNSET else {field.name}")
+        else:
+            parameters.append(f"{field.name}={default}")
+            lines.append(f"    self.{field.name} = {field.name}")
+    source.line(f"def __init__({', '.join(parameters)}):")
+    for line in lines or ["    pass"]:
+        source.line(line)
     cls.__init__ = source.compile(f"<{cls.__name__}>")["__init__"]  # type: ignore[method-assign]
 
 
@@ -166,44 +172,54 @@ def _unrepresentable(name: str, version: int) -> Any:
 
 def _compile_decoder(cls: type[Struct], version: int, is_flexible: bool) -> Decoder:
     source = _Source()
-    writer = _DecoderWriter(source, version, is_flexible)
-    source.names["cls"] = cls
-    source.names["new"] = cls.__new__
     source.line("def decode(b, p, end):")
-    source.line("    o = new(cls)")
-    fixed: list[Field] = []
-
-    def flush() -> None:
-        if fixed:
-            name, size = source.packer([field.kind for field in fixed])
-            targets = ", ".join(f"o.{field.name}" for field in fixed)
-            source.line(f"    {targets}{',' if len(fixed) == 1 else ''} = {name}_unpack(b, p)")
-            source.line(f"    p += {size}")
-            fixed.clear()
-
-    tagged: list[Field] = []
-    for field in cls.fields:
-        if version not in field.versions:
-            source.line(f"    o.{field.name} = {source.default(field)}")
-        elif is_flexible and field.tag is not None and version in field.tagged_versions:
-            source.line(f"    o.{field.name} = {source.default(field)}")
-            tagged.append(field)
-        elif field.kind in _FIXED:
-            fixed.append(field)
-        else:
-            flush()
-            writer.value(field, f"o.{field.name}", "    ")
-    flush()
-    if is_flexible:
-        writer.tags(tagged)
-    source.line("    return o, p")
+    target = _DecoderWriter(source, version, is_flexible).struct(cls, "    ")
+    source.line(f"    return {target}, p")
     decoder: Decoder = source.compile(f"<decode {cls.__name__} version {version}>")["decode"]
     return decoder
 
 
 class _DecoderWriter:
+    """Writes the decoder of a struct, those inside it included: a call for each would cost as much as its fields."""
+
     def __init__(self, source: _Source, version: int, is_flexible: bool) -> None:
         self.source, self.version, self.is_flexible = source, version, is_flexible
+        self._depth = 0
+
+    def struct(self, cls: type[Struct], indent: str) -> str:
+        """Lines that read a struct at `p`; returns the name of the variable that holds it then."""
+        line = self.source.line
+        self._depth += 1
+        target = f"o{self._depth}"
+        name = self.source.name(cls, cls.__name__)
+        line(f"{indent}{target} = {self.source.name(cls.__new__, 'new')}({name})")
+        fixed: list[Field] = []
+
+        def flush() -> None:
+            if fixed:
+                name, size = self.source.packer([field.kind for field in fixed])
+                targets = ", ".join(f"{target}.{field.name}" for field in fixed)
+                line(f"{indent}{targets}{',' if len(fixed) == 1 else ''} = {name}_unpack(b, p)")
+                line(f"{indent}p += {size}")
+                fixed.clear()
+
+        tagged: list[Field] = []
+        for field in cls.fields:
+            if self.version not in field.versions:
+                line(f"{indent}{target}.{field.name} = {self.source.default(field)}")
+            elif self.is_flexible and field.tag is not None and self.version in field.tagged_versions:
+                line(f"{indent}{target}.{field.name} = {self.source.default(field)}")
+                tagged.append(field)
+            elif field.kind in _FIXED:
+                fixed.append(field)
+            else:
+                flush()
+                self.value(field, f"{target}.{field.name}", indent)
+        flush()
+        if self.is_flexible:
+            self.tags(tagged, target, indent)
+        self._depth -= 1
+        return target
 
     def value(self, field: Field, target: str, indent: str, *, is_tagged: bool = False) -> None:
         """Lines that read one field at `p` into `target` and move `p` behind it."""
@@ -220,15 +236,13 @@ class _DecoderWriter:
             line(f"{indent}{target} = Uuid(b[p:q])")
             line(f"{indent}p = q")
         elif kind == "struct":
-            decode = self._struct(field.element)
             if is_nullable:
                 line(f"{indent}p += 1")
                 line(f"{indent}if b[p - 1] {'== 0' if is_tagged else '> 127'}:")
                 line(f"{indent}    {target} = None")
                 line(f"{indent}else:")
-                line(f"{indent}    {target}, p = {decode}(b, p, end)")
-            else:
-                line(f"{indent}{target}, p = {decode}(b, p, end)")
+                indent += "    "
+            line(f"{indent}{target} = {self.struct(field.element, indent)}")
         else:
             self._length(field, indent)
             line(f"{indent}if n < 0:")
@@ -271,35 +285,35 @@ class _DecoderWriter:
             line(f"{indent}{target} = list({unpack}(f'>{{n}}{code}', b, p))")
             line(f"{indent}p += n * {size}")
             return
-        line(f"{indent}{target} = items = []")
+        items = f"items{self._depth}"
+        line(f"{indent}{target} = {items} = []")
         line(f"{indent}for _ in range(n):")
+        item = "item"
         if isinstance(element, Field):
-            self.value(element, "item", indent + "    ")
+            self.value(element, item, indent + "    ")
         else:
-            line(f"{indent}    item, p = {self._struct(element)}(b, p, end)")
-        line(f"{indent}    items.append(item)")
+            item = self.struct(element, indent + "    ")
+        line(f"{indent}    {items}.append({item})")
 
-    def _struct(self, element: type[Struct]) -> str:
-        decoder = compile_decoder(element, self.version, is_flexible=self.is_flexible)
-        return self.source.name(decoder, element.__name__)
-
-    def tags(self, fields: list[Field]) -> None:
+    def tags(self, fields: list[Field], target: str, indent: str) -> None:
         line = self.source.line
-        line("    n = b[p]")
-        line("    if n < 128: p += 1")
-        line("    else: n, p = uvarint(b, p)")
-        line("    for _ in range(n):")
-        line("        tag, p = uvarint(b, p)")
-        line("        size, p = uvarint(b, p)")
-        line("        behind = p + size")
-        line("        if behind > end: overrun('tagged fields')")
+        behind = f"behind{self._depth}"
+        line(f"{indent}n = b[p]")
+        line(f"{indent}p += 1")
+        line(f"{indent}if n:")
+        line(f"{indent}    if n > 127: n, p = uvarint(b, p - 1)")
+        line(f"{indent}    for _ in range(n):")
+        line(f"{indent}        tag, p = uvarint(b, p)")
+        line(f"{indent}        size, p = uvarint(b, p)")
+        line(f"{indent}        {behind} = p + size")
+        line(f"{indent}        if {behind} > end: overrun('tagged fields')")
         condition = "if"
         for field in fields:
-            line(f"        {condition} tag == {field.tag}:")
-            self.value(field, f"o.{field.name}", "            ", is_tagged=True)
-            line(f"            if p != behind: overrun({field.name!r})")
+            line(f"{indent}        {condition} tag == {field.tag}:")
+            self.value(field, f"{target}.{field.name}", f"{indent}            ", is_tagged=True)
+            line(f"{indent}            if p != {behind}: overrun({field.name!r})")
             condition = "elif"
-        line("        p = behind")
+        line(f"{indent}        p = {behind}")
 
 
 # --- encoding ---------------------------------------------------------------------------------------------------------
@@ -307,32 +321,8 @@ class _DecoderWriter:
 
 def _compile_encoder(cls: type[Struct], version: int, is_flexible: bool) -> Encoder:
     source = _Source()
-    writer = _EncoderWriter(source, version, is_flexible)
-    source.line("def encode(o, out):")
-    fixed: list[Field] = []
-
-    def flush() -> None:
-        if fixed:
-            name, _ = source.packer([field.kind for field in fixed])
-            source.line(f"    out += {name}_pack({', '.join(f'o.{field.name}' for field in fixed)})")
-            fixed.clear()
-
-    tagged: list[Field] = []
-    for field in cls.fields:
-        if version not in field.versions:
-            if not field.ignorable:
-                source.line(f"    if {writer.differs(field)}: unrepresentable({field.name!r}, {version})")
-        elif is_flexible and field.tag is not None and version in field.tagged_versions:
-            tagged.append(field)
-        elif field.kind in _FIXED:
-            fixed.append(field)
-        else:
-            flush()
-            source.line(f"    v = o.{field.name}")
-            writer.value(field, "v", "    ", "out")
-    flush()
-    if is_flexible:
-        writer.tags(tagged)
+    source.line("def encode(o1, out):")
+    _EncoderWriter(source, version, is_flexible).struct(cls, "o1", "    ", "out")
     source.line("    return")
     encoder: Encoder = source.compile(f"<encode {cls.__name__} version {version}>")["encode"]
     return encoder
@@ -347,12 +337,51 @@ def _write_tags(out: bytearray, tags: list[tuple[int, bytearray]]) -> None:
 
 
 class _EncoderWriter:
+    """Writes the encoder of a struct, those inside it included."""
+
     def __init__(self, source: _Source, version: int, is_flexible: bool) -> None:
         self.source, self.version, self.is_flexible = source, version, is_flexible
+        self._depth = 1
 
-    def differs(self, field: Field) -> str:
+    def struct(self, cls: type[Struct], target: str, indent: str, out: str) -> None:
+        """Lines that append the struct in the variable `target` to `out`."""
+        line = self.source.line
+        fixed: list[Field] = []
+
+        def flush() -> None:
+            if fixed:
+                name, _ = self.source.packer([field.kind for field in fixed])
+                line(f"{indent}{out} += {name}_pack({', '.join(f'{target}.{field.name}' for field in fixed)})")
+                fixed.clear()
+
+        tagged: list[Field] = []
+        for field in cls.fields:
+            value = f"{target}.{field.name}"
+            if self.version not in field.versions:
+                if not field.ignorable:
+                    line(f"{indent}if {self.differs(field, value)}: unrepresentable({field.name!r}, {self.version})")
+            elif self.is_flexible and field.tag is not None and self.version in field.tagged_versions:
+                tagged.append(field)
+            elif field.kind in _FIXED:
+                fixed.append(field)
+            else:
+                flush()
+                line(f"{indent}v = {value}")
+                self.value(field, "v", indent, out)
+        flush()
+        if self.is_flexible:
+            self.tags(tagged, target, indent, out)
+
+    def _inner_struct(self, cls: type[Struct], value: str, indent: str, out: str) -> None:
+        self._depth += 1
+        target = f"o{self._depth}"
+        if value != target:
+            self.source.line(f"{indent}{target} = {value}")
+        self.struct(cls, target, indent, out)
+        self._depth -= 1
+
+    def differs(self, field: Field, value: str) -> str:
         """An expression that is true where a field's value is not its default."""
-        value = f"o.{field.name}"
         if field.default is None:
             return f"{value} is not None"
         if field.kind == "array":
@@ -377,14 +406,12 @@ class _EncoderWriter:
             line(f"{indent}{out} += {value}")
             return
         if kind == "struct":
-            encode = self._struct(field.element)
             if is_nullable:
                 line(f"{indent}if {value} is None: {out}.append({0 if is_tagged else 255})")
                 line(f"{indent}else:")
-                line(f"{indent}    {out}.append(1)")
-                line(f"{indent}    {encode}({value}, {out})")
-            else:
-                line(f"{indent}{encode}({value}, {out})")
+                indent += "    "
+                line(f"{indent}{out}.append(1)")
+            self._inner_struct(field.element, value, indent, out)
             return
         flexible = self.is_flexible if field.flexible is None else self.version in field.flexible
         if is_nullable:
@@ -425,27 +452,26 @@ class _EncoderWriter:
             pack = self.source.name(_struct.pack, "pack")
             line(f"{indent}{out} += {pack}(f'>{{n}}{_FIXED[element.kind]}', *{value})")
             return
-        line(f"{indent}for item in {value}:")
+        item = "item" if isinstance(element, Field) else f"o{self._depth + 1}"
+        line(f"{indent}for {item} in {value}:")
         if isinstance(element, Field):
-            self.value(element, "item", indent + "    ", out)
+            self.value(element, item, indent + "    ", out)
         else:
-            line(f"{indent}    {self._struct(element)}(item, {out})")
+            self._inner_struct(element, item, indent + "    ", out)
 
-    def _struct(self, element: type[Struct]) -> str:
-        encoder = compile_encoder(element, self.version, is_flexible=self.is_flexible)
-        return self.source.name(encoder, element.__name__)
-
-    def tags(self, fields: list[Field]) -> None:
+    def tags(self, fields: list[Field], target: str, indent: str, out: str) -> None:
         line = self.source.line
         if not fields:
-            line("    out.append(0)")
+            line(f"{indent}{out}.append(0)")
             return
-        line("    tags = []")
+        tags, buffer = f"tags{self._depth}", f"t{self._depth}"
+        line(f"{indent}{tags} = []")
         for field in sorted(fields, key=lambda field: field.tag or 0):
-            line(f"    if {self.differs(field)}:")
-            line(f"        v = o.{field.name}")
-            line("        t = bytearray()")
-            self.value(field, "v", "        ", "t", is_tagged=True)
-            line(f"        tags.append(({field.tag}, t))")
-        line("    if tags: write_tags(out, tags)")
-        line("    else: out.append(0)")
+            value = f"{target}.{field.name}"
+            line(f"{indent}if {self.differs(field, value)}:")
+            line(f"{indent}    v = {value}")
+            line(f"{indent}    {buffer} = bytearray()")
+            self.value(field, "v", indent + "    ", buffer, is_tagged=True)
+            line(f"{indent}    {tags}.append(({field.tag}, {buffer}))")
+        line(f"{indent}if {tags}: write_tags({out}, {tags})")
+        line(f"{indent}else: {out}.append(0)")
