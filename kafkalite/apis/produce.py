@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from struct import Struct
 from typing import Final, TypeAlias
 
 from kafkalite.broker.api_registry import serves
@@ -33,13 +32,12 @@ from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.log_validator import RecordValidationError
 from kafkalite.records.record_batch import (
-    ATTRIBUTES_POSITION,
-    BATCH_LENGTH_POSITION,
     COMPRESSION_MASK,
     LOG_OVERHEAD,
     MAGIC_POSITION,
     RECORD_BATCH_OVERHEAD,
     TRANSACTIONAL_MASK,
+    BatchHeader,
     iter_batches,
     read_header,
 )
@@ -55,7 +53,6 @@ FIRST_ADDING_VERSION: Final = 12
 FIRST_TOPIC_ID_VERSION: Final = 13
 EMPTY: Final = memoryview(b"")
 VALID_ACKS: Final = (-1, 0, 1)
-_BATCH_LENGTH: Final = Struct(">i").unpack_from
 _UNVERIFIED: Final = frozenset(
     {
         ErrorCode.NETWORK_EXCEPTION,
@@ -81,12 +78,12 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
     topic_data = request.topic_data
     if len(topic_data) != 1 or len(topic_data[0].partition_data) != 1:
         topic_data = request.topic_data = _without_repetitions(topic_data)
-    is_plain = True
+    headers: list[BatchHeader | None] = []
     for data in topic_data:
         for partition in data.partition_data:
-            if not _is_plain(version, partition.records):
-                is_plain = False
-    refusal = None if is_plain else _refusal_of_request(version, request)
+            headers.append(_plain_header(version, partition.records))
+    refusal = _refusal_of_request(version, request) if None in headers else None
+    next_header = iter(headers)
     responses = []
     unflushed: list[_Unflushed] = []
     for data in topic_data:
@@ -97,7 +94,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
         answers = []
         for partition in data.partition_data:
             if refusal is None:
-                answer = _append(context, request, name, partition, unflushed, is_plain)
+                answer = _append(context, request, name, partition, next(next_header), unflushed)
             else:
                 answer = PartitionProduceResponse(
                     index=partition.index, error_code=refusal.error, error_message=_text_of(refusal), base_offset=-1
@@ -143,8 +140,8 @@ def _append(
     request: ProduceRequest,
     topic: str | None,
     data: PartitionProduceData,
+    plain_header: BatchHeader | None,
     unflushed: list[_Unflushed],
-    is_plain: bool,
 ) -> PartitionProduceResponse:
     broker = context.broker
     index = data.index
@@ -152,7 +149,7 @@ def _append(
         if topic is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
         log = broker.leader_log(topic, index)
-        if not is_plain:
+        if plain_header is None:
             _check_records(context.api_version, data.records or EMPTY)
         if request.acks not in VALID_ACKS:
             raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
@@ -161,13 +158,19 @@ def _append(
     except KafkaError as error:
         return PartitionProduceResponse(index=index, error_code=error.error, base_offset=-1)
     guard = None
-    if not is_plain:
+    if plain_header is None:
         try:
             guard = _start_transactional_write(context, request, log, data.records or EMPTY)
         except KafkaError as error:
             return _refusal_of_transaction(context.api_version, index, error)
     try:
-        appended = log.append(data.records, now_ms=broker.clock.now_ms(), verification_guard=guard, defer_flush=True)
+        appended = log.append(
+            data.records,
+            now_ms=broker.clock.now_ms(),
+            header=plain_header,
+            verification_guard=guard,
+            defer_flush=True,
+        )
     except KafkaError as error:
         return _refusal(log, index, error)
     answer = PartitionProduceResponse(
@@ -223,16 +226,19 @@ def _refusal_of_transaction(version: int, index: int, error: KafkaError) -> Part
     return answer
 
 
-def _is_plain(version: int, records: memoryview | None) -> bool:
-    """Whether these are what nearly all producers send: one whole batch of format 2, in no transaction."""
-    return (
-        records is not None
-        and len(records) > RECORD_BATCH_OVERHEAD
-        and records[MAGIC_POSITION] == 2
-        and LOG_OVERHEAD + _BATCH_LENGTH(records, BATCH_LENGTH_POSITION)[0] == len(records)
-        and not (attributes := records[ATTRIBUTES_POSITION + 1]) & TRANSACTIONAL_MASK
-        and (version >= FIRST_ZSTD_VERSION or attributes & COMPRESSION_MASK < CompressionType.ZSTD)
-    )
+def _plain_header(version: int, records: memoryview | None) -> BatchHeader | None:
+    """The header of what nearly all producers send: one whole batch of format 2, in no transaction. None for others."""
+    if records is None or len(records) <= RECORD_BATCH_OVERHEAD or records[MAGIC_POSITION] != 2:
+        return None
+    header = read_header(records)
+    attributes = header[5]
+    if (
+        header[1] + LOG_OVERHEAD != len(records)
+        or attributes & TRANSACTIONAL_MASK
+        or (version < FIRST_ZSTD_VERSION and attributes & COMPRESSION_MASK >= CompressionType.ZSTD)
+    ):
+        return None
+    return header
 
 
 def _refusal_of_request(version: int, request: ProduceRequest) -> KafkaError | None:

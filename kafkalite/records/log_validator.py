@@ -29,7 +29,9 @@ from kafkalite.records.record import NO_TIMESTAMP, Record, invalid_record, read_
 from kafkalite.records.record_batch import (
     ATTRIBUTES_POSITION,
     COMPRESSION_MASK,
+    CONTROL_MASK,
     LOG_OVERHEAD,
+    MAGIC_POSITION,
     RECORD_BATCH_OVERHEAD,
     TIMESTAMP_TYPE_MASK,
     BatchHeader,
@@ -47,6 +49,8 @@ from kafkalite.records.record_batch import (
 
 NO_BOUND: Final = 0x7FFFFFFFFFFFFFFF
 """The default of message.timestamp.before.max.ms: any age will do."""
+
+_CODEC_AND_CONTROL: Final = COMPRESSION_MASK | CONTROL_MASK
 
 NO_RECORD_BOUND: Final = 0x7FFFFFF7
 """The default of max.decompressed.message.bytes: any record that a Java array can hold."""
@@ -83,28 +87,36 @@ class ValidatedBatch(NamedTuple):
 
 
 def validate_client_batch(
-    records: Buffer, topic_partition: object, *, max_message_bytes: int, produce_version: int = 13
+    records: Buffer,
+    topic_partition: object,
+    *,
+    max_message_bytes: int,
+    produce_version: int = 13,
+    header: BatchHeader | None = None,
 ) -> BatchHeader:
     """The header of the one batch that a producer may send for a partition, or the KafkaError that refuses it.
 
     Codes, texts and their order are Apache Kafka's (ProduceRequest, UnifiedLog, LogValidator). An incomplete second
     batch is not looked at: what is appended is `header.size_in_bytes` bytes. Of the records only their number is
-    checked, after decompression where they are compressed.
+    checked, after decompression where they are compressed. `header`: of a batch of format 2 whose header has been read.
     """
-    if len(records) >= RECORD_BATCH_OVERHEAD:
-        header = read_header(records) if records[16] == 2 else None
+    if header is None and len(records) >= RECORD_BATCH_OVERHEAD and records[MAGIC_POSITION] == 2:
+        header = read_header(records)
+    if header is not None:
+        length, crc, attributes, last_offset_delta = header[1], header[4], header[5], header[6]
+        count = header[12]
+        codec = attributes & _CODEC_AND_CONTROL
         if (
-            header is not None
-            and header[1] + LOG_OVERHEAD == len(records) <= max_message_bytes
+            length + LOG_OVERHEAD == len(records) <= max_message_bytes
             and header[0] == 0
-            and header[12] == header[6] + 1 > 0
-            and (codec := header[5] & 0x27) <= 4
+            and count == last_offset_delta + 1 > 0
+            and codec <= 4
             and (header[9] < 0 or header[11] >= 0)
             and (codec != 4 or produce_version >= 7)
-            and crc32c(memoryview(records)[ATTRIBUTES_POSITION:]) == header[4]
+            and crc32c(memoryview(records)[ATTRIBUTES_POSITION:]) == crc
         ):
-            if not codec & COMPRESSION_MASK:
-                if header[12] == 1 and len(records) > RECORD_BATCH_OVERHEAD + 1:  # as is usual without lingering
+            if not codec:
+                if count == 1 and len(records) > RECORD_BATCH_OVERHEAD + 1:  # as is usual without lingering
                     size, second = records[RECORD_BATCH_OVERHEAD], records[RECORD_BATCH_OVERHEAD + 1]
                     if size < 0x80:
                         end = RECORD_BATCH_OVERHEAD + 1 + (size >> 1)
@@ -114,9 +126,9 @@ def validate_client_batch(
                         end = 0
                     if end == len(records) and not size & 1:
                         return header
-                check_records_count(records, header[12], RECORD_BATCH_OVERHEAD)
+                check_records_count(records, count, RECORD_BATCH_OVERHEAD)
             else:
-                check_records_count(records_body(records, 0, header), header[12])
+                check_records_count(records_body(records, 0, header), count)
             return header
     return _validate_slowly(records, topic_partition, max_message_bytes, produce_version)
 

@@ -51,8 +51,8 @@ class LogSegment:
         "_context",
         "_file",
         "_first_batch_timestamp",
-        "_has_full_index",
         "_has_transaction_index_file",
+        "_index_room",
         "_is_index_verified",
         "_is_preallocated",
         "_max_timestamp",
@@ -101,7 +101,7 @@ class LogSegment:
         self._time_index: TimeIndex | None = None
         self._transaction_index: TransactionIndex | None = None
         self._has_transaction_index_file = has_transaction_index_file
-        self._has_full_index: bool | None = None  # None: not known since the last entry
+        self._index_room = 0  # so many more entries fit into both indexes; 0: not known
         self._is_index_verified = False  # made here from the batches
         self._is_preallocated = False
         self._max_timestamp: int | None = None  # None: not read yet
@@ -281,7 +281,7 @@ class LogSegment:
             self.offset_index.append(last_offset, position)
             self.time_index.maybe_append(self._max_timestamp, self._offset_of_max_timestamp)  # type: ignore[arg-type]
             self.bytes_since_last_index_entry = 0
-            self._has_full_index = None
+            self._index_room -= self._index_room > 0
         self.bytes_since_last_index_entry += size
 
     def complete_time_index(self) -> None:
@@ -374,10 +374,9 @@ class LogSegment:
         waited_ms = max_timestamp - first if first >= 0 else now_ms - self.created_ms
         if waited_ms > config.max_segment_ms - self.roll_jitter_ms:
             return True
-        is_full = self._has_full_index
-        if is_full is None:
-            is_full = self._has_full_index = self.offset_index.is_full() or self.time_index.is_full()
-        return is_full
+        if self._index_room <= 0:
+            self._index_room = min(self.offset_index.room, self.time_index.room)
+        return self._index_room <= 0
 
     def append(self, prefix: bytes, rest: memoryview, last_offset: int, max_timestamp: int) -> None:
         """Writes one batch, given in two pieces, and takes it into the indexes.

@@ -80,8 +80,10 @@ class OffsetIndex:
         """Whether the file holds all entries."""
         return self.written_entries == len(self._positions)
 
-    def is_full(self) -> bool:
-        return len(self._positions) >= self.max_entries
+    @property
+    def room(self) -> int:
+        """How many more entries fit."""
+        return self.max_entries - len(self._positions)
 
     def can_append_offset(self, offset: int) -> bool:
         """Whether an offset is within 2^31 of the base offset."""

@@ -295,6 +295,7 @@ class PartitionLog:
         records: Buffer,
         *,
         now_ms: int,
+        header: BatchHeader | None = None,
         leader_epoch: int | None = None,
         origin: AppendOrigin = AppendOrigin.CLIENT,
         produce_version: int = 13,
@@ -305,6 +306,7 @@ class PartitionLog:
         """Appends batches, giving them their offsets and leader epoch; when it returns they are in the page cache.
 
         A client's append is one batch and is checked as Apache Kafka checks it (log_validator); the others are trusted.
+        `header`: of a client's batch of format 2, where it has been read already.
         Raises KafkaError (RecordValidationError where single records are to blame); nothing is appended then.
         """
         if origin is not AppendOrigin.CLIENT:
@@ -324,6 +326,7 @@ class PartitionLog:
             self.topic_partition,
             max_message_bytes=config.max_message_bytes,
             produce_version=produce_version,
+            header=header,
         )
         size = header[1] + 12
         view = memoryview(records)

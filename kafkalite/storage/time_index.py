@@ -75,9 +75,10 @@ class TimeIndex:
         """Whether the file holds all entries."""
         return self.written_entries == len(self._timestamps)
 
-    def is_full(self) -> bool:
-        """One slot stays free for the entry of the segment's end."""
-        return len(self._timestamps) >= self.max_entries - 1
+    @property
+    def room(self) -> int:
+        """How many more entries fit before the one that is kept free for the segment's end."""
+        return self.max_entries - 1 - len(self._timestamps)
 
     def maybe_append(self, timestamp: int, offset: int) -> None:
         """Appends an entry if the timestamp is above the last one's."""
