@@ -3,8 +3,9 @@
     --option value   --option=value   -option value   -xVALUE   -- (what follows is no option)
 
 An option that requires a value takes the next word whatever it looks like; one whose value is optional takes it only
-if it does not look like an option. Values are converted when they are asked for, so that a tool reports what is missing
-before it reports what is malformed. Names may be shortened only where a tool's parser says so.
+if it can be converted and does not look like an option, negative numbers excepted. Values are converted when they are
+asked for, so that a tool reports what is missing before it reports what is malformed. Names may be shortened only where
+a tool's parser says so.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ _CONVERTERS: Final[dict[str, Callable[[str], Any]]] = {
     "Double": float,
     "Boolean": _java_boolean,
 }
+_NUMBERS: Final = frozenset({"Integer", "Long", "Double"})
 
 
 class Option:
@@ -286,7 +288,7 @@ class OptionParser:
                 )
             found.add(option, words[position])
             return position + 1
-        if position < len(words) and not _looks_like_an_option(words[position]):
+        if position < len(words) and _may_be_the_value(option, words[position]):
             found.add(option, words[position])
             return position + 1
         found.add(option, None)
@@ -334,6 +336,15 @@ def _unrecognized(name: str) -> OptionError:
 
 def _looks_like_an_option(word: str) -> bool:
     return word.startswith("-") and word not in ("-", "--")
+
+
+def _may_be_the_value(option: Option, word: str) -> bool:
+    """Whether a word is the value of an option that may stand alone; -1 is one where numbers are asked for."""
+    try:
+        option.convert(word)
+    except ValueError:
+        return False
+    return option.type_name in _NUMBERS or not _looks_like_an_option(word)
 
 
 def _option_column(option: Option) -> str:

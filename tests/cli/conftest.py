@@ -45,6 +45,7 @@ _ORIGINALS = {
     "kafka_console_producer": "org.apache.kafka.tools.ConsoleProducer",
     "kafka_consumer_groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka_consumer_perf_test": "org.apache.kafka.tools.ConsumerPerformance",
+    "kafka_delegation_tokens": "org.apache.kafka.tools.DelegationTokenCommand",
     "kafka_delete_records": "org.apache.kafka.tools.DeleteRecordsCommand",
     "kafka_dump_log": "org.apache.kafka.tools.DumpLogSegments",
     "kafka_features": "org.apache.kafka.tools.FeatureCommand",

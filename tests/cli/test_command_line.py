@@ -64,6 +64,20 @@ def test_short_options_may_share_a_word_and_the_last_may_carry_its_value() -> No
     assert options.value(tool.level) == 7
 
 
+def test_a_value_that_may_be_left_out_is_taken_where_it_can_be_one() -> None:
+    parser = OptionParser()
+    count = parser.option("count", "How many.", type_name="Integer", is_value_optional=True, default=7)
+    name = parser.option("name", "Who.", is_value_optional=True)
+
+    def parsed(*words: str) -> tuple[object, object, list[str]]:
+        options = parser.parse(words)
+        return options.value(count), options.value(name), options.non_options
+
+    assert parsed("--count", "-1", "--name", "x") == (-1, "x", [])
+    assert parsed("--count", "some", "--name") == (7, None, ["some"])
+    assert parsed("--name", "--count", "2") == (2, None, [])
+
+
 def test_an_empty_value_is_a_value() -> None:
     tool = Tool()
     assert tool.parser.parse(["--topic="]).value(tool.topic) == ""

@@ -24,6 +24,7 @@ JOPTSIMPLE_TOOLS = (
     "kafka_broker_api_versions",
     "kafka_client_metrics",
     "kafka_consumer_groups",
+    "kafka_delegation_tokens",
     "kafka_delete_records",
     "kafka_get_offsets",
     "kafka_groups",
