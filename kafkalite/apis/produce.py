@@ -41,10 +41,12 @@ from kafkalite.records.record_batch import (
     iter_batches,
     read_header,
 )
+from kafkalite.storage.log_append import LogAppendInfo, UnfinishedAppend
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import VerificationState
 
-_Unflushed: TypeAlias = tuple[Awaitable[KafkaError | None], PartitionLog, PartitionProduceResponse]
+_Unfinished: TypeAlias = tuple[Awaitable[KafkaError | None], PartitionLog, PartitionProduceResponse]
+"""What is waited for, until it has succeeded or failed, before a partition's answer counts."""
 
 ADMIN_CLIENT_ID: Final = "__admin_client"
 FIRST_ZSTD_VERSION: Final = 7
@@ -85,7 +87,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
     refusal = _refusal_of_request(version, request) if None in headers else None
     next_header = iter(headers)
     responses = []
-    unflushed: list[_Unflushed] = []
+    unfinished: list[_Unfinished] = []
     for data in topic_data:
         name: str | None = data.name
         if version >= FIRST_TOPIC_ID_VERSION:
@@ -94,7 +96,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
         answers = []
         for partition in data.partition_data:
             if refusal is None:
-                answer = _append(context, request, name, partition, next(next_header), unflushed)
+                answer = _append(context, request, name, partition, next(next_header), unfinished)
             else:
                 answer = PartitionProduceResponse(
                     index=partition.index, error_code=refusal.error, error_message=_text_of(refusal), base_offset=-1
@@ -103,7 +105,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
         responses.append(TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
     if request.acks != 0:
         response = ProduceResponse(responses=responses)
-        return asyncio.ensure_future(_when_flushed(response, unflushed)) if unflushed else response
+        return asyncio.ensure_future(_when_finished(response, unfinished)) if unfinished else response
     errors = {p.error_code for topic in responses for p in topic.partition_responses if p.error_code}
     if errors:
         names = ", ".join(sorted(ErrorCode.for_code(code).name for code in errors))
@@ -125,8 +127,8 @@ def _without_repetitions(topic_data: list[TopicProduceData]) -> list[TopicProduc
     ]
 
 
-async def _when_flushed(response: ProduceResponse, unflushed: list[_Unflushed]) -> ProduceResponse:
-    for waiting, log, answer in unflushed:
+async def _when_finished(response: ProduceResponse, unfinished: list[_Unfinished]) -> ProduceResponse:
+    for waiting, log, answer in unfinished:
         error = await waiting
         if error is not None:
             refusal = _refusal(log, answer.index, error)
@@ -141,7 +143,7 @@ def _append(
     topic: str | None,
     data: PartitionProduceData,
     plain_header: BatchHeader | None,
-    unflushed: list[_Unflushed],
+    unfinished: list[_Unfinished],
 ) -> PartitionProduceResponse:
     broker = context.broker
     index = data.index
@@ -163,25 +165,50 @@ def _append(
             guard = _start_transactional_write(context, request, log, data.records or EMPTY)
         except KafkaError as error:
             return _refusal_of_transaction(context.api_version, index, error)
+    answer = PartitionProduceResponse(index=index)
+    now_ms = broker.clock.now_ms()
     try:
-        appended = log.append(
-            data.records,
-            now_ms=broker.clock.now_ms(),
-            header=plain_header,
-            verification_guard=guard,
-            defer_flush=True,
-        )
+        if plain_header is not None and request.acks and broker.log_appender.is_for(log, plain_header):
+            begun = log.begin_append(data.records, now_ms=now_ms, header=plain_header)
+            if isinstance(begun, UnfinishedAppend):
+                written = broker.log_appender.write(begun)
+                finishing = asyncio.ensure_future(_finish_append(context, begun, written, log, answer))
+                unfinished.append((finishing, log, answer))
+                return answer
+            appended = begun
+        else:
+            appended = log.append(
+                data.records, now_ms=now_ms, header=plain_header, verification_guard=guard, defer_flush=True
+            )
     except KafkaError as error:
         return _refusal(log, index, error)
-    answer = PartitionProduceResponse(
-        index=index,
-        base_offset=appended.first_offset,
-        log_append_time_ms=appended.log_append_time_ms,
-        log_start_offset=appended.log_start_offset,
-    )
+    _fill(answer, appended)
     if appended.is_flush_due:
-        unflushed.append((broker.log_flusher.flush(log), log, answer))
+        unfinished.append((broker.log_flusher.flush(log), log, answer))
     return answer
+
+
+async def _finish_append(
+    context: RequestContext,
+    append: UnfinishedAppend,
+    written: Awaitable[None],
+    log: PartitionLog,
+    answer: PartitionProduceResponse,
+) -> KafkaError | None:
+    """Waits for a batch that a worker thread writes, and for its flush where one is due."""
+    await written
+    try:
+        appended = append.finish()
+    except KafkaError as error:
+        return error
+    _fill(answer, appended)
+    return await context.broker.log_flusher.flush(log) if appended.is_flush_due else None
+
+
+def _fill(answer: PartitionProduceResponse, appended: LogAppendInfo) -> None:
+    answer.base_offset = appended.first_offset
+    answer.log_append_time_ms = appended.log_append_time_ms
+    answer.log_start_offset = appended.log_start_offset
 
 
 def _text_of(refusal: KafkaError) -> str | None:

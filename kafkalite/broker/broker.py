@@ -9,6 +9,7 @@ from typing import Final
 from kafkalite.broker.clock import Clock
 from kafkalite.broker.fetch_sessions import FetchSessionCache
 from kafkalite.broker.group_coordinator import GroupCoordinator
+from kafkalite.broker.log_appender import LogAppender
 from kafkalite.broker.log_flusher import LogFlusher
 from kafkalite.broker.metadata_publisher import MetadataPublisher
 from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
@@ -57,6 +58,7 @@ class Broker:
         self._has_loaded_logs = False
         self.metadata: MetadataStore
         self.logs: LogManager
+        self.log_appender = LogAppender()
         self.log_flusher = LogFlusher(clock.now_ms)
         self.fetch_purgatory = Purgatory(clock)
         self.fetch_sessions = FetchSessionCache(
@@ -150,6 +152,7 @@ class Broker:
 
     def close(self) -> None:
         """Leaves a cleanly shut down data directory behind. Does nothing the second time."""
+        self.log_appender.close()
         self.log_flusher.close()
         if not hasattr(self, "logs"):
             return

@@ -9,7 +9,8 @@ socket does not take at once waits here, and meanwhile no further request of thi
 client that does not read costs one batch of answers, whatever it asks for. (TLS goes through the transport instead.)
 
 Order. As in Apache Kafka, a request is handled when the one before it has been answered. While a handler waits, what
-arrives is kept as bytes, and reading pauses.
+arrives is kept as bytes, and reading pauses; of a large frame the whole is received, so that it is there when its turn
+comes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ logger = logging.getLogger("kafkalite.network")
 
 _SIZE: Final = struct.Struct(">i")
 READ_SIZE: Final = 256 * 1024
-"""Bytes of the shared buffer: what one read of small frames takes at most."""
+"""Bytes of the shared buffer: what one read of small frames takes at most. What a handler that waits may still look at
+is in larger frames (broker.log_appender), which have buffers of their own."""
 READ_SIZE_BEHIND_LARGE_FRAME: Final = 16 * 1024
 """Where large frames follow each other, few bytes of the next one are read (and copied) before it has its buffer."""
 LARGE_FRAME: Final = 64 * 1024
@@ -54,9 +56,11 @@ class Connection(asyncio.BufferedProtocol):
         "_fd",
         "_frame",
         "_frame_filled",
+        "_handled_frame",
         "_is_paused",
         "_listener",
         "_loop",
+        "_next_frame",
         "_pending",
         "_read_size",
         "_transport",
@@ -75,6 +79,8 @@ class Connection(asyncio.BufferedProtocol):
         self._writer_fd = -1  # a duplicate of the socket, watched for room while something is unsent
         self._frame: memoryview | None = None
         self._frame_filled = 0
+        self._next_frame: memoryview | None = None  # received while a handler waits
+        self._handled_frame: memoryview | None = None  # what the handler that waits may still look at
         self._backlog: bytes | bytearray = b""
         self._read_size = READ_SIZE
         self._pending: asyncio.Future[Any] | None = None
@@ -99,7 +105,7 @@ class Connection(asyncio.BufferedProtocol):
         self._unwatch()
         self._unsent.clear()
         self._backlog = b""
-        self._frame = None
+        self._frame = self._next_frame = self._handled_frame = None
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
@@ -126,15 +132,19 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._frame = None
             self._read_size = READ_SIZE_BEHIND_LARGE_FRAME if len(frame) > LARGE_FRAME else READ_SIZE
-            self._handle_frames(frame)
-            if self._pending is None:
-                self._listener.frame_buffers.give_back(frame)
+            if self._pending is not None or self._unsent:
+                self._next_frame = frame
+                self._pause()
+            else:
+                self._handle_frame(frame)
             return
         view: memoryview = self._listener.read_buffer[:nbytes]
         if self._pending is not None or self._unsent:
-            self._backlog = bytearray(self._backlog)
-            self._backlog += view
-            self._pause()
+            has_more = self._unsent or self._backlog or self._next_frame is not None
+            if has_more or not self._begins_large_frame(view):
+                self._backlog = bytearray(self._backlog)
+                self._backlog += view
+                self._pause()
         elif self._backlog:
             joined = bytearray(self._backlog)
             joined += view
@@ -150,6 +160,24 @@ class Connection(asyncio.BufferedProtocol):
         self._resume()
 
     # --- requests -----------------------------------------------------------------------------------------------------
+
+    def _begins_large_frame(self, view: memoryview) -> bool:
+        """Whether `view` is the beginning of one large frame, which gets its buffer then."""
+        if len(view) < 4:
+            return False
+        (size,) = _SIZE.unpack_from(view)
+        if not LARGE_FRAME < size <= self._listener.max_request_size or size + 4 <= len(view):
+            return False
+        self._keep_rest(view, 0, len(view))
+        return True
+
+    def _handle_frame(self, frame: memoryview) -> None:
+        """Handles the one frame that has a buffer of its own, and lets go of that when nobody needs it any more."""
+        self._handle_frames(frame)
+        if self._pending is None:
+            self._listener.frame_buffers.give_back(frame)
+        else:
+            self._handled_frame = frame
 
     def _handle_frames(self, view: memoryview) -> None:
         """Handles the whole frames of `view`, until one has to wait, and keeps the rest."""
@@ -216,6 +244,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._pending is not done:
             return  # the connection has gone
         self._pending = None
+        if self._handled_frame is not None:
+            self._listener.frame_buffers.give_back(self._handled_frame)
+            self._handled_frame = None
         try:
             response = done.result()
             if response is not None:
@@ -231,7 +262,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         """Nothing is awaited and nothing unsent: takes up what arrived meanwhile, then reads on."""
-        if self._backlog:
+        if self._next_frame is not None:
+            frame, self._next_frame = self._next_frame, None
+            self._handle_frame(frame)
+        if self._backlog and self._pending is None and not self._unsent:
             backlog, self._backlog = self._backlog, b""
             self._handle_frames(memoryview(backlog))
         if self._pending is None and not self._unsent:

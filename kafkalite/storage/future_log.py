@@ -52,7 +52,7 @@ class FutureLog:
             for position, header in iter_batches(data):
                 whole = position + header.size_in_bytes
             self.copy.append(data[:whole], now_ms=now_ms, origin=AppendOrigin.REPLICATION)
-        return self.lag == 0
+        return self.lag == 0 and self.source.unfinished_append is None
 
     def take_over(self, *, now_ms: int) -> PartitionLog:
         """Puts the copy, which has caught up, in the original's place; returns it. Raises KafkaError, OSError."""

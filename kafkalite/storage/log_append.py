@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.errors import ErrorCode, KafkaError
@@ -13,6 +14,7 @@ from kafkalite.storage.producer_state import AppendOrigin, ProducerStateManager,
 from kafkalite.storage.transaction_index import AbortedTxn
 
 if TYPE_CHECKING:
+    from kafkalite.storage.log_segment import LogSegment
     from kafkalite.storage.partition_log import PartitionLog
 
 
@@ -27,6 +29,78 @@ class LogAppendInfo(NamedTuple):
     is_duplicate: bool = False
     is_flush_due: bool = False
     """flush.messages are waiting for a sync, and the caller took it upon itself (`defer_flush`)."""
+
+
+class UnfinishedAppend:
+    """A client's batch that has its place at the end of a log while its bytes are on their way there.
+
+    `write` is called once, in any thread. `finish`, on the log's thread and any number of times, waits for it and takes
+    the batch into the log: until then nobody sees it, and it has no effect.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_error",
+        "_file",
+        "_header",
+        "_is_written",
+        "_log",
+        "_log_append_time_ms",
+        "_now_ms",
+        "_outcome",
+        "_segment",
+    )
+
+    def __init__(
+        self,
+        log: PartitionLog,
+        segment: LogSegment,
+        prefix: bytes,
+        rest: memoryview,
+        header: BatchHeader,
+        log_append_time_ms: int,
+        now_ms: int,
+    ) -> None:
+        self._log = log
+        self._segment = segment
+        self._file = segment.file
+        self._batch: tuple[bytes, memoryview] | None = (prefix, rest)
+        self._header = header
+        self._log_append_time_ms = log_append_time_ms
+        self._now_ms = now_ms
+        self._is_written = Event()
+        self._error: OSError | None = None
+        self._outcome: LogAppendInfo | KafkaError | None = None
+
+    def write(self) -> None:
+        """Writes the bytes, all or none of them."""
+        assert self._batch is not None
+        try:
+            self._file.append(*self._batch)
+        except OSError as error:
+            self._error = error
+        finally:
+            self._batch = None
+            self._is_written.set()
+
+    def finish(self) -> LogAppendInfo:
+        """Where the batch stands now; raises KafkaError where it could not be written. A flush may be due."""
+        if self._outcome is None:
+            self._is_written.wait()
+            self._log.unfinished_append = None
+            if self._error is None and not self._log.is_closed:
+                self._outcome = self._take_in()
+            else:
+                self._outcome = self._log.storage_error("appending records", self._error or OSError())
+        if isinstance(self._outcome, KafkaError):
+            raise self._outcome
+        return self._outcome
+
+    def _take_in(self) -> LogAppendInfo:
+        log, header, segment = self._log, self._header, self._segment
+        segment.note_appended(header.size_in_bytes, log.log_end_offset + header.last_offset_delta, header.max_timestamp)
+        segment.file.size = segment.size  # another handle than the one written to, if that was let go of meanwhile
+        return log.note_appended(header, self._log_append_time_ms, self._now_ms, True)
 
 
 def append_trusted(

@@ -319,6 +319,7 @@ class LogManager:
 
     def _rename_directory(self, log: PartitionLog, kind_suffix: str) -> str:
         """Takes a log out of service under another name; whoever still sends from it keeps its files open."""
+        log.finish_append()
         log.is_closed = True
         name = renamed_directory(log.topic_partition, unique_suffix(), kind_suffix)
         path = f"{log.log_directory}/{name}"

@@ -385,9 +385,12 @@ class LogSegment:
         file = self._file
         if file is None:
             file = self.file
-        position = self.size
         file.append(prefix, rest)
-        size = len(prefix) + len(rest)
+        self.note_appended(len(prefix) + len(rest), last_offset, max_timestamp)
+
+    def note_appended(self, size: int, last_offset: int, max_timestamp: int) -> None:
+        """Takes a batch that was written at the segment's end into the indexes."""
+        position = self.size
         self.size = position + size
         if not position:
             self._first_batch_timestamp = max_timestamp

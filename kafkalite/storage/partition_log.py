@@ -37,7 +37,7 @@ from kafkalite.storage.file_names import (
     PARTITION_METADATA_FILE,
 )
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
-from kafkalite.storage.log_append import LogAppendInfo, append_trusted
+from kafkalite.storage.log_append import LogAppendInfo, UnfinishedAppend, append_trusted
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_read import FetchDataInfo, collect_aborted_transactions, read_log
 from kafkalite.storage.log_segment import LogSegment
@@ -97,6 +97,7 @@ class PartitionLog:
         "snapshots",
         "topic_id",
         "topic_partition",
+        "unfinished_append",
         "unflushed_batches",
         "unstable_position",
         "unsynced_indexes_from",
@@ -140,6 +141,8 @@ class PartitionLog:
         self._flushed_position = (segments[0].base_offset, 0)
         self.unflushed_batches = 0
         """How many batches were appended since the last flush; a flush of a part leaves it as it is."""
+        self.unfinished_append: UnfinishedAppend | None = None
+        """A batch that another thread is writing behind the log's end."""
         self.unsynced_indexes_from: int | None = None
         """The base offset of the first inactive segment whose index files may not be on the disk."""
         self.is_closed = False
@@ -309,6 +312,8 @@ class PartitionLog:
         `header`: of a client's batch of format 2, where it has been read already.
         Raises KafkaError (RecordValidationError where single records are to blame); nothing is appended then.
         """
+        if self.unfinished_append is not None:
+            self.finish_append()
         if origin is not AppendOrigin.CLIENT:
             return append_trusted(
                 self,
@@ -320,6 +325,51 @@ class PartitionLog:
                 transaction_version,
                 defer_flush,
             )
+        placed = self._place(records, now_ms, header, leader_epoch, produce_version, verification_guard)
+        if isinstance(placed, LogAppendInfo):
+            return placed
+        segment, prefix, rest, header, log_append_time_ms = placed
+        try:
+            segment.append(prefix, rest, self.log_end_offset + header[6], header[8])
+        except OSError as error:
+            raise self.storage_error("appending records", error) from error
+        return self.note_appended(header, log_append_time_ms, now_ms, defer_flush)
+
+    def begin_append(
+        self, records: Buffer, *, now_ms: int, header: BatchHeader | None = None
+    ) -> UnfinishedAppend | LogAppendInfo:
+        """As `append` of a client's batch, but the bytes are still to be written, by whichever thread.
+
+        Nothing of it can be seen before `UnfinishedAppend.finish`. Whoever changes the log meanwhile waits for that.
+        The answer of a duplicate comes at once.
+        """
+        self.finish_append()
+        placed = self._place(records, now_ms, header, None, 13, None)
+        if isinstance(placed, LogAppendInfo):
+            return placed
+        segment, prefix, rest, header, log_append_time_ms = placed
+        self.unfinished_append = UnfinishedAppend(self, segment, prefix, rest, header, log_append_time_ms, now_ms)
+        return self.unfinished_append
+
+    def finish_append(self) -> None:
+        """Waits until a batch that another thread is writing is in the log; its error is told to who began it."""
+        if self.unfinished_append is not None:
+            try:
+                self.unfinished_append.finish()
+            except KafkaError:
+                pass
+
+    def _place(
+        self,
+        records: Buffer,
+        now_ms: int,
+        header: BatchHeader | None,
+        leader_epoch: int | None,
+        produce_version: int,
+        verification_guard: VerificationState | None,
+    ) -> tuple[LogSegment, bytes, memoryview, BatchHeader, int] | LogAppendInfo:
+        """Checks a client's batch and finds its place: the segment, what is written there in two pieces, the header of
+        what is written, and the time of a log that stamps its records. Or the answer of a duplicate."""
         config = self.config
         header = validate_client_batch(
             records,
@@ -348,9 +398,8 @@ class PartitionLog:
         if self._timestamp_type:
             log_append_time_ms = now_ms
         offset = self.log_end_offset
-        producer_id = header[9]
-        if producer_id >= 0:
-            duplicate = self.producer_state.check_data_batch(header, offset, origin, verification_guard)
+        if header[9] >= 0:
+            duplicate = self.producer_state.check_data_batch(header, offset, AppendOrigin.CLIENT, verification_guard)
             if duplicate is not None:
                 return LogAppendInfo(
                     duplicate.first_offset,
@@ -365,25 +414,27 @@ class PartitionLog:
             leader_epoch = self.leader_epoch
         if leader_epoch > self.leader_epoch_cache.written_epoch:
             self.assign_epoch(leader_epoch, offset)
-        next_offset = offset + header[6] + 1
         segment = self.segments[-1]
-        if segment.should_roll(config, size, header[8], next_offset - 1, now_ms):
+        if segment.should_roll(config, size, header[8], offset + header[6], now_ms):
             segment = self.roll(now_ms)
-        try:
-            segment.append(_PREFIX.pack(offset, header[1], leader_epoch), view[16:], next_offset - 1, header[8])
-        except OSError as error:
-            raise self.storage_error("appending records", error) from error
+        return segment, _PREFIX.pack(offset, header[1], leader_epoch), view[16:], header, log_append_time_ms
+
+    def note_appended(
+        self, header: BatchHeader, log_append_time_ms: int, now_ms: int, defer_flush: bool
+    ) -> LogAppendInfo:
+        """Takes in a client's batch that stands at the log's end now."""
+        offset = self.log_end_offset
+        next_offset = offset + header[6] + 1
         self.log_end_offset = self.high_watermark = next_offset
         self.unflushed_batches += 1
-        if producer_id >= 0:
-            self.producer_state.add_data_batch(header, offset)
-            if self.producer_state.ongoing_transactions:
-                self.update_last_stable_offset()
-            else:
-                self.last_stable_offset = next_offset
-        elif not self.producer_state.ongoing_transactions:
+        producer_state = self.producer_state
+        if header[9] >= 0:
+            producer_state.add_data_batch(header, offset)
+        if not producer_state.ongoing_transactions:
             self.last_stable_offset = next_offset
-        is_flush_due = next_offset - self.recovery_point >= config.flush_messages
+        elif header[9] >= 0:
+            self.update_last_stable_offset()
+        is_flush_due = next_offset - self.recovery_point >= self.config.flush_messages
         if is_flush_due and not defer_flush:
             self.flush(now_ms)
             is_flush_due = False
@@ -452,6 +503,7 @@ class PartitionLog:
 
     def roll(self, now_ms: int, expected_next_offset: int = 0) -> LogSegment:
         """Begins a new segment at the end of the log, with a producer snapshot beside it. Raises KafkaError."""
+        self.finish_append()
         active = self.segments[-1]
         base_offset = max(expected_next_offset, self.log_end_offset)
         if base_offset == active.base_offset and not active.size:
@@ -604,6 +656,7 @@ class PartitionLog:
         """Writes the indexes and lets go of all files. A flush with checkpoint must follow."""
         if self.is_closed:
             return
+        self.finish_append()
         self.is_closed = True
         for segment in self.segments:
             segment.close()

@@ -92,6 +92,23 @@ def test_what_follows_a_waiting_request_waits_for_it(connect: Connect, topic: st
     assert [connection.receive_correlation_id() for _ in range(2)] == [2, 3]
 
 
+def test_large_frames_behind_a_waiting_request_are_received_meanwhile_and_answered_in_order(
+    connect: Connect, topic: str, client: WireClient
+) -> None:
+    connection = connect()
+    connection.send(connection.frame(fetch_request(topic, max_wait_ms=10_000), 12, 0))
+    sizes = [100_000, 300_000, 10, 900_000, 70_000]
+    for number, size in enumerate(sizes, start=1):
+        connection.send(connection.frame(produce_request(topic, size), 9, number))
+    client.send(produce_request(topic, 1), 9)  # the fetch need not wait any longer
+    assert connection.receive_correlation_id() == 0
+    for number in range(1, 6):
+        payload = connection.receive()
+        assert int.from_bytes(payload[:4], "big") == number
+        [data] = ProduceResponse.decode(payload[5:], 9).responses
+        assert data.partition_responses[0].base_offset == number
+
+
 def test_a_request_without_an_answer_shifts_nothing(connect: Connect, topic: str) -> None:
     connection = connect()
     silent = connection.frame(produce_request(topic, acks=0), 9, 1)
