@@ -247,12 +247,16 @@ def check_records_count(body: Buffer, records_count: int, position: int = 0) -> 
                 raise invalid_record("Invalid record size: it is negative")
             # A record of this length ends where the next one of this length begins: so it is a run of them as long as
             # the same length stands at every such place.
-            window = body[position : position + stride * min(left, _RUN)]
+            window = body[position : position + stride * (left if left < _RUN else _RUN)]
             if stride < _DENSE_STRIDE:
                 window = bytes(window)
-            run = _leading(bytes(window[::stride]))
+            lengths = bytes(window[::stride])
+            run = len(lengths) - len(lengths.lstrip(lengths[:1]))
             if prefix == 2 and run > 1:
-                run = min(run, _leading(bytes(window[1::stride])))
+                lengths = bytes(window[1::stride])
+                second_run = len(lengths) - len(lengths.lstrip(lengths[:1]))
+                if second_run < run:
+                    run = second_run
             position += stride * run
             left -= run
             if run < 4:
@@ -270,11 +274,6 @@ _DENSE_STRIDE: Final = 256
 """Bytes that are closer to each other are picked faster from a copy than from a view."""
 _HOPS: Final = 32
 """So many records are stepped over one by one where lengths differ, before the next attempt at a run."""
-
-
-def _leading(lengths: bytes) -> int:
-    """How many bytes at the beginning equal the first."""
-    return len(lengths) - len(lengths.lstrip(lengths[:1]))
 
 
 def _hop(body: Buffer, position: int, hops: int, left: int) -> tuple[int, int]:
