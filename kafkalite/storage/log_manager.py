@@ -51,6 +51,8 @@ MAX_RECOVERY_S = 0.5
 enough that a burst of records goes at the page cache's speed, not at the disk's."""
 MAX_SEGMENTS_PER_FLUSH = 100
 """Each has some five files, all of which are open while they wait for their sync."""
+_MAX_COSTLY_LOGS = 100
+"""So many are flushed at once because a recovery would take long; others follow in the next round."""
 _LOGS_SYNCED_ONE_BY_ONE = 32
 """With more of them it is quicker to sync the whole volume when they are closed."""
 
@@ -61,7 +63,7 @@ def _most_costly(logs: list[PartitionLog]) -> set[PartitionLog]:
     total = sum(costs.values())
     costly: set[PartitionLog] = set()
     if total > MAX_RECOVERY_S:
-        for log in sorted(costs, key=costs.__getitem__, reverse=True):
+        for log in sorted(costs, key=costs.__getitem__, reverse=True)[:_MAX_COSTLY_LOGS]:
             costly.add(log)
             total -= costs[log]
             if total <= MAX_RECOVERY_S / 2:

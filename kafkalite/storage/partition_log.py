@@ -227,6 +227,9 @@ class PartitionLog:
     def unflushed_bytes(self) -> int:
         """How much was appended since the last flush: what a recovery would have to read (at least that)."""
         base_offset, position = self._flushed_position
+        active = self.segments[-1]
+        if base_offset >= active.base_offset:
+            return active.size - position
         return sum(segment.size for segment in self.segments_from(base_offset)) - position
 
     def recovery_s(self) -> float:

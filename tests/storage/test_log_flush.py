@@ -203,3 +203,19 @@ def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(f
     log.append(batch(b"x"), now_ms=NOW_MS)
     manager.flush_dirty_logs(NOW_MS)
     assert (log.recovery_point, other.recovery_point) == (4, 0)
+
+
+def test_of_very_many_logs_no_more_than_a_few_are_flushed_at_once(filesystem, batch, monkeypatch):
+    monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", 10)
+    monkeypatch.setattr(log_manager, "_MAX_COSTLY_LOGS", 3)
+    manager, log = open_log(filesystem)
+    logs = [manager.create(TopicPartition("u", index), None, log.config, NOW_MS) for index in range(10)]
+    for each in logs:
+        each.append(batch(b"x"), now_ms=NOW_MS)
+    rounds = []
+    while flushes := manager.prepare_flushes(NOW_MS):
+        rounds.append(len(flushes))
+        for flush in flushes:
+            flush.run(NOW_MS)
+    assert rounds == [3, 2]
+    assert sum(each.recovery_point for each in logs) == 5
