@@ -11,147 +11,23 @@ import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from broker_process import BrokerProcess
 from client_scenarios import wait_until
-
-PARTITIONS = 3
-VALUE_SIZES = (20, 500, 5_000)  # from many records in a batch to a batch for each
-LOADING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
-QUIET = {"log_level": 2}  # librdkafka reports every refused connection
-UNACKNOWLEDGED = 2_000  # records in flight or waiting, for each producer
-
-
-class Load:
-    """One producer that writes numbered values to a topic of its own and keeps account of what was acknowledged."""
-
-    def __init__(self, bootstrap_servers: str, topic: str, *, idempotence: bool) -> None:
-        self.topic = topic
-        self.produced = 0
-        self.acknowledged: dict[bytes, tuple[int, int]] = {}
-        self.errors: list[KafkaError] = []
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "acks": "all",
-                "enable.idempotence": idempotence,
-                "linger.ms": 1,
-                "delivery.timeout.ms": 120_000,
-                "reconnect.backoff.ms": 10,
-                "reconnect.backoff.max.ms": 100,
-                "retry.backoff.ms": 10,
-                "retry.backoff.max.ms": 100,
-                **QUIET,
-            },
-            error_cb=self._on_error,
-        )
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self.errors.append(error)
-
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self.errors.append(error)
-        else:
-            self.acknowledged[message.key()] = (message.partition(), message.offset())
-
-    def produce(self) -> None:
-        """Adds records up to the limit and serves what has been acknowledged."""
-        while self.produced - len(self.acknowledged) - len(self.errors) < UNACKNOWLEDGED:
-            key = b"%d" % self.produced
-            value = key.ljust(VALUE_SIZES[self.produced % len(VALUE_SIZES)], b".")
-            partition = self.produced // 7 % PARTITIONS
-            self._producer.produce(self.topic, value, key, partition, on_delivery=self._on_delivery)
-            self.produced += 1
-        self._producer.poll(0.01)
-
-    def finish(self) -> None:
-        assert self._producer.flush(60) == 0
-
-    def acknowledged_end_offsets(self) -> dict[int, int]:
-        """For each partition the offset after the last acknowledged record."""
-        ends = dict.fromkeys(range(PARTITIONS), 0)
-        for partition, offset in self.acknowledged.values():
-            ends[partition] = max(ends[partition], offset + 1)
-        return ends
-
-
-def read_topic(bootstrap_servers: str, topic: str) -> dict[int, list[tuple[int, bytes]]]:
-    """(offset, key) of every record, for each partition; a value that is not its key's stops the test."""
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "reader", "check.crcs": True, **QUIET})
-    records: dict[int, list[tuple[int, bytes]]] = {partition: [] for partition in range(PARTITIONS)}
-    ends = {
-        partition: consumer.get_watermark_offsets(TopicPartition(topic, partition))[1]
-        for partition in range(PARTITIONS)
-    }
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
-    expected = sum(ends.values())
-    deadline = time.monotonic() + 120
-    while sum(map(len, records.values())) < expected:
-        assert time.monotonic() < deadline, (
-            f"{topic} ends at {ends} and gave {list(map(len, records.values()))} records"
-        )
-        for message in consumer.consume(10_000, timeout=0.1):
-            assert message.error() is None, message.error()
-            assert message.value().rstrip(b".") == message.key()
-            records[message.partition()].append((message.offset(), message.key()))
-    consumer.close()
-    return records
-
-
-def check_nothing_lost(load: Load, records: dict[int, list[tuple[int, bytes]]]) -> None:
-    """Every acknowledged record is at the offset that its acknowledgement named, and offsets have no holes."""
-    at = {(partition, offset): key for partition, entries in records.items() for offset, key in entries}
-    lost = [key for key, place in load.acknowledged.items() if at.get(place) != key]
-    assert not lost, f"{len(lost)} of {len(load.acknowledged)} acknowledged records are not where they were: {lost[:5]}"
-    for entries in records.values():
-        assert [offset for offset, _key in entries] == list(range(len(entries)))
-
-
-def check_written_once_and_in_order(load: Load, records: dict[int, list[tuple[int, bytes]]]) -> None:
-    counts = Counter(key for entries in records.values() for _offset, key in entries)
-    duplicates = [key for key, count in counts.items() if count > 1]
-    assert not duplicates, f"{len(duplicates)} records of an idempotent producer are there twice: {duplicates[:5]}"
-    assert len(counts) == load.produced
-    for entries in records.values():
-        numbers = [int(key) for _offset, key in entries]
-        assert numbers == sorted(numbers)
-
-
-class Committer:
-    """Commits offsets for a group, one at a time, and reads them back; no member of a group."""
-
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        self._topic = topic
-        self._settings = {"bootstrap.servers": bootstrap_servers, "group.id": "committer", **QUIET}
-
-    def commit(self, offset: int) -> None:
-        partition = TopicPartition(self._topic, 0, offset)
-        self._ask(lambda consumer: consumer.commit(offsets=[partition], asynchronous=False))
-
-    def committed(self) -> int:
-        (partition,) = self._ask(lambda consumer: consumer.committed([TopicPartition(self._topic, 0)], timeout=30))
-        return int(partition.offset)
-
-    def _ask(self, question: Callable[[Consumer], list[TopicPartition]]) -> list[TopicPartition]:
-        """Asks again while the coordinator is loading."""
-        consumer = Consumer(self._settings)
-        deadline = time.monotonic() + 30
-        try:
-            while True:
-                try:
-                    return question(consumer)
-                except KafkaException as error:
-                    if error.args[0].code() not in LOADING or time.monotonic() > deadline:
-                        raise
-        finally:
-            consumer.close()
+from group_offsets import GroupOffsets
+from numbered_records import (
+    PARTITIONS,
+    QUIET,
+    Load,
+    check_nothing_lost,
+    check_written_once_and_in_order,
+    read_topic,
+)
 
 
 class Administrator:
@@ -195,16 +71,6 @@ def broker(request: pytest.FixtureRequest) -> BrokerProcess:
     return started
 
 
-@pytest.fixture
-def report(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[str], None]]:
-    """Prints lines that are seen in a run of the tests that passes, too."""
-    lines: list[str] = []
-    yield lines.append
-    with capsys.disabled():
-        for line in lines:
-            print(f"\n    {line}", end="")
-
-
 @pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.stress)])
 def test_acknowledged_records_survive_kill_nine(
     broker: BrokerProcess, rounds: int, report: Callable[[str], None]
@@ -215,14 +81,14 @@ def test_acknowledged_records_survive_kill_nine(
     administrator.create(NewTopic("idempotent", PARTITIONS), NewTopic("plain", PARTITIONS))
     idempotent = Load(servers, "idempotent", idempotence=True)
     plain = Load(servers, "plain", idempotence=False)
-    committer = Committer(servers, "plain")
+    committer = GroupOffsets(servers, "committer", "plain")
     restarts_s = []
     for number in range(1, rounds + 1):
-        acknowledged = len(idempotent.acknowledged), len(plain.acknowledged)
+        acknowledged = idempotent.acknowledged, plain.acknowledged
         until = time.monotonic() + chance.uniform(0.05, 0.5)
 
         def has_made_progress(until: float = until, acknowledged: tuple[int, int] = acknowledged) -> bool:
-            now = len(idempotent.acknowledged), len(plain.acknowledged)
+            now = idempotent.acknowledged, plain.acknowledged
             return time.monotonic() > until and now[0] > acknowledged[0] and now[1] > acknowledged[1]
 
         def produce() -> None:
@@ -231,14 +97,14 @@ def test_acknowledged_records_survive_kill_nine(
 
         wait_until(has_made_progress, meanwhile=produce)
         administrator.change(number)
-        committer.commit(number)
+        committer.commit({0: number})
         produce()
         broker.kill()
         before = time.monotonic()
         broker.start()
         restarts_s.append(time.monotonic() - before)
         administrator.check(number)
-        assert committer.committed() == number
+        assert committer.committed()[0] == number
         assert not idempotent.errors + plain.errors
     for load in (idempotent, plain):
         load.finish()
@@ -247,8 +113,8 @@ def test_acknowledged_records_survive_kill_nine(
         check_nothing_lost(load, records)
         if load is idempotent:
             check_written_once_and_in_order(load, records)
-    assert len(idempotent.acknowledged) == idempotent.produced
-    assert len(plain.acknowledged) == plain.produced
+    assert idempotent.acknowledged == idempotent.produced
+    assert plain.acknowledged == plain.produced
     produced = idempotent.produced + plain.produced
     report(
         f"{rounds} kills, {produced} records, restart to first answer: median {statistics.median(restarts_s):.2f} s, "
