@@ -151,24 +151,32 @@ class Broker:
         self.share_coordinator.close()
 
     def close(self) -> None:
-        """Leaves a cleanly shut down data directory behind. Does nothing the second time."""
+        """Leaves a cleanly shut down data directory behind. Does nothing the second time.
+
+        Raises KafkaError or OSError where the metadata log could not be left as a clean stop leaves it (its disk is
+        full, say); the logs have been closed then all the same.
+        """
         self.log_appender.close()
         self.log_flusher.close()
         if not hasattr(self, "logs"):
             return
         broker_epoch = -1
-        if hasattr(self, "metadata"):
-            broker_epoch = self.metadata.broker_epoch
-            if broker_epoch >= 0:
-                self.metadata.stop()
-            self.metadata.close()
-        if self._metadata_lock is not None:
-            self._metadata_lock.release()
-            self._metadata_lock = None
-        if self._has_loaded_logs:
-            self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
-        else:  # a start that failed early must not pass for a clean end, nor replace checkpoints by empty ones
-            self.logs.release_locks()
+        try:
+            if hasattr(self, "metadata"):
+                broker_epoch = self.metadata.broker_epoch
+                try:
+                    if broker_epoch >= 0:
+                        self.metadata.stop()
+                finally:
+                    self.metadata.close()
+        finally:
+            if self._metadata_lock is not None:
+                self._metadata_lock.release()
+                self._metadata_lock = None
+            if self._has_loaded_logs:
+                self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
+            else:  # a start that failed early must not pass for a clean end, nor replace checkpoints by empty ones
+                self.logs.release_locks()
 
     # --- what handlers ask --------------------------------------------------------------------------------------------
 

@@ -161,7 +161,11 @@ async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     await stop.wait()
-    await server.stop()
+    try:
+        await server.stop()
+    except (KafkaError, OSError) as error:
+        logging.getLogger("kafkalite").error("Cannot stop cleanly: %s", _text(error))
+        return 1
     logging.getLogger("kafkalite").info("Stopped")
     return 0
 
