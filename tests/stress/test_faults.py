@@ -1,0 +1,185 @@
+"""What the operating system refuses while the broker runs: room on the disk, descriptors, time.
+
+Nothing that was acknowledged is lost, reading goes on, and writing goes on by itself when the fault is over.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from broker_process import HOST, BrokerProcess
+from client_scenarios import wait_until
+from kafkalite_process import KafkaliteProcess
+from numbered_records import PATIENT
+
+VALUE = bytes(10_000)
+
+
+def produce(servers: str, topic: str, count: int, *, patience_ms: int = 1_500) -> list[int]:
+    """The offsets of those records, of `count`, that were acknowledged."""
+    offsets: list[int] = []
+
+    def on_delivery(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            offsets.append(message.offset())
+
+    producer = Producer({"bootstrap.servers": servers, "message.timeout.ms": patience_ms, **PATIENT})
+    for _ in range(count):
+        producer.produce(topic, VALUE, partition=0, on_delivery=on_delivery)
+        producer.poll(0)
+    producer.flush(30)
+    return offsets
+
+
+def read(servers: str, topic: str) -> list[int]:
+    """The offsets of all records."""
+    settings = {"bootstrap.servers": servers, "group.id": "reader", "enable.auto.commit": False, **PATIENT}
+    consumer = Consumer(settings)
+    partition = TopicPartition(topic, 0, 0)
+    _low, end = consumer.get_watermark_offsets(partition, timeout=20)
+    consumer.assign([partition])
+    offsets: list[int] = []
+    deadline = time.monotonic() + 30
+    while len(offsets) < end and time.monotonic() < deadline:
+        for message in consumer.consume(1_000, 0.1):
+            assert message.error() is None and message.value() == VALUE
+            offsets.append(message.offset())
+    consumer.close()
+    return offsets
+
+
+def create(servers: str, *topics: str) -> None:
+    admin = AdminClient({"bootstrap.servers": servers, **PATIENT})
+    for created in admin.create_topics([NewTopic(topic, 1) for topic in topics]).values():
+        created.result(30)
+
+
+class SmallDisk:
+    """A file system of some megabytes in memory."""
+
+    def __init__(self, path: Path, megabytes: int) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        self._mount(f"size={megabytes}m", "-t", "tmpfs", "none")
+
+    def resize(self, megabytes: int) -> None:
+        self._mount(f"remount,size={megabytes}m")
+
+    def fill(self) -> None:
+        """Takes all the room that is left."""
+        with (self.path / "filler").open("wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(bytes(1_024))
+            except OSError:
+                pass
+
+    def _mount(self, options: str, *arguments: str) -> None:
+        subprocess.run(["mount", "-o", options, *arguments, str(self.path)], check=True, capture_output=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Under the data of a broker whose directory is tmp_path/full."""
+    if os.name != "posix" or os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting a file system needs root")
+    try:
+        disk = SmallDisk(tmp_path / "full" / "data", 12)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"cannot mount a file system: {error.stderr!r}")
+    yield disk
+    disk.unmount()
+
+
+def test_on_a_full_disk_reading_goes_on_and_so_does_writing_when_there_is_room(
+    small_disk: SmallDisk, start_kafkalite: Callable[..., BrokerProcess]
+) -> None:
+    broker = start_kafkalite(directory=small_disk.path.parent)
+    servers = broker.bootstrap_servers
+    create(servers, "t")
+    acknowledged = produce(servers, "t", 2_000)
+    small_disk.fill()
+    assert produce(servers, "t", 1) == []
+    assert 0 < len(acknowledged) < 2_000
+    assert read(servers, "t") == sorted(acknowledged)
+    small_disk.resize(40)
+    assert produce(servers, "t", 100) == list(range(len(acknowledged), len(acknowledged) + 100))
+    broker.kill()
+    broker.start()
+    assert read(servers, "t") == list(range(len(acknowledged) + 100))
+
+
+def test_a_stop_and_a_start_on_a_full_disk_say_so_and_lose_nothing(
+    small_disk: SmallDisk, start_kafkalite: Callable[..., BrokerProcess]
+) -> None:
+    broker = start_kafkalite(directory=small_disk.path.parent)
+    servers = broker.bootstrap_servers
+    create(servers, "t")
+    acknowledged = produce(servers, "t", 2_000)
+    small_disk.fill()
+    assert broker.stop() == 1
+    assert broker.output.endswith("Cannot stop cleanly: No space left on device\n")
+    with pytest.raises(RuntimeError, match="Cannot start: No space left on device"):
+        broker.start()
+    small_disk.resize(13)
+    broker.start()
+    assert read(servers, "t") == sorted(acknowledged)
+
+
+class FewDescriptors(KafkaliteProcess):
+    """A broker that may have 80 files and connections open."""
+
+    def command(self) -> list[str]:
+        return ["prlimit", "--nofile=80:80", *super().command()]
+
+
+@pytest.mark.toolchain("prlimit")
+def test_many_logs_share_few_descriptors_and_connections_that_take_all_are_survived(tmp_path: Path) -> None:
+    with FewDescriptors(tmp_path / "few") as broker:
+        servers = broker.bootstrap_servers
+        topics = [f"t{number}" for number in range(100)]
+        create(servers, *topics)
+        for topic in topics:
+            assert produce(servers, topic, 2) == [0, 1]
+        connections = [socket.create_connection((HOST, broker.port), timeout=5) for _ in range(90)]
+        wait_until(lambda: len(os.listdir(f"/proc/{broker.pid}/fd")) == 80)
+        for connection in connections:
+            connection.close()
+        wait_until(lambda: len(os.listdir(f"/proc/{broker.pid}/fd")) < 70)
+        for topic in topics[::10]:
+            assert produce(servers, topic, 1, patience_ms=30_000) == [2]
+            assert read(servers, topic) == [0, 1, 2]
+        broker.check_that_it_ended_well()
+
+
+@pytest.mark.parametrize("stands_still_s", [2, pytest.param(60, marks=pytest.mark.stress)])
+def test_a_broker_that_stood_still_goes_on(
+    start_kafkalite: Callable[..., BrokerProcess], stands_still_s: float
+) -> None:
+    broker = start_kafkalite()
+    servers = broker.bootstrap_servers
+    create(servers, "t")
+    delivered: list[tuple[KafkaError | None, int]] = []
+    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, **PATIENT})
+    os.kill(broker.pid, signal.SIGSTOP)
+    for _ in range(10):
+        producer.produce("t", VALUE, on_delivery=lambda error, message: delivered.append((error, message.offset())))
+    time.sleep(stands_still_s)
+    os.kill(broker.pid, signal.SIGCONT)
+    assert producer.flush(60) == 0
+    assert delivered == [(None, offset) for offset in range(10)]
+    assert read(servers, "t") == list(range(10))
