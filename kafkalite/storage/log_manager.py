@@ -291,6 +291,8 @@ class LogManager:
             self._checkpoints.forget_stale()
         path = f"{directory.path}/{topic_partition}"
         try:
+            if not self._filesystem.is_directory(directory.path):  # making it anew would hide what was lost with it
+                raise FileNotFoundError(errno.ENOENT, "The log directory has gone", directory.path)
             log = PartitionLog.create(self.context, path, topic_partition, topic_id, config, now_ms=now_ms)
         except OSError as error:
             _logger.error("Error while creating log for %s in dir %s: %s", topic_partition, directory.path, error)

@@ -273,6 +273,22 @@ def test_a_directory_whose_disk_fails_goes_offline_and_is_left_unclean(batch):
     assert filesystem.exists(f"{other.log_directory}/.kafka_cleanshutdown")
 
 
+def test_a_directory_that_has_gone_is_not_made_anew_but_goes_offline(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem, "/a", "/b")
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    gone = manager.directory_of(log)
+    filesystem.remove_tree(gone.path)
+    other = next(directory for directory in manager.directories if directory is not gone)
+    with pytest.raises(KafkaError) as raised:
+        manager.create(TopicPartition("t", 1), TOPIC_ID, CONFIG, NOW_MS, directory=gone)
+    assert raised.value.error is ErrorCode.KAFKA_STORAGE_ERROR
+    assert not filesystem.exists(gone.path) and not gone.is_online
+    assert manager.is_offline(TopicPartition("t", 0))
+    log = manager.create(TopicPartition("t", 2), TOPIC_ID, CONFIG, NOW_MS)
+    assert manager.directory_of(log) is other
+
+
 def test_a_log_that_cannot_be_read_is_neither_served_nor_replaced(batch):
     filesystem = FaultyFileSystem()
     manager = start(filesystem)
