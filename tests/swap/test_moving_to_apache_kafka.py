@@ -1,4 +1,5 @@
-"""docs/moving-to-apache-kafka.md, run as it stands but for the ports: one kafkalite becomes three Apache Kafkas."""
+"""docs/moving-to-apache-kafka.md, run as it stands but for the ports: one kafkalite becomes three Apache Kafkas, and
+another is copied into one by MirrorMaker."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
-from apache_kafka import broker_home, class_path
-from broker_process import free_port
+from apache_kafka import StartApacheKafka, broker_home, class_path, mirror_home
+from broker_process import BrokerProcess, free_port
 from kafkalite.client.wire_client import WireClient
 from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 from kafkalite.protocol.messages.metadata import MetadataRequest
@@ -40,16 +42,36 @@ _TOOLS = (
     "kafka-broker-api-versions",
     "kafka-console-consumer",
     "kafka-console-producer",
+    "kafka-consumer-groups",
+    "kafka-get-offsets",
     "kafka-reassign-partitions",
     "kafka-topics",
 )
 
 
-def commands() -> str:
-    """All commands of the page, in its order."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 5
-    return "\n".join(blocks)
+def commands() -> tuple[str, str]:
+    """The commands of the page, in its order: those of the move, and those of the copy."""
+    move, copy = PAGE.read_text().split("\n## Without stopping\n")
+    scripts = [re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for text in (move, copy)]
+    assert [len(blocks) for blocks in scripts] == [5, 4]
+    return "\n".join(scripts[0]), "\n".join(scripts[1])
+
+
+def run_script(script: str, ports: dict[str, str], tools: Path, folder: Path) -> str:
+    """Runs commands of the page with other ports; returns what they have printed."""
+    for stock, port in ports.items():
+        script = script.replace(f":{stock}", f":{port}")
+    ran = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+    return ran.stdout
 
 
 @pytest.fixture
@@ -62,13 +84,19 @@ def tools(tmp_path: Path) -> Path:
     programs = {
         "kafka-server-start.sh": [*java, "kafka.Kafka"],
         "kafka-storage.sh": [*java, "kafka.tools.StorageTool"],
+        "connect-mirror-maker.sh": [
+            *java[:-1],
+            class_path(mirror_home()),
+            "org.apache.kafka.connect.mirror.MirrorMaker",
+        ],
         "kafkalite": [sys.executable, "-m", "kafkalite.cli.kafkalite"],
     }
     for tool in _TOOLS:
         programs[f"{tool}.sh"] = [sys.executable, "-m", f"kafkalite.cli.{tool.replace('-', '_')}"]
     for name, command in programs.items():
         script = folder / name
-        note_pid = f"echo $$ >> {shlex.quote(str(tmp_path / 'pids'))}\n" if name == "kafka-server-start.sh" else ""
+        is_kept = name in ("kafka-server-start.sh", "connect-mirror-maker.sh")
+        note_pid = f"echo $$ >> {shlex.quote(str(tmp_path / 'pids'))}\n" if is_kept else ""
         script.write_text(f'#!/bin/sh\n{note_pid}exec {shlex.join(command)} "$@"\n')
         script.chmod(0o755)
     return folder
@@ -79,7 +107,7 @@ def end_brokers(folder: Path) -> None:
     pids = folder / "pids"
     for pid in map(int, pids.read_text().split() if pids.exists() else []):
         try:
-            if b"kafka.Kafka" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"kafka." in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
         except (FileNotFoundError, ProcessLookupError):
             pass
@@ -110,23 +138,10 @@ def test_the_commands_of_the_page_move_a_node_to_three_brokers(
     broker = start_kafkalite(directory=tmp_path, properties={"log.dirs": str(tmp_path / "kafkalite-data")})
     fill(broker, tools)
     assert broker.stop() == 0
-    script = commands()
     ports = {port: str(free_port()) for port in ("9092", "9093", "9094", "9095")}
-    for stock, port in ports.items():
-        script = script.replace(f":{stock}", f":{port}")
-    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     try:
-        ran = subprocess.run(
-            ["bash", "-e", "-o", "pipefail", "-c", script],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
-        assert "all is well" in ran.stdout
+        printed = run_script(commands()[0], ports, tools, tmp_path)
+        assert "all is well" in printed
         assert sorted((tmp_path / "orders.txt").read_text().splitlines()) == sorted([*ORDERS, "still here"])
         check_cluster(f"localhost:{ports['9094']}")
     finally:
@@ -161,3 +176,33 @@ def check_cluster(bootstrap_servers: str) -> None:
 def test_the_page_names_no_tool_that_the_test_does_not_have(tools: Path) -> None:
     named = set(re.findall(r"\bkafka-[a-z-]+\.sh\b", commands()))
     assert named <= {path.name for path in tools.iterdir()}
+
+
+def test_the_commands_of_the_page_copy_a_node_that_goes_on(
+    start_kafkalite: StartKafkalite, start_apache_kafka: StartApacheKafka, tools: Path, tmp_path: Path
+) -> None:
+    broker = start_kafkalite()
+    fill(broker, tools)
+    other = start_apache_kafka()
+    try:
+        run_script(commands()[1], {"9092": str(broker.port), "9096": str(other.port)}, tools, tmp_path)
+    finally:
+        end_brokers(tmp_path)
+    ends = [(tmp_path / name).read_text().splitlines() for name in ("read-there.txt", "read-here.txt")]
+    assert sorted(ends[0] + records_of(broker, 1)[:7]) == sorted(ORDERS)
+    assert ends[1] == ["one more"]
+    for partition in range(3):
+        assert records_of(other, partition) == records_of(broker, partition)
+
+
+def records_of(broker: BrokerProcess, partition: int) -> list[str]:
+    """The orders in a partition."""
+    consumer = Consumer(
+        {"bootstrap.servers": broker.bootstrap_servers, "group.id": "reader", "enable.partition.eof": True}
+    )
+    consumer.assign([TopicPartition("orders", partition, 0)])
+    found = []
+    while (message := consumer.poll(30)) is not None and not message.error():
+        found.append(message.value().decode())
+    consumer.close()
+    return found
