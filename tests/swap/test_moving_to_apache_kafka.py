@@ -174,7 +174,7 @@ def check_cluster(bootstrap_servers: str) -> None:
 
 
 def test_the_page_names_no_tool_that_the_test_does_not_have(tools: Path) -> None:
-    named = set(re.findall(r"\bkafka-[a-z-]+\.sh\b", commands()))
+    named = set(re.findall(r"\b(?:kafka|connect)-[a-z-]+\.sh\b", "".join(commands())))
     assert named <= {path.name for path in tools.iterdir()}
 
 
