@@ -84,6 +84,19 @@ def _refusal(context: RequestContext, partition: TopicPartition, *, is_client: b
 def _by_topic(transaction: AddPartitionsToTxnTransaction, results: Results) -> list[AddPartitionsToTxnTopicResult]:
     """The results by topic; one that was named without partitions is there too, unless partitions were refused."""
     is_refused = not _REFUSALS.isdisjoint(results.values())
+    if not is_refused and not transaction.verify_only:  # just as they were asked for, twice where named twice
+        return [
+            AddPartitionsToTxnTopicResult(
+                name=topic.name,
+                results_by_partition=[
+                    AddPartitionsToTxnPartitionResult(
+                        partition_index=index, partition_error_code=results[TopicPartition(topic.name, index)]
+                    )
+                    for index in topic.partitions
+                ],
+            )
+            for topic in transaction.topics
+        ]
     topics = {
         topic.name: AddPartitionsToTxnTopicResult(name=topic.name)
         for topic in transaction.topics

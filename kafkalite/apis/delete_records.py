@@ -24,10 +24,10 @@ def delete_records(context: RequestContext, request: DeleteRecordsRequest) -> De
     topics: dict[str, dict[int, DeleteRecordsPartitionResult]] = {}
     for topic in request.topics:
         results = topics.setdefault(topic.name, {})
-        for partition in topic.partitions:
-            index = partition.partition_index
+        # What is asked last of a partition counts.
+        for index, offset in {partition.partition_index: partition.offset for partition in topic.partitions}.items():
             try:
-                low_watermark = _delete(context, topic.name, index, partition.offset)
+                low_watermark = _delete(context, topic.name, index, offset)
                 results[index] = DeleteRecordsPartitionResult(partition_index=index, low_watermark=low_watermark)
             except KafkaError as error:
                 results[index] = DeleteRecordsPartitionResult(

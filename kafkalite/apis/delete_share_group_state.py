@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.broker.share_coordinator import requested_partitions
+from kafkalite.broker.share_coordinator import answer_partitions
 from kafkalite.coordinator.share_coordinator import SharePartitionKey
 from kafkalite.errors import KafkaError
 from kafkalite.identifiers import Uuid
@@ -34,7 +34,7 @@ def delete_share_group_state(
 
     return DeleteShareGroupStateResponse(
         results=[
-            DeleteStateResult(topic_id=topic_id, partitions=[delete(topic_id, one) for one in partitions])
-            for topic_id, partitions in requested_partitions(request.group_id, request.topics)
+            DeleteStateResult(topic_id=topic_id, partitions=partitions)
+            for topic_id, partitions in answer_partitions(request.group_id, request.topics, delete)
         ]
     )

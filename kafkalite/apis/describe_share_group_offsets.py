@@ -48,12 +48,15 @@ def _topics(
         return
     topics = context.broker.metadata.image.topics
     known = [topic for topic in group.topics if topic.topic_name in topics.by_name]
-    if known and (not group.group_id or any(index < 0 for topic in known for index in topic.partitions)):
+    if known and (
+        not group.group_id
+        or any(not topic.partitions or any(index < 0 for index in topic.partitions) for topic in known)
+    ):
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # The share coordinator is not asked such things.
     for topic in group.topics:
         found = topics.topic(topic.topic_name)
         if found is not None:
-            yield _topic(context, group.group_id, found, topic.partitions)
+            yield _topic(context, group.group_id, found, dict.fromkeys(topic.partitions))
             continue
         yield DescribeShareGroupOffsetsResponseTopic(
             topic_name=topic.topic_name,

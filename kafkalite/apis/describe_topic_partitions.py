@@ -29,7 +29,9 @@ def describe_topic_partitions(
     has_named_topics = bool(request.topics)
     names = {topic.name for topic in request.topics} if has_named_topics else set(by_name)
     if cursor is not None and (cursor.partition_index < 0 or (has_named_topics and cursor.topic_name not in names)):
-        return _refuse(request)
+        return _refuse(request, ErrorCode.INVALID_REQUEST)
+    if cursor is None and "" in names:  # Apache Kafka takes it for the topic of a cursor, and there is none.
+        return _refuse(request, ErrorCode.UNKNOWN_SERVER_ERROR)
     limit = context.broker.config.max_request_partition_size_limit
     remaining = max(min(limit, request.response_partition_limit), 1)
     response = DescribeTopicPartitionsResponse()
@@ -52,12 +54,9 @@ def describe_topic_partitions(
     return response
 
 
-def _refuse(request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse:
+def _refuse(request: DescribeTopicPartitionsRequest, error: ErrorCode) -> DescribeTopicPartitionsResponse:
     return DescribeTopicPartitionsResponse(
-        topics=[
-            DescribeTopicPartitionsResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=topic.name)
-            for topic in request.topics
-        ]
+        topics=[DescribeTopicPartitionsResponseTopic(error_code=error, name=topic.name) for topic in request.topics]
     )
 
 

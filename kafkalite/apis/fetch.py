@@ -74,7 +74,7 @@ class _Fetch:
         self._context = context
         self._broker: Broker = context.broker
         self._request = request
-        self._is_from_replica = request.replica_id >= 0 or request.replica_state.replica_id >= 0
+        self._is_from_replica = _is_from_replica(request)
         self._uses_topic_ids = context.api_version >= TOPIC_IDS_VERSION
         self._max_bytes = min(request.max_bytes, self._broker.config.fetch_max_bytes)
         self._min_bytes = min(request.min_bytes, self._max_bytes)
@@ -84,9 +84,7 @@ class _Fetch:
         if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
             if request.session_id != INVALID_SESSION_ID:
                 sessions.remove(request.session_id)
-            self._partitions = {
-                key: FetchablePartition(topic, self._topic_id(key), wanted) for key, topic, wanted in self._wanted()
-            }
+            self._partitions = self._wanted_now()
             return
         session = sessions.find(request.session_id, request.session_epoch, uses_topic_ids=self._uses_topic_ids)
         if request.topics or request.forgotten_topics_data:
@@ -97,10 +95,13 @@ class _Fetch:
             self._expected_epoch = session.epoch
             self._partitions = session.partitions
         else:
+            # A session that has nothing left ends, and the request is answered as one without a session.
             sessions.remove(session.session_id)
-            self._partitions = {}
+            self._partitions = self._wanted_now()
 
     def start(self) -> FetchResponse | asyncio.Future[FetchResponse]:
+        if not 0 <= self._request.isolation_level <= 1 and any(map(self._is_known, self._partitions.values())):
+            return _refused(self._context, self._request, ErrorCode.UNKNOWN_SERVER_ERROR)
         answers, size, is_due = self._read()
         if is_due or size >= self._min_bytes or self._request.max_wait_ms <= 0:
             return self._respond(answers)
@@ -128,6 +129,13 @@ class _Fetch:
                 name, identity = None if image is None else image.name, topic.topic_id
             for partition in topic.partitions:
                 yield (identity, partition.partition), name, partition
+
+    def _is_known(self, wanted: FetchablePartition) -> bool:
+        topic = None if wanted.topic is None else self._broker.metadata.image.topics.topic(wanted.topic)
+        return topic is not None and wanted.partition in topic.partitions
+
+    def _wanted_now(self) -> dict[PartitionKey, FetchablePartition]:
+        return {key: FetchablePartition(topic, self._topic_id(key), wanted) for key, topic, wanted in self._wanted()}
 
     def _forgotten(self) -> Iterable[PartitionKey]:
         for topic in self._request.forgotten_topics_data:
@@ -187,9 +195,12 @@ class _Fetch:
         self, log: PartitionLog, wanted: FetchablePartition, max_bytes: int, *, minimum_one_batch: bool
     ) -> PartitionData:
         """Raises KafkaError where the partition cannot be read at that offset."""
-        if self._is_from_replica:
-            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # no replica but this one exists
         check_leader_epoch(log, wanted.current_leader_epoch)
+        if self._is_from_replica:  # no replica but this one exists
+            is_epoch_known = wanted.current_leader_epoch >= 0
+            raise KafkaError(
+                ErrorCode.UNKNOWN_LEADER_EPOCH if is_epoch_known else ErrorCode.NOT_LEADER_OR_FOLLOWER,
+            )
         offset = wanted.fetch_offset
         data = PartitionData(
             partition_index=wanted.partition,
@@ -263,6 +274,23 @@ class _Fetch:
             if data.current_leader.leader_id >= 0 and not response.node_endpoints:
                 host, port = self._context.advertised_address()
                 response.node_endpoints.append(NodeEndpoint(node_id=self._context.node_id, host=host, port=port))
+
+
+def _is_from_replica(request: FetchRequest) -> bool:
+    return request.replica_id >= 0 or request.replica_state.replica_id >= 0
+
+
+def _refused(context: RequestContext, request: FetchRequest, error: ErrorCode) -> FetchResponse:
+    """The answer to a request that cannot be looked at; before version 13 it names all partitions."""
+    response = FetchResponse(error_code=error, session_id=request.session_id)
+    if context.api_version < TOPIC_IDS_VERSION:
+        for topic in request.topics:
+            partitions = [
+                PartitionData(partition_index=partition.partition, error_code=error, high_watermark=-1, records=b"")
+                for partition in topic.partitions
+            ]
+            response.responses.append(FetchableTopicResponse(topic=topic.topic, partitions=partitions))
+    return response
 
 
 def _error(wanted: FetchablePartition, error: ErrorCode) -> PartitionData:

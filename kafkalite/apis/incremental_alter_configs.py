@@ -13,13 +13,14 @@ from kafkalite.broker.broker_loggers import alter_logger_levels
 from kafkalite.broker.config_admin_manager import ConfigAdminManager
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.metadata.configuration_control import ConfigChange
+from kafkalite.metadata.configuration_control import ConfigChange, UnknownOperationError
 from kafkalite.metadata.configurations_image import ConfigResource, ConfigResourceType
 from kafkalite.protocol.messages.incremental_alter_configs import (
     AlterConfigsResourceResponse,
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
+from kafkalite.protocol.metadata_record import MetadataRecord
 
 
 @serves(IncrementalAlterConfigsRequest)
@@ -30,7 +31,7 @@ def incremental_alter_configs(
     manager = ConfigAdminManager(metadata.image, context.broker.config)
     asked = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
     response = IncrementalAlterConfigsResponse()
-    records = []
+    forwarded: list[tuple[ConfigResource, list[ConfigChange], AlterConfigsResourceResponse]] = []
     for resource in request.resources:
         target = ConfigResource(resource.resource_type, resource.resource_name)
         changes = [ConfigChange(config.name, config.config_operation, config.value) for config in resource.configs]
@@ -44,9 +45,23 @@ def incremental_alter_configs(
             if target.type == ConfigResourceType.BROKER_LOGGER:
                 alter_logger_levels(context.node_id, target.name, changes, validate_only=request.validate_only)
             else:
-                records += manager.incremental_alter(target, changes)
+                manager.check_incremental(target, changes)
+                forwarded.append((target, changes, answer))
         except KafkaError as error:
             answer.error_code, answer.error_message = error.error, error.message
+    records: list[MetadataRecord] = []
+    try:
+        for target, changes, answer in forwarded:
+            try:
+                records += manager.incremental_alter(target, changes)
+            except UnknownOperationError:
+                raise
+            except KafkaError as error:
+                answer.error_code, answer.error_message = error.error, error.message
+    except UnknownOperationError as failure:
+        records = []
+        for _, _, answer in forwarded:
+            answer.error_code, answer.error_message = failure.error, None
     if records and not request.validate_only:
         metadata.append(records)
     return response

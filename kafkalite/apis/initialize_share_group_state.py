@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.broker.share_coordinator import requested_partitions
+from kafkalite.broker.share_coordinator import answer_partitions
 from kafkalite.coordinator.share_coordinator import SharePartitionKey
 from kafkalite.errors import KafkaError
 from kafkalite.identifiers import Uuid
@@ -35,7 +35,7 @@ def initialize_share_group_state(
 
     return InitializeShareGroupStateResponse(
         results=[
-            InitializeStateResult(topic_id=topic_id, partitions=[initialize(topic_id, one) for one in partitions])
-            for topic_id, partitions in requested_partitions(request.group_id, request.topics)
+            InitializeStateResult(topic_id=topic_id, partitions=partitions)
+            for topic_id, partitions in answer_partitions(request.group_id, request.topics, initialize, is_partial=True)
         ]
     )

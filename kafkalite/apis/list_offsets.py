@@ -41,6 +41,8 @@ DEBUGGING_REPLICA_ID: Final = -2
 
 @serves(ListOffsetsRequest)
 def list_offsets(context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:
+    if not 0 <= request.isolation_level <= 1 and request.topics:
+        return _refused(request, ErrorCode.UNKNOWN_SERVER_ERROR)
     asked = Counter(
         (topic.name, partition.partition_index) for topic in request.topics for partition in topic.partitions
     )
@@ -67,14 +69,27 @@ def list_offsets(context: RequestContext, request: ListOffsetsRequest) -> ListOf
     )
 
 
+def _refused(request: ListOffsetsRequest, error: ErrorCode) -> ListOffsetsResponse:
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                name=topic.name,
+                partitions=[
+                    ListOffsetsPartitionResponse(partition_index=partition.partition_index, error_code=error)
+                    for partition in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
 def _find(
     context: RequestContext, request: ListOffsetsRequest, topic: str, partition: ListOffsetsPartition
 ) -> ListOffsetsPartitionResponse:
     timestamp = partition.timestamp
     if timestamp < EARLIEST_PENDING_UPLOAD_TIMESTAMP or context.api_version < _FIRST_VERSION.get(timestamp, 0):
         raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
-    if request.replica_id >= 0:
-        raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     log = context.broker.leader_log(topic, partition.partition_index)
     check_leader_epoch(log, partition.current_leader_epoch)
     is_committed_only = request.isolation_level == 1 and request.replica_id == CONSUMER_REPLICA_ID

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.broker.share_coordinator import requested_partitions
+from kafkalite.broker.share_coordinator import answer_partitions
 from kafkalite.coordinator.share_coordinator import UNINITIALIZED_COUNT, SharePartitionKey
 from kafkalite.coordinator.share_state_batches import UNINITIALIZED_START_OFFSET
 from kafkalite.errors import KafkaError
@@ -45,7 +45,7 @@ def read_share_group_state_summary(
 
     return ReadShareGroupStateSummaryResponse(
         results=[
-            ReadStateSummaryResult(topic_id=topic_id, partitions=[read(topic_id, one) for one in partitions])
-            for topic_id, partitions in requested_partitions(request.group_id, request.topics)
+            ReadStateSummaryResult(topic_id=topic_id, partitions=partitions)
+            for topic_id, partitions in answer_partitions(request.group_id, request.topics, read)
         ]
     )

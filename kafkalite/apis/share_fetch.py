@@ -30,6 +30,7 @@ from kafkalite.protocol.messages.share_fetch import (
     ShareFetchResponse,
 )
 
+ACQUIRE_MODES: Final = frozenset(ShareAcquireMode)
 RECORD_LIMIT: Final = 1
 
 
@@ -151,6 +152,8 @@ class _ShareFetch:
         if is_renew_ack:
             # Records that are renewed should not wait for others.
             return self._respond({}, with_errors=False)
+        if self._wanted and self._request.share_acquire_mode not in ACQUIRE_MODES:
+            return ShareFetchResponse(error_code=ErrorCode.UNKNOWN_SERVER_ERROR)
         if not self._wanted or not self._limits.max_records or not self._max_bytes:
             return self._respond({})
         self._rotate()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
+from kafkalite.coordinator.string_hash import hash_map_order
 from kafkalite.errors import KafkaError
 from kafkalite.metadata.feature_control import FeatureUpdate
 from kafkalite.metadata.feature_control import update_features as updated_features
@@ -22,10 +23,12 @@ from kafkalite.protocol.messages.update_features import (
 def update_features(context: RequestContext, request: UpdateFeaturesRequest) -> UpdateFeaturesResponse:
     store = context.broker.metadata
     # Apache Kafka reads the flag of version 0 and does not heed it.
-    updates = {
-        wanted.feature: FeatureUpdate(wanted.max_version_level, wanted.upgrade_type)
-        for wanted in request.feature_updates
+    wanted = {
+        update.feature: FeatureUpdate(update.max_version_level, update.upgrade_type)
+        for update in request.feature_updates
     }
+    # Of several that cannot be, the first is told of: the order is that of Apache Kafka's HashMap.
+    updates = {name: wanted[name] for name in hash_map_order(wanted)}
     try:
         records = updated_features(
             store.image,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.broker.share_coordinator import requested_partitions
+from kafkalite.broker.share_coordinator import answer_partitions
 from kafkalite.coordinator.share_coordinator import SharePartitionKey, ShareStateWrite
 from kafkalite.coordinator.share_state_batches import PersisterStateBatch
 from kafkalite.errors import KafkaError
@@ -47,7 +47,7 @@ def write_share_group_state(
 
     return WriteShareGroupStateResponse(
         results=[
-            WriteStateResult(topic_id=topic_id, partitions=[write(topic_id, one) for one in partitions])
-            for topic_id, partitions in requested_partitions(request.group_id, request.topics)
+            WriteStateResult(topic_id=topic_id, partitions=partitions)
+            for topic_id, partitions in answer_partitions(request.group_id, request.topics, write)
         ]
     )

@@ -18,8 +18,10 @@ from kafkalite.config.config_def import ConfigKey
 from kafkalite.config.config_value import LIST, ConfigException
 from kafkalite.config.group_config import validate_group_overrides
 from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, validate_topic_overrides
+from kafkalite.coordinator.string_hash import hash_map_order
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.metadata.configuration_control import (
+    OPERATIONS,
     AlterConfigOpType,
     ConfigChange,
     changed_list,
@@ -47,17 +49,26 @@ class ConfigAdminManager:
         self._image = image
         self._config = config
 
-    def incremental_alter(self, resource: ConfigResource, changes: Sequence[ConfigChange]) -> list[MetadataRecord]:
-        """The records that change single properties of a resource."""
+    def check_incremental(self, resource: ConfigResource, changes: Sequence[ConfigChange]) -> None:
+        """What the broker checks of a resource before the controller hears of it."""
         check_changes(changes)
         self._check_resource(resource)
-        for change in changes:
-            if change.operation not in AlterConfigOpType.__members__.values():
-                raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown operations type {change.operation}")
         if resource.type == ConfigResourceType.BROKER:
+            for change in changes:
+                if change.operation not in OPERATIONS:
+                    raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown operations type {change.operation}")
             usable = self._config.dynamic_overrides if resource.name else self._config.dynamic_defaults
             self._check_broker(resource, _foreseen(usable, changes))
-        return incremental_alter_config(self._image, resource, changes, self._validate, key_of=_key_of)
+
+    def incremental_alter(self, resource: ConfigResource, changes: Sequence[ConfigChange]) -> list[MetadataRecord]:
+        """The records that change single properties of a resource that has been checked.
+
+        Raises UnknownOperationError too: then no resource of the request may be changed.
+        """
+        by_name = {change.name: change for change in changes}
+        # Of several mistakes the first is told of: the order is that of Apache Kafka's HashMap.
+        ordered = [by_name[name] for name in hash_map_order(by_name)]
+        return incremental_alter_config(self._image, resource, ordered, self._validate, key_of=_key_of)
 
     def alter(self, resource: ConfigResource, configs: Sequence[tuple[str, str | None]]) -> list[MetadataRecord]:
         """The records after which a resource has just these properties."""

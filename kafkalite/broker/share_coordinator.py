@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import Future
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ShareCoordinator:
@@ -141,8 +142,22 @@ def _run(context: CoordinatorContext[ShareCoordinatorShard], result: Coordinator
     return answer
 
 
-def requested_partitions(group_id: str, topics: Sequence[Any]) -> Iterator[tuple[Uuid, list[Any]]]:
-    """The topics of a request about share partitions; none where the group or some topic's partitions are missing."""
-    if group_id.strip() and all(topic.partitions for topic in topics):
-        for topic in topics:
-            yield topic.topic_id, topic.partitions
+def answer_partitions(
+    group_id: str,
+    topics: Sequence[Any],
+    answer: Callable[[Uuid, Any], R],
+    *,
+    is_partial: bool = False,
+) -> Iterator[tuple[Uuid, list[R]]]:
+    """The answers to a request about share partitions by topic; the last one where a partition is named twice.
+
+    There are none where no group is named or, unless `is_partial`, some topic has no partitions.
+    """
+    if not group_id or not (is_partial or all(topic.partitions for topic in topics)):
+        return
+    answers: dict[Uuid, dict[int, R]] = {}
+    for topic in topics:
+        for partition in topic.partitions:
+            answers.setdefault(topic.topic_id, {})[partition.partition] = answer(topic.topic_id, partition)
+    for topic_id, of_topic in answers.items():
+        yield topic_id, list(of_topic.values())

@@ -144,6 +144,49 @@ class TopicConfig:
         return getattr(self, name.replace(".", "_"))
 
 
+_CHECK_ORDER: Final = (
+    "segment.bytes",
+    "segment.ms",
+    "segment.jitter.ms",
+    "segment.index.bytes",
+    "flush.messages",
+    "flush.ms",
+    "retention.bytes",
+    "retention.ms",
+    "max.message.bytes",
+    "max.decompressed.message.bytes",
+    "index.interval.bytes",
+    "delete.retention.ms",
+    "min.compaction.lag.ms",
+    "max.compaction.lag.ms",
+    "file.delete.delay.ms",
+    "min.cleanable.dirty.ratio",
+    "cleanup.policy",
+    "unclean.leader.election.enable",
+    "min.insync.replicas",
+    "compression.type",
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.zstd.level",
+    "preallocate",
+    "message.timestamp.type",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.after.max.ms",
+    "leader.replication.throttled.replicas",
+    "follower.replication.throttled.replicas",
+    "remote.storage.enable",
+    "local.retention.ms",
+    "local.retention.bytes",
+    "remote.log.copy.disable",
+    "remote.copy.lag.ms",
+    "remote.copy.lag.bytes",
+    "remote.log.delete.on.disable",
+    "errors.deadletterqueue.group.enable",
+    "internal.segment.bytes",
+)
+"""The order in which Apache Kafka looks at properties: of several that are wrong, the first is told of."""
+
+
 def validate_topic_overrides(
     overrides: Mapping[str, str],
     defaults: Mapping[str, ConfigValue] | None = None,
@@ -155,6 +198,9 @@ def validate_topic_overrides(
     for name in overrides:
         if name not in TOPIC_CONFIG_DEF.keys:
             raise ConfigException(f"Unknown topic config name: {name}")
+    for name in _CHECK_ORDER:
+        if name in overrides:
+            TOPIC_CONFIG_DEF.keys[name].parse(overrides[name])
     config = TopicConfig(overrides, defaults)
     if config.min_compaction_lag_ms > config.max_compaction_lag_ms:
         raise ConfigException(

@@ -113,7 +113,7 @@ class ConsumerGroup(ModernGroup[ConsumerGroupMember]):
     )
 
     def __init__(self, group_id: str) -> None:
-        super().__init__(group_id, GroupType.CONSUMER, group_epoch=FIRST_EPOCH, assignment_epoch=0)
+        super().__init__(group_id, GroupType.CONSUMER, group_epoch=FIRST_EPOCH, assignment_epoch=FIRST_EPOCH)
         self.static_members: dict[str, str] = {}
         self.server_assignors: Counter[str] = Counter()
         self.subscriptions = Subscriptions(Counter(), Counter())
@@ -195,7 +195,9 @@ class ConsumerGroup(ModernGroup[ConsumerGroupMember]):
     def validate_offset_fetch(self, member_id: str | None, member_epoch: int) -> None:
         if member_id is None and member_epoch < 0:
             return
-        member = self.member(member_id or "")
+        if member_id is None:  # Apache Kafka's members cannot be asked for nobody.
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
+        member = self.member(member_id)
         if member_epoch != member.member_epoch:
             epoch_name = "generation id" if member.uses_classic_protocol else "member epoch"
             raise KafkaError(

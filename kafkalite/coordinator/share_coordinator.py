@@ -160,6 +160,13 @@ class ShareCoordinatorShard:
         if self._state_epochs[key] > write.state_epoch:
             raise KafkaError(ErrorCode.FENCED_STATE_EPOCH)
         self._check_topic(key)
+        for batch in write.batches:
+            if batch.first_offset > batch.last_offset:  # Apache Kafka fails over such batches.
+                raise KafkaError(
+                    ErrorCode.UNKNOWN_SERVER_ERROR,
+                    f"Unable to write share group state: a batch ends at offset {batch.last_offset}, before it begins "
+                    f"at {batch.first_offset}",
+                )
         return CoordinatorResult([self._record(key, state, write, state.leader_epoch, now_ms)])
 
     def delete(self, key: SharePartitionKey) -> CoordinatorResult[None]:

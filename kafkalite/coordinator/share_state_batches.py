@@ -47,12 +47,15 @@ def combine_state_batches(
     newer: Iterable[PersisterStateBatch],
     start_offset: int = UNINITIALIZED_START_OFFSET,
 ) -> list[PersisterStateBatch]:
-    """The batches of both without overlaps, neighbours in one state joined, and nothing before `start_offset`."""
+    """The batches of both without overlaps, neighbours in one state joined, and nothing before `start_offset`.
+
+    A batch that ends before it begins, as Apache Kafka may have stored one, is left out.
+    """
     queue = [
         batch if batch.first_offset >= start_offset else batch._replace(first_offset=start_offset)
         for batches in (so_far, newer)
         for batch in batches
-        if batch.last_offset >= start_offset
+        if start_offset <= batch.last_offset and batch.first_offset <= batch.last_offset
     ]
     heapify(queue)
     combined: list[PersisterStateBatch] = []

@@ -30,6 +30,16 @@ class AlterConfigOpType(IntEnum):
     SUBTRACT = 3
 
 
+OPERATIONS: Final = frozenset(AlterConfigOpType)
+
+
+class UnknownOperationError(KafkaError):
+    """An incremental change does what nobody knows; Apache Kafka's controller fails over it as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.UNKNOWN_SERVER_ERROR)
+
+
 class ConfigChange(NamedTuple):
     """One property of an incremental change."""
 
@@ -88,6 +98,8 @@ def _changed_value(
         return change.value
     if change.operation == AlterConfigOpType.DELETE:
         return None
+    if change.operation not in OPERATIONS:
+        raise UnknownOperationError
     operation = AlterConfigOpType(change.operation)
     if key is None or key.type is not LIST:
         raise KafkaError(

@@ -39,7 +39,9 @@ class Cluster:
         self.config.update_dynamic(configs.configs(CLUSTER_DEFAULT), configs.configs(BROKER))
 
     def change(self, resource: ConfigResource, *changes: tuple[str, int, str | None]) -> list[MetadataRecord]:
-        records = self.manager.incremental_alter(resource, [ConfigChange(*change) for change in changes])
+        wanted = [ConfigChange(*change) for change in changes]
+        self.manager.check_incremental(resource, wanted)
+        records = self.manager.incremental_alter(resource, wanted)
         self.replay(records)
         return records
 
@@ -111,7 +113,8 @@ REFUSALS = [
         "INVALID_CONFIG",
         "Can't APPEND to key retention.ms because its type is not LIST.",
     ),
-    (TOPIC, ("retention.ms", 9, "1"), "INVALID_REQUEST", "Unknown operations type 9"),
+    (TOPIC, ("retention.ms", 9, "1"), "UNKNOWN_SERVER_ERROR", ErrorCode.UNKNOWN_SERVER_ERROR.message),
+    (CLUSTER_DEFAULT, ("log.retention.ms", 9, "1"), "INVALID_REQUEST", "Unknown operations type 9"),
     (TOPIC, ("no.such", SET, "1"), "INVALID_CONFIG", "Unknown topic config name: no.such"),
     (
         ConfigResource(ConfigResourceType.TOPIC, "u"),

@@ -58,7 +58,12 @@ def validate_heartbeat(request: StreamsGroupHeartbeatRequest) -> None:
 
 
 def check_names(request: StreamsGroupHeartbeatRequest) -> None:
-    """Raises UNKNOWN_SERVER_ERROR, as Apache Kafka does, where two subtopologies or client tags have the same name."""
+    """Raises UNKNOWN_SERVER_ERROR, as Apache Kafka does, where two subtopologies or client tags have the same name.
+
+    And where the topology has a negative epoch.
+    """
+    if request.topology is not None and request.topology.epoch < 0:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
     subtopologies = request.topology.subtopologies if request.topology is not None else ()
     tags = request.client_tags or ()
     if len({s.subtopology_id for s in subtopologies}) < len(subtopologies) or len({t.key for t in tags}) < len(tags):

@@ -1,0 +1,289 @@
+"""Requests that no client of Apache Kafka makes, found by random ones: what is wrong with them is told alike."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from group_scenarios import GroupOnSide
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol.messages import add_partitions_to_txn as add_partitions
+from kafkalite.protocol.messages import alter_user_scram_credentials as scram
+from kafkalite.protocol.messages import consumer_group_heartbeat as consumer
+from kafkalite.protocol.messages import create_topics, list_offsets, offset_fetch, update_features
+from kafkalite.protocol.messages import delete_records as deletion
+from kafkalite.protocol.messages import describe_share_group_offsets as share_offsets
+from kafkalite.protocol.messages import describe_topic_partitions as partitions
+from kafkalite.protocol.messages import fetch as messages
+from kafkalite.protocol.messages import incremental_alter_configs as configs
+from kafkalite.protocol.messages import initialize_share_group_state as initialize
+from kafkalite.protocol.messages import share_fetch as shares
+from kafkalite.protocol.messages import streams_group_heartbeat as streams
+from kafkalite.protocol.messages import write_share_group_state as write
+from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
+from transcript import Side
+
+Compare = Callable[[Callable[[Side], None]], None]
+
+
+def find_coordinator(side: Side, key: str, key_type: int) -> None:
+    """Waits until there is one: Apache Kafka makes its topic first."""
+    request = FindCoordinatorRequest(key_type=key_type, coordinator_keys=[key])
+    side.eventually(lambda: not side.send(request, 6).coordinators[0].error_code)
+
+
+def fetch(topic: str, *, forgotten: bool = False, **facts: Any) -> messages.FetchRequest:
+    partition = messages.FetchPartition(
+        partition=0, partition_max_bytes=1 << 20, current_leader_epoch=facts.pop("leader_epoch", -1)
+    )
+    return messages.FetchRequest(
+        topics=[messages.FetchTopic(topic=topic, partitions=[partition])],
+        forgotten_topics_data=[messages.ForgottenTopic(topic=topic, partitions=[0])] if forgotten else [],
+        **facts,
+    )
+
+
+def test_a_fetch_session_that_has_nothing_left(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        side.produce(topic, "a")
+        session = side.ask(fetch(topic, session_epoch=0), 12)
+        side.ask(fetch(topic, session_id=session.session_id, session_epoch=1, forgotten=True), 12, label="forgotten")
+        side.ask(fetch(topic, session_id=session.session_id, session_epoch=2), 12, label="the session is gone")
+
+    compare(scenario)
+
+
+def test_isolation_levels_that_do_not_exist_and_replicas_that_do_not(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        side.produce(topic, "a")
+        for level in (2, -1):
+            for version in (4, 12):
+                side.ask(fetch(topic, isolation_level=level), version, label=f"level {level}")
+        for replica_id in (1, 7):
+            side.ask(fetch(topic, replica_id=replica_id), 12, label=f"replica {replica_id}")
+            for epoch in (0, 1):
+                side.ask(fetch(topic, replica_id=replica_id, leader_epoch=epoch), 12, label=f"replica, epoch {epoch}")
+        for level, replica_id in ((2, -1), (0, 1), (0, 7), (1, -2)):
+            asked = [list_offsets.ListOffsetsPartition(partition_index=index, timestamp=-1) for index in (0, 3)]
+            topics = [list_offsets.ListOffsetsTopic(name=topic, partitions=asked)]
+            side.ask(list_offsets.ListOffsetsRequest(replica_id=replica_id, isolation_level=level, topics=topics), 5)
+
+    compare(scenario)
+
+
+def test_what_is_asked_last_of_a_partition_is_done(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        for _ in range(4):
+            side.produce(topic, "a")
+        for offsets in ((3, 1), (1, 9), (9, 2)):
+            asked = [deletion.DeleteRecordsPartition(partition_index=0, offset=offset) for offset in offsets]
+            topics = [deletion.DeleteRecordsTopic(name=topic, partitions=asked)]
+            side.ask(deletion.DeleteRecordsRequest(topics=topics, timeout_ms=10_000), 2, label=str(offsets))
+
+    compare(scenario)
+
+
+def test_a_topic_without_a_name_is_not_described(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        for cursor in (None, partitions.Cursor(topic_name="", partition_index=0)):
+            topics = [partitions.TopicRequest(name=name) for name in ("", topic)]
+            side.ask(partitions.DescribeTopicPartitionsRequest(topics=topics, cursor=cursor), 0)
+
+    compare(scenario)
+
+
+def test_of_several_wrong_properties_the_same_one_is_told_of(compare: Compare) -> None:
+    wrong = {"file.delete.delay.ms": "-1", "segment.ms": "0", "cleanup.policy": "x", "retention.ms": "y"}
+
+    def scenario(side: Side) -> None:
+        topic = create_topics.CreatableTopic(
+            name=f"{side.namespace}-wrong",
+            num_partitions=1,
+            replication_factor=1,
+            configs=[create_topics.CreatableTopicConfig(name=name, value=value) for name, value in wrong.items()],
+        )
+        side.ask(create_topics.CreateTopicsRequest(topics=[topic], timeout_ms=10_000), 7)
+
+    compare(scenario)
+
+
+def test_an_operation_on_a_property_that_nobody_knows(compare: Compare) -> None:
+    def resource(name: str, *changes: tuple[str, int, str], resource_type: int = 2) -> configs.AlterConfigsResource:
+        altered = [configs.AlterableConfig(name=key, config_operation=op, value=value) for key, op, value in changes]
+        return configs.AlterConfigsResource(resource_type=resource_type, resource_name=name, configs=altered)
+
+    def scenario(side: Side) -> None:
+        topic, other = side.topic(), side.topic()
+        for resources in (
+            [resource(topic, ("retention.ms", 9, "1")), resource(other, ("retention.ms", 0, "1"))],
+            [resource(topic, ("retention.ms", -1, "1"), ("max.compaction.lag.ms", 3, "1"))],
+            [resource("x", resource_type=3), resource("", ("share.session.timeout.ms", 4, "1"), resource_type=32)],
+            [resource("1", ("log.retention.ms", 9, "1"), resource_type=4), resource(other, ("retention.ms", 9, "1"))],
+        ):
+            side.ask(configs.IncrementalAlterConfigsRequest(resources=resources), 1)
+
+    compare(scenario)
+
+
+def test_share_partitions_that_are_named_twice_and_batches_that_end_before_they_begin(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        topic_id, group_id = side.topic_id(topic), f"{side.namespace}-state"
+        find_coordinator(side, f"{group_id}:{topic_id}:0", 2)
+        known = initialize.InitializeStateData(topic_id=topic_id, partitions=[initialize.PartitionData(partition=0)])
+        first = initialize.InitializeShareGroupStateRequest(group_id=group_id, topics=[known])
+        side.eventually(lambda: not side.send(first, 0).results[0].partitions[0].error_code)
+        side.normalise.ordinal("uuid", topic_id)
+        for indexes in ((0, 0), (-1, -1), ()):
+            topics = [
+                initialize.InitializeStateData(topic_id=topic_id, partitions=[]),
+                initialize.InitializeStateData(
+                    topic_id=topic_id, partitions=[initialize.PartitionData(partition=index) for index in indexes]
+                ),
+            ]
+            request = initialize.InitializeShareGroupStateRequest(group_id=group_id, topics=topics)
+            side.ask(request, 0, label=str(indexes))
+        for ranges in (((0, 5), (20, 10)), ((0, 5), (3, 8))):
+            batches = [write.StateBatch(first_offset=first, last_offset=last) for first, last in ranges]
+            partition = write.PartitionData(partition=0, state_batches=batches)
+            topic_data = write.WriteStateData(topic_id=topic_id, partitions=[partition])
+            answer = side.send(write.WriteShareGroupStateRequest(group_id=group_id, topics=[topic_data]), 0)
+            side.note(str(ranges), answer.results[0].partitions[0].error_code)  # The text is of Java's making.
+
+    compare(scenario)
+
+
+def test_features_that_cannot_be_are_told_of_in_the_same_order(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        updates = [
+            update_features.FeatureUpdateKey(feature=name, max_version_level=level, upgrade_type=4)
+            for name, level in (("transaction.version", 29), ("metadata.version", 3), ("group.version", 9))
+        ]
+        request = update_features.UpdateFeaturesRequest(feature_updates=updates, validate_only=True, timeout_ms=10_000)
+        side.ask(request, 2)
+
+    compare(scenario)
+
+
+def test_a_member_that_joins_without_topics_gets_an_assignment_as_soon_as_it_names_some(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        for number, subscriptions in enumerate(([[], ["x"]], [[], [], ["x"]])):
+            GroupOnSide(side, f"{side.namespace}-{number}")
+            for names in subscriptions:
+                request = consumer.ConsumerGroupHeartbeatRequest(
+                    group_id=f"{side.namespace}-{number}",
+                    member_id=str(uuid.UUID(int=number + 1)),
+                    rebalance_timeout_ms=5000,
+                    subscribed_topic_names=names,
+                    topic_partitions=[],
+                )
+                side.ask(request, 1, label=str(subscriptions))
+
+    compare(scenario)
+
+
+def test_offsets_for_nobody_at_an_epoch(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        group_id = f"{side.namespace}-offsets"
+        request = consumer.ConsumerGroupHeartbeatRequest(
+            group_id=group_id,
+            member_id=str(uuid.UUID(int=7)),
+            rebalance_timeout_ms=5000,
+            subscribed_topic_names=["x"],
+            topic_partitions=[],
+        )
+        GroupOnSide(side, group_id)
+        side.ask(request, 1)
+        for member_id, epoch in ((None, 1), (None, -1), ("", 1), ("", -1)):
+            group = offset_fetch.OffsetFetchRequestGroup(
+                group_id=group_id, member_id=member_id, member_epoch=epoch, topics=None
+            )
+            side.ask(offset_fetch.OffsetFetchRequest(groups=[group]), 9, label=f"{member_id!r} at {epoch}")
+
+    compare(scenario)
+
+
+def test_a_topology_with_a_negative_epoch(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        request = streams.StreamsGroupHeartbeatRequest(
+            group_id=f"{side.namespace}-streams",
+            member_id=str(uuid.UUID(int=7)),
+            rebalance_timeout_ms=5000,
+            process_id="p",
+            topology=streams.Topology(
+                epoch=-1, subtopologies=[streams.Subtopology(subtopology_id="0", source_topics=[topic])]
+            ),
+            active_tasks=[],
+            standby_tasks=[],
+            warmup_tasks=[],
+        )
+        GroupOnSide(side, request.group_id)
+        side.ask(request, 0)
+
+    compare(scenario)
+
+
+def test_a_partition_that_is_to_join_a_transaction_twice(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        find_coordinator(side, f"{side.namespace}-unknown", 1)
+        request = add_partitions.AddPartitionsToTxnRequest(
+            v3_and_below_transactional_id=f"{side.namespace}-unknown",
+            v3_and_below_producer_id=5,
+            v3_and_below_topics=[add_partitions.AddPartitionsToTxnTopic(name=topic, partitions=[0, 0])],
+        )
+
+        def is_answered() -> bool:
+            [result] = side.send(request, 3).results_by_topic_v3_and_below
+            return result.results_by_partition[0].partition_error_code not in (14, 15, 16)
+
+        side.eventually(is_answered)
+        side.ask(request, 3)
+
+    compare(scenario)
+
+
+def test_share_group_offsets_of_no_partition_and_of_the_same_twice(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        side.normalise.ordinal("uuid", side.topic_id(topic))
+        for indexes in ([0, 0], []):
+            topics = [share_offsets.DescribeShareGroupOffsetsRequestTopic(topic_name=topic, partitions=indexes)]
+            group = share_offsets.DescribeShareGroupOffsetsRequestGroup(group_id=side.namespace, topics=topics)
+            side.ask(share_offsets.DescribeShareGroupOffsetsRequest(groups=[group]), 0, label=str(indexes))
+
+    compare(scenario)
+
+
+def test_a_scram_credential_of_an_empty_password(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        upsertion = scram.ScramCredentialUpsertion(name=side.namespace, mechanism=1, iterations=4096, salt=b"s")
+        side.ask(scram.AlterUserScramCredentialsRequest(upsertions=[upsertion]), 0)
+
+    compare(scenario)
+
+
+def test_a_way_to_acquire_records_that_nobody_knows(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic_id = side.topic_id(side.topic())
+        member_id = str(Uuid(uuid.UUID(int=9).bytes))
+        for epoch in (0, 1, 2):
+            topics = [shares.FetchTopic(topic_id=topic_id, partitions=[shares.FetchPartition(partition_index=0)])]
+            request = shares.ShareFetchRequest(
+                group_id=f"{side.namespace}-share",
+                member_id=member_id,
+                share_session_epoch=epoch,
+                max_records=1,
+                batch_size=1,
+                share_acquire_mode=2,
+                topics=topics,
+            )
+            side.ask(request, 2, label=f"epoch {epoch}")
+
+    compare(scenario)
