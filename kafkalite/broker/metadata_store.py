@@ -153,6 +153,7 @@ class MetadataStore:
         self.broker_epoch = self.image.cluster.brokers[self.node_id].epoch
         self._append(unfence_broker(self.image, self.node_id), sync=False)
         self._sync()
+        self._maybe_snapshot()  # each start adds a record for each partition, and may be all that happens
 
     def stop(self) -> None:
         """Writes what a controlled shutdown leaves: partitions without leaders that this broker may lead again, and a

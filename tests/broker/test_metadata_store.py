@@ -448,6 +448,18 @@ class TestSnapshots:
         assert taken[-1] > 3
         assert len(life.restart(store).image.topics) == 30
 
+    def test_one_is_taken_when_starts_after_crashes_have_made_the_log_grow(self, life) -> None:
+        life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=20_000)
+        store = life.start()
+        for index in range(20):
+            store.append(life.new_topic(f"topic-{index}"))
+        taken = len(store.log.snapshots)
+        for _ in range(20):
+            store.close()
+            store = life.start()
+        assert len(store.log.snapshots) > taken
+        assert len(life.restart(store).image.topics) == 20
+
     def test_one_is_taken_when_the_last_is_old_and_something_has_changed(self, life) -> None:
         store = life.start()
         store.run_periodic_tasks()
@@ -493,13 +505,14 @@ class TestSnapshots:
     def test_a_change_stands_even_if_no_snapshot_can_be_written(self, life, monkeypatch, caplog) -> None:
         life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=100)
         store = life.start()
+        before = store.log.latest_snapshot
         with monkeypatch.context() as broken:
             broken.setattr(type(life.filesystem), "rename", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
             store.append(life.new_topic("orders"))
         assert "No snapshot of the metadata could be written" in caplog.text
-        assert store.log.latest_snapshot is None
+        assert store.log.latest_snapshot == before
         store.append(life.new_topic("others"))
-        assert store.log.latest_snapshot is not None
+        assert store.log.latest_snapshot != before
         assert len(life.restart(store).image.topics) == 2
 
     def test_one_that_was_not_finished_is_removed(self, life) -> None:
