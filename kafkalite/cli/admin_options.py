@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from kafkalite.cli.command_line import OptionParser, exit_with_error, exit_with_usage
@@ -30,10 +31,21 @@ def load_properties(path: str) -> dict[str, str]:
         raise ToolError(str(error)) from None
 
 
-def open_admin(bootstrap_servers: str | None, properties: Mapping[str, str] | None = None) -> Admin:
+def load_or_exit(path: str | None) -> dict[str, str]:
+    """The properties of a file, none without one; ends the tool with one line where it cannot be read."""
+    try:
+        return {} if path is None else load_properties(path)
+    except ToolError as error:
+        exit_with_error(str(error))
+
+
+def open_admin(
+    bootstrap_servers: str | None, properties: Mapping[str, str] | None = None, *, client: str = "AdminClient"
+) -> Admin:
     """The connection of an admin tool, made on first use; `properties` are those of --command-config.
 
-    Raises ToolError in the words of Apache Kafka's client for a list of addresses that names none.
+    `client` names the tool's client in log lines. Raises ToolError in the words of Apache Kafka's client for a list of
+    addresses that names none.
     """
     configured = dict(properties or {})
     protocol = configured.get("security.protocol", "").strip().upper()
@@ -42,12 +54,13 @@ def open_admin(bootstrap_servers: str | None, properties: Mapping[str, str] | No
     servers = bootstrap_servers if bootstrap_servers is not None else configured.get("bootstrap.servers", "")
     try:
         check_resolvable(parse_bootstrap_servers(servers))
+        client_id = configured.get("client.id") or "adminclient-1"
         return Admin(
             servers,
-            client_id=configured.get("client.id") or "adminclient-1",
+            client_id=client_id,
             request_timeout_s=_milliseconds(configured, "request.timeout.ms", 30_000),
             api_timeout_s=_milliseconds(configured, "default.api.timeout.ms", 60_000),
-            on_unreachable=_warn,
+            on_unreachable=partial(_warn, f"{client} clientId={client_id}"),
         )
     except BootstrapError as error:
         raise ToolError(
@@ -98,10 +111,10 @@ def _milliseconds(properties: Mapping[str, str], name: str, default_ms: int) -> 
     return int(text) / 1000
 
 
-def _warn(node_id: int, error: BrokerUnreachableError) -> None:
+def _warn(client: str, node_id: int, error: BrokerUnreachableError) -> None:
     log(
         "WARN",
-        f"[AdminClient clientId=adminclient-1] Connection to node {node_id} ({error.endpoint}) could not be"
+        f"[{client}] Connection to node {node_id} ({error.endpoint}) could not be"
         f" established. Node may not be available. ({error.reason})",
         "org.apache.kafka.clients.NetworkClient",
     )

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 import random
-import sys
 from typing import Final
 
-from kafkalite.cli.admin_options import load_properties
 from kafkalite.cli.bootstrap_servers import BootstrapServers
 from kafkalite.cli.command_line import (
-    Option,
     OptionError,
     OptionParser,
     OptionSet,
     check_one_of,
     exit_with_error,
     exit_with_usage,
-    parse_key_value_arguments,
     print_help_or_version,
 )
-from kafkalite.cli.java_exceptions import ToolError
-from kafkalite.cli.message_formatter import MessageFormatter, new_formatter
+from kafkalite.cli.consumer_property_options import ConsumerPropertyOptions
+from kafkalite.cli.deprecated_options import warn_deprecated
+from kafkalite.cli.message_formatter import MessageFormatter
+from kafkalite.cli.message_formatter_options import MessageFormatterOptions
 
 EARLIEST: Final = -2
 LATEST: Final = -1
 _MAX_OFFSET: Final = 2**63 - 1
-_FORMATTER_PROPERTIES: Final = """The formatter's properties, as key=value:
- print.timestamp=true|false
- print.key=true|false
- print.offset=true|false
- print.epoch=true|false
- print.partition=true|false
- print.headers=true|false
- print.value=true|false
- key.separator=<text>
- line.separator=<text>
- headers.separator=<text>
- null.literal=<text>
- key.deserializer=<class>
- value.deserializer=<class>
- headers.deserializer=<class>"""
 
 
 class ConsoleConsumerOptions:
@@ -62,7 +45,9 @@ class ConsoleConsumerOptions:
             "consume offset",
             default="latest",
         )
-        self.group = parser.option("group", "The consumer group to be a member of.", "consumer group id")
+        self._client = ConsumerPropertyOptions(
+            parser, group=("The consumer group to be a member of.", "consumer group id"), old_config="consumer.config"
+        )
         self.from_beginning = parser.flag(
             "from-beginning", "Where there is no committed offset, start with the earliest record, not with the latest."
         )
@@ -84,37 +69,7 @@ class ConsoleConsumerOptions:
             "read_committed leaves out the records of transactions that are not committed.",
             default="read_uncommitted",
         )
-        self.formatter = parser.option(
-            "formatter",
-            "The class that formats records.",
-            "class",
-            default="org.apache.kafka.tools.consumer.DefaultMessageFormatter",
-        )
-        self.formatter_property = parser.option("formatter-property", _FORMATTER_PROPERTIES, "prop")
-        self.property = parser.option("property", "(DEPRECATED) Use --formatter-property instead.", "prop")
-        self.formatter_config = parser.option(
-            "formatter-config",
-            "A file of the formatter's properties; --formatter-property overrides them.",
-            "config file",
-        )
-        self.key_deserializer = parser.option(
-            "key-deserializer", "The class that makes text of keys.", "deserializer for keys"
-        )
-        self.value_deserializer = parser.option(
-            "value-deserializer", "The class that makes text of values.", "deserializer for values"
-        )
-        self.command_property = parser.option(
-            "command-property", "A property of the consumer, as key=value.", "consumer_prop"
-        )
-        self.consumer_property = parser.option(
-            "consumer-property", "(DEPRECATED) Use --command-property instead.", "consumer_prop"
-        )
-        self.command_config = parser.option(
-            "command-config", "A file of the consumer's properties; --command-property overrides them.", "config file"
-        )
-        self.consumer_config = parser.option(
-            "consumer.config", "(DEPRECATED) Use --command-config instead.", "config file"
-        )
+        self._formatter = MessageFormatterOptions(parser)
         self.enable_systest_events = parser.flag("enable-systest-events", "Say shutdown_complete at the end.")
         self.options = OptionSet()
         self.bootstrap_servers = ""
@@ -131,19 +86,12 @@ class ConsoleConsumerOptions:
             parser, options, "Reads records from topics and writes them to standard output.", is_empty=not arguments
         )
         if options.has(self.whitelist):
-            _warn_deprecated(self.whitelist, "include")
+            warn_deprecated(self.whitelist, "include")
             self.include = self.whitelist
         self._check_topics_and_offsets()
         self.bootstrap_servers = self.bootstrap.of(options)
-        for new, old in (
-            (self.command_property, self.consumer_property),
-            (self.command_config, self.consumer_config),
-            (self.formatter_property, self.property),
-        ):
-            if options.has(new) and options.has(old):
-                exit_with_usage(parser, f"Options --{old.names[0]} and --{new.names[0]} cannot be specified together.")
-            if options.has(old):
-                _warn_deprecated(old, new.names[0])
+        self._client.settle(options)
+        self._formatter.settle(options)
         self.properties = self._consumer_properties()
         self.start_offset()
 
@@ -158,25 +106,11 @@ class ConsoleConsumerOptions:
         elif options.has(self.offset):
             exit_with_usage(parser, "The partition is required when offset is specified.")
 
-    def _of(self, option: Option, deprecated: Option) -> Option:
-        return deprecated if self.options.has(deprecated) else option
-
     def _consumer_properties(self) -> dict[str, str]:
         options = self.options
-        from_file = _load(options.value(self._of(self.command_config, self.consumer_config)))
-        given = parse_key_value_arguments(options.values(self._of(self.command_property, self.consumer_property)))
-        groups = [options.value(self.group), from_file.get("group.id"), given.get("group.id")]
-        group_ids = list(dict.fromkeys(group for group in groups if group is not None))
-        if len(group_ids) > 1:
-            exit_with_usage(
-                self.parser,
-                "The group ids provided in different places (directly using '--group', via '--consumer-property', or "
-                "via '--consumer.config') do not match. Detected group ids: "
-                + ", ".join(f"'{group_id}'" for group_id in group_ids),
-            )
+        properties, group_ids = self._client.read(options)
         if group_ids and options.has(self.partition):
             exit_with_usage(self.parser, "Options group and partition cannot be specified together.")
-        properties = from_file | given
         properties["auto.offset.reset"] = self._auto_offset_reset(properties.get("auto.offset.reset"))
         properties["bootstrap.servers"] = self.bootstrap_servers
         properties.setdefault("client.id", "console-consumer")
@@ -217,28 +151,4 @@ class ConsoleConsumerOptions:
         return int(digits)
 
     def message_formatter(self) -> MessageFormatter:
-        options = self.options
-        properties = _load(options.value(self.formatter_config))
-        for option, name in ((self.key_deserializer, "key"), (self.value_deserializer, "value")):
-            if options.value(option):
-                properties[f"{name}.deserializer"] = options.value(option)
-        given = options.values(self._of(self.formatter_property, self.property))
-        try:
-            return new_formatter(options.value(self.formatter), properties | parse_key_value_arguments(given))
-        except LookupError as error:
-            exit_with_usage(self.parser, str(error.args[0]))
-
-
-def _warn_deprecated(option: Option, replacement: str) -> None:
-    print(
-        f"Option --{option.names[0]} is deprecated and will be removed in a future version. "
-        f"Use --{replacement} instead.",
-        file=sys.stderr,
-    )
-
-
-def _load(path: str | None) -> dict[str, str]:
-    try:
-        return {} if path is None else load_properties(path)
-    except ToolError as error:
-        exit_with_error(str(error))
+        return self._formatter.formatter(self.options)

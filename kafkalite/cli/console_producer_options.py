@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from kafkalite.cli.admin_options import load_properties
+from kafkalite.cli.admin_options import load_or_exit
 from kafkalite.cli.bootstrap_servers import BootstrapServers
 from kafkalite.cli.command_line import (
     Option,
@@ -13,12 +13,10 @@ from kafkalite.cli.command_line import (
     OptionParser,
     OptionSet,
     check_required,
-    exit_with_error,
     exit_with_usage,
     parse_key_value_arguments,
     print_help_or_version,
 )
-from kafkalite.cli.java_exceptions import ToolError
 
 LINE_MESSAGE_READER: Final = "org.apache.kafka.tools.LineMessageReader"
 _READER_PROPERTIES: Final = """The record reader's properties, as key=value:
@@ -191,14 +189,14 @@ class ConsoleProducerOptions:
         return self.options.value(self.compression_codec) or "gzip"
 
     def reader_properties(self) -> dict[str, str]:
-        properties = _load(self.options.value(self.reader_config))
+        properties = load_or_exit(self.options.value(self.reader_config))
         properties["topic"] = self.options.value(self.topic)
         given = self.options.values(self._of(self.reader_property, self.property))
         return properties | parse_key_value_arguments(given)
 
     def producer_properties(self) -> dict[str, str]:
         """Java's names: of a property's sources the last one counts that has it, defaults excepted."""
-        properties = _load(self.options.value(self._of(self.command_config, self.producer_config)))
+        properties = load_or_exit(self.options.value(self._of(self.command_config, self.producer_config)))
         given = self.options.values(self._of(self.command_property, self.producer_property))
         properties |= parse_key_value_arguments(given)
         properties["bootstrap.servers"] = self.bootstrap_servers
@@ -216,12 +214,3 @@ def _warn_deprecated(option: Option, replacement: str) -> None:
         f"Use --{replacement} instead.",
         file=sys.stderr,
     )
-
-
-def _load(path: str | None) -> dict[str, str]:
-    if path is None:
-        return {}
-    try:
-        return load_properties(path)
-    except ToolError as error:
-        exit_with_error(str(error))

@@ -49,6 +49,7 @@ _GROUPS: Final = {
     "Producing and consuming": (
         "kafka_console_producer",
         "kafka_console_consumer",
+        "kafka_console_share_consumer",
         "kafka_producer_perf_test",
         "kafka_consumer_perf_test",
         "kafka_verifiable_producer",

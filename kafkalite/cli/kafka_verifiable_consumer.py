@@ -10,8 +10,9 @@ from typing import Any, Final
 from kafkalite.cli.command_line import run_command
 from kafkalite.cli.console_log import log
 from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka, consumer_properties, new_client
+from kafkalite.cli.stop_request import StopRequest
 from kafkalite.cli.subcommand_parser import SubcommandError, SubcommandParser
-from kafkalite.cli.verifiable_client import StopRequest, java_error, print_event, properties_of
+from kafkalite.cli.verifiable_client import java_error, print_event, properties_of
 
 _LOGGER: Final = "org.apache.kafka.tools.VerifiableConsumer"
 _POLL_S: Final = 0.1

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from kafkalite.cli.command_line import run_command
 from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka, new_client, producer_properties
+from kafkalite.cli.stop_request import StopRequest
 from kafkalite.cli.subcommand_parser import SubcommandError, SubcommandParser
-from kafkalite.cli.verifiable_client import StopRequest, java_error, print_event, properties_of
+from kafkalite.cli.verifiable_client import java_error, print_event, properties_of
 
 _QUEUE_FULL_POLL_S: Final = 0.1
 _LONGEST_POLL_S: Final = 0.1

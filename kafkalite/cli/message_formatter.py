@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
@@ -24,7 +24,8 @@ class ConsumerRecord(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes | None]]
+    headers: Sequence[tuple[str, bytes | None]]
+    delivery_count: int | None = None  # how often a share group has handed it out
 
 
 class MessageFormatter(Protocol):
@@ -113,7 +114,8 @@ class DefaultMessageFormatter:
         if self.prints_offset:
             columns.append(b"Offset:%d" % record.offset)
         if self.prints_delivery:
-            columns.append(b"Delivery:NOT_PRESENT")
+            count = record.delivery_count
+            columns.append(b"Delivery:NOT_PRESENT" if count is None else b"Delivery:%d" % count)
         if self.prints_epoch:
             # The consumer that the formatter serves does not pass the epoch on, neither does Apache Kafka's.
             columns.append(b"Epoch:NOT_PRESENT")

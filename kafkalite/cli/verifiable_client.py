@@ -1,54 +1,22 @@
-"""What the verifiable producer and consumer share: events as lines of JSON, and an orderly stop."""
+"""What the verifiable producer and consumer share: events as lines of JSON, properties, names of errors."""
 
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
-from types import FrameType
-from typing import Any, Final
+from typing import Any
 
 from kafkalite.cli.admin_options import load_properties
 from kafkalite.cli.java_exceptions import ToolError, class_name
 from kafkalite.cli.subcommand_parser import SubcommandError, SubcommandParser
 from kafkalite.errors import ErrorCode, KafkaError
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-
 
 def print_event(name: str, **fields: Any) -> None:
     """One line of JSON: the time in milliseconds, the event's name, its fields."""
     event = {"timestamp": int(time.time() * 1000), "name": name, **fields}
     print(json.dumps(event, separators=(",", ":"), ensure_ascii=False), flush=True)
-
-
-class StopRequest:
-    """Remembers that SIGINT or SIGTERM arrived, instead of dying of it, while it is entered."""
-
-    def __init__(self) -> None:
-        self.signal_number: int | None = None
-        self._previous: dict[signal.Signals, Any] = {}
-
-    def __bool__(self) -> bool:
-        return self.signal_number is not None
-
-    @property
-    def exit_code(self) -> int:
-        """What a process that died of the signal would have; 0 without one."""
-        return 0 if self.signal_number is None else 128 + self.signal_number
-
-    def __enter__(self) -> StopRequest:
-        for number in _SIGNALS:
-            self._previous[number] = signal.signal(number, self._remember)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number: int, _frame: FrameType | None) -> None:
-        self.signal_number = number
 
 
 def properties_of(

@@ -43,6 +43,7 @@ _ORIGINALS = {
     "kafka_configs": "kafka.admin.ConfigCommand",
     "kafka_console_consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "kafka_console_producer": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka_console_share_consumer": "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
     "kafka_consumer_groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka_consumer_perf_test": "org.apache.kafka.tools.ConsumerPerformance",
     "kafka_delegation_tokens": "org.apache.kafka.tools.DelegationTokenCommand",

@@ -23,6 +23,7 @@ JOPTSIMPLE_TOOLS = (
     "kafka_acls",
     "kafka_broker_api_versions",
     "kafka_client_metrics",
+    "kafka_console_share_consumer",
     "kafka_consumer_groups",
     "kafka_delegation_tokens",
     "kafka_delete_records",

@@ -1,0 +1,155 @@
+"""kafka-console-share-consumer: writes the records that a member of a share group is given to its output (KIP-932)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from typing import BinaryIO, Final
+
+from kafkalite.cli.admin_options import open_admin
+from kafkalite.cli.command_line import run_command
+from kafkalite.cli.console_log import log
+from kafkalite.cli.console_share_consumer_options import ConsoleShareConsumerOptions
+from kafkalite.cli.java_exceptions import CALL_ERRORS, ToolError, described
+from kafkalite.cli.message_formatter import ConsumerRecord, MessageFormatter
+from kafkalite.cli.stop_request import StopRequest
+from kafkalite.client.admin import Admin
+from kafkalite.client.share_consumer import ShareConsumer, SharedRecord
+from kafkalite.client.share_session import AcknowledgeType
+
+_LOGGER: Final = "org.apache.kafka.tools.consumer.ConsoleShareConsumer"
+_CLIENT_LOGGER: Final = "org.apache.kafka.clients.NetworkClient"
+_TIMEOUT: Final = "org.apache.kafka.common.errors.TimeoutException"
+_POLL_S: Final = 0.5
+"""How long a signal may go unnoticed."""
+
+
+class ConsoleShareConsumer:
+    """A member of a share group whose records go to a formatter."""
+
+    def __init__(self, command_line: ConsoleShareConsumerOptions, consumer: ShareConsumer) -> None:
+        options = command_line.options
+        timeout_ms = options.value(command_line.timeout_ms)
+        self._timeout_s = timeout_ms / 1000 if timeout_ms is not None and timeout_ms >= 0 else float("inf")
+        max_messages = options.value(command_line.max_messages)
+        self._max_messages = -1 if max_messages is None else max_messages
+        self._acknowledge_type = command_line.acknowledge_type
+        self._rejects_on_error = options.has(command_line.reject_message_on_error)
+        self._consumer = consumer
+        self._acquired: deque[SharedRecord] = deque()
+        self.message_count = 0
+
+    def run(self, formatter: MessageFormatter, output: BinaryIO, stop: StopRequest) -> None:
+        """Reads until the records asked for have come, none comes any more, or a stop is asked for.
+
+        A record is acknowledged once it has been written. Raises ValueError for one that cannot be formatted.
+        """
+        while self._max_messages == -1 or self.message_count < self._max_messages:
+            try:
+                acquired = self._receive(stop)
+            except (TimeoutError, *CALL_ERRORS) as error:
+                log("ERROR", "Error processing message, terminating consumer process: ", _LOGGER)
+                is_timeout = isinstance(error, TimeoutError)
+                print(
+                    "org.apache.kafka.common.errors.TimeoutException" if is_timeout else described(error),
+                    file=sys.stderr,
+                )
+                return
+            if acquired is None:
+                return
+            self.message_count += 1
+            try:
+                formatter.write_to(_as_formatted(acquired), output)
+            except ValueError as error:
+                if not self._rejects_on_error:
+                    raise
+                log("ERROR", f"Error processing message, rejecting this message: {error}", _LOGGER)
+                self._consumer.acknowledge(acquired, AcknowledgeType.REJECT)
+                continue
+            output.flush()
+            self._consumer.acknowledge(acquired, self._acknowledge_type)
+
+    def _receive(self, stop: StopRequest) -> SharedRecord | None:
+        """The next record, None when a stop is asked for; raises TimeoutError."""
+        deadline_s = time.monotonic() + self._timeout_s
+        while not stop:
+            if self._acquired:
+                return self._acquired.popleft()
+            remaining_s = deadline_s - time.monotonic()
+            if remaining_s < 0:
+                raise TimeoutError
+            self._acquired.extend(self._consumer.poll(min(_POLL_S, remaining_s)))
+        return None
+
+
+def _as_formatted(acquired: SharedRecord) -> ConsumerRecord:
+    record = acquired.record
+    return ConsumerRecord(
+        acquired.topic,
+        acquired.partition,
+        record.offset,
+        acquired.timestamp_type,
+        record.timestamp,
+        record.key,
+        record.value,
+        record.headers,
+        acquired.delivery_count,
+    )
+
+
+def _new_consumer(command_line: ConsoleShareConsumerOptions) -> tuple[Admin, ShareConsumer]:
+    """Raises ToolError for properties that a share consumer does not take."""
+    properties = command_line.properties
+    limits = command_line.limits()
+    admin = open_admin(properties["bootstrap.servers"], properties, client="ShareConsumer")
+    prefix = f"[ShareConsumer clientId={properties['client.id']}, groupId={properties['group.id']}]"
+    consumer = ShareConsumer(
+        admin,
+        properties["group.id"],
+        [command_line.options.value(command_line.topic)],
+        rack_id=properties.get("client.rack") or None,
+        allows_auto_topic_creation=properties.get("allow.auto.create.topics", "true").strip().lower() == "true",
+        warn=lambda message: log("WARN", f"{prefix} {message}", _CLIENT_LOGGER),
+        limits=limits,
+    )
+    return admin, consumer
+
+
+def execute(arguments: list[str]) -> int:
+    command_line = ConsoleShareConsumerOptions()
+    formatter = command_line.parse(arguments)
+    try:
+        admin, consumer = _new_consumer(command_line)
+    except ToolError as error:
+        log("ERROR", "Unknown error when running consumer: ", _LOGGER)
+        print(described(error), file=sys.stderr)
+        return 1
+    code = 0
+    output = sys.stdout.buffer
+    with admin, StopRequest() as stop:
+        tool = ConsoleShareConsumer(command_line, consumer)
+        try:
+            tool.run(formatter, output, stop)
+            code = stop.exit_code
+        except BrokenPipeError:
+            print("Unable to write to standard out, closing consumer.", file=sys.stderr)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except ValueError as error:
+            log("ERROR", f"Unknown error when running consumer: {error}", _LOGGER)
+            code = 1
+        finally:
+            consumer.close()
+            print(f"Processed a total of {tool.message_count} messages", file=sys.stderr)
+    if command_line.options.has(command_line.enable_systest_events):
+        print("shutdown_complete")
+    return code
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_command(execute, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
