@@ -66,8 +66,9 @@ class LogContext:
         self.is_transaction_verification_enabled = is_transaction_verification_enabled
         self.max_open_files = _default_max_open_files() if max_open_files is None else max_open_files
         self.pending_deletions: deque[PendingDeletion] = deque()
-        self.release_files: Callable[[], int] = lambda: 0
-        """Lets go of descriptors that can be opened again; returns how many are still held."""
+        self.release_files: Callable[[bool], int] = lambda is_out: 0
+        """Lets go of descriptors that can be opened again, of all of them where none is left (`is_out`); returns how
+        many are still held."""
         self.release_indexes: Callable[[], None] = lambda: None
         """Forgets the indexes of inactive segments."""
         self.report_failure: Callable[[str, OSError, bool], None] = lambda directory, error, is_sync: None
@@ -81,14 +82,14 @@ class LogContext:
     def open_file(self, path: str, *, create: bool = False) -> File:
         """Opens a segment's file, making room first where there are too many open ones."""
         if self._open_count >= self.max_open_files:
-            self._open_count = self.release_files()
+            self._open_count = self.release_files(False)
         try:
             file = self.filesystem.open(path, create=create)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
-            _logger.warning("Out of file descriptors: closing those of idle segments")
-            self._open_count = self.release_files()
+            _logger.warning("Out of file descriptors: closing those of segments")
+            self._open_count = self.release_files(True)
             file = self.filesystem.open(path, create=create)
         self._open_count += 1
         return file

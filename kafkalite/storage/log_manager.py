@@ -451,10 +451,11 @@ class LogManager:
         for log in self._logs.values():
             log.remove_expired_producers(now_ms)
 
-    def release_files(self) -> int:
-        """Lets go of descriptors: inactive segments' first, active ones' too where that leaves too many."""
+    def release_files(self, is_out: bool = False) -> int:
+        """Lets go of descriptors: inactive segments' first, active ones' too where that leaves too many, or where the
+        process has no other left."""
         held = sum(log.release_files() for log in self._logs.values())
-        if held > self.context.max_open_files // 2:
+        if is_out or held > self.context.max_open_files // 2:
             held = sum(log.release_files(with_active=True) for log in self._logs.values())
         return held
 

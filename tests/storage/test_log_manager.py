@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 import pytest
 
@@ -207,14 +208,11 @@ class FaultyFileSystem(MemoryFileSystem):
         super().__init__()
         self.append_error: int | None = None
         self.scan_error: int | None = None
-        self.open_limit: int | None = None
-        self.opened = 0
+        self.has_descriptors: Callable[[], bool] = lambda: True
 
     def open(self, path, *, create=False, read_only=False):
-        if self.open_limit is not None and path.endswith(".log") and self.opened >= self.open_limit:
-            self.opened = 0
+        if path.endswith(".log") and not self.has_descriptors():
             raise OSError(errno.EMFILE, "Too many open files")
-        self.opened += path.endswith(".log")
         file = super().open(path, create=create, read_only=read_only)
         append = file.append
         if not path.endswith(".log"):
@@ -308,10 +306,10 @@ def test_a_log_that_cannot_be_read_is_neither_served_nor_replaced(batch):
     assert manager.get(TopicPartition("t", 0)).log_end_offset == 1
 
 
-def test_descriptors_that_run_out_are_taken_from_idle_segments(batch):
+def test_descriptors_that_run_out_are_taken_from_other_segments(batch):
     filesystem = FaultyFileSystem()
     manager = start(filesystem)
-    filesystem.open_limit = 10
+    filesystem.has_descriptors = lambda: sum(s.is_open() for log in manager.logs() for s in log.segments) < 10
     for partition in range(30):
         log = manager.create(TopicPartition("t", partition), TOPIC_ID, CONFIG, NOW_MS)
         log.append(batch(b"x"), now_ms=NOW_MS)
