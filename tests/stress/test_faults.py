@@ -26,7 +26,11 @@ from numbered_records import PATIENT
 VALUE = bytes(10_000)
 
 
-def produce(servers: str, topic: str, count: int, *, patience_ms: int = 1_500) -> list[int]:
+def new_producer(servers: str, *, patience_ms: int = 1_500) -> Producer:
+    return Producer({"bootstrap.servers": servers, "message.timeout.ms": patience_ms, **PATIENT})
+
+
+def produce(producer: Producer, topic: str, count: int) -> list[int]:
     """The offsets of those records, of `count`, that were acknowledged."""
     offsets: list[int] = []
 
@@ -34,7 +38,6 @@ def produce(servers: str, topic: str, count: int, *, patience_ms: int = 1_500) -
         if error is None:
             offsets.append(message.offset())
 
-    producer = Producer({"bootstrap.servers": servers, "message.timeout.ms": patience_ms, **PATIENT})
     for _ in range(count):
         producer.produce(topic, VALUE, partition=0, on_delivery=on_delivery)
         producer.poll(0)
@@ -111,13 +114,13 @@ def test_on_a_full_disk_reading_goes_on_and_so_does_writing_when_there_is_room(
     broker = start_kafkalite(directory=small_disk.path.parent)
     servers = broker.bootstrap_servers
     create(servers, "t")
-    acknowledged = produce(servers, "t", 2_000)
+    acknowledged = produce(new_producer(servers), "t", 2_000)
     small_disk.fill()
-    assert produce(servers, "t", 1) == []
+    assert produce(new_producer(servers), "t", 1) == []
     assert 0 < len(acknowledged) < 2_000
     assert read(servers, "t") == sorted(acknowledged)
     small_disk.resize(40)
-    assert produce(servers, "t", 100) == list(range(len(acknowledged), len(acknowledged) + 100))
+    assert produce(new_producer(servers), "t", 100) == list(range(len(acknowledged), len(acknowledged) + 100))
     broker.kill()
     broker.start()
     assert read(servers, "t") == list(range(len(acknowledged) + 100))
@@ -129,7 +132,7 @@ def test_a_stop_and_a_start_on_a_full_disk_say_so_and_lose_nothing(
     broker = start_kafkalite(directory=small_disk.path.parent)
     servers = broker.bootstrap_servers
     create(servers, "t")
-    acknowledged = produce(servers, "t", 2_000)
+    acknowledged = produce(new_producer(servers), "t", 2_000)
     small_disk.fill()
     assert broker.stop() == 1
     assert broker.output.endswith("Cannot stop cleanly: No space left on device\n")
@@ -148,21 +151,24 @@ class FewDescriptors(KafkaliteProcess):
 
 
 @pytest.mark.toolchain("prlimit")
-def test_many_logs_share_few_descriptors_and_connections_that_take_all_are_survived(tmp_path: Path) -> None:
+def test_many_logs_share_few_descriptors_also_while_connections_take_all_others(tmp_path: Path) -> None:
     with FewDescriptors(tmp_path / "few") as broker:
         servers = broker.bootstrap_servers
         topics = [f"t{number}" for number in range(100)]
         create(servers, *topics)
+        producer = new_producer(servers, patience_ms=30_000)
         for topic in topics:
-            assert produce(servers, topic, 2) == [0, 1]
+            assert produce(producer, topic, 2) == [0, 1]
         connections = [socket.create_connection((HOST, broker.port), timeout=5) for _ in range(90)]
         wait_until(lambda: len(os.listdir(f"/proc/{broker.pid}/fd")) == 80)
+        for topic in topics:
+            assert produce(producer, topic, 1) == [2]
         for connection in connections:
             connection.close()
         wait_until(lambda: len(os.listdir(f"/proc/{broker.pid}/fd")) < 70)
         for topic in topics[::10]:
-            assert produce(servers, topic, 1, patience_ms=30_000) == [2]
-            assert read(servers, topic) == [0, 1, 2]
+            assert produce(new_producer(servers), topic, 1) == [3]
+            assert read(servers, topic) == [0, 1, 2, 3]
         broker.check_that_it_ended_well()
 
 
