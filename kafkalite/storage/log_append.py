@@ -99,7 +99,8 @@ class UnfinishedAppend:
     def _take_in(self) -> LogAppendInfo:
         log, header, segment = self._log, self._header, self._segment
         segment.note_appended(header.size_in_bytes, log.log_end_offset + header.last_offset_delta, header.max_timestamp)
-        segment.file.size = segment.size  # another handle than the one written to, if that was let go of meanwhile
+        if segment.is_open():
+            segment.file.size = segment.size  # another handle than the one written to, if that was let go of meanwhile
         return log.note_appended(header, self._log_append_time_ms, self._now_ms, True)
 
 
