@@ -52,6 +52,7 @@ _GROUPS: Final = {
         "kafka_console_share_consumer",
         "kafka_producer_perf_test",
         "kafka_consumer_perf_test",
+        "kafka_e2e_latency",
         "kafka_verifiable_producer",
         "kafka_verifiable_consumer",
     ),

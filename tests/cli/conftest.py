@@ -49,6 +49,7 @@ _ORIGINALS = {
     "kafka_delegation_tokens": "org.apache.kafka.tools.DelegationTokenCommand",
     "kafka_delete_records": "org.apache.kafka.tools.DeleteRecordsCommand",
     "kafka_dump_log": "org.apache.kafka.tools.DumpLogSegments",
+    "kafka_e2e_latency": "org.apache.kafka.tools.EndToEndLatency",
     "kafka_features": "org.apache.kafka.tools.FeatureCommand",
     "kafka_get_offsets": "org.apache.kafka.tools.GetOffsetShell",
     "kafka_groups": "org.apache.kafka.tools.GroupsCommand",
