@@ -45,19 +45,20 @@ def alter_share_group_offsets(
         return AlterShareGroupOffsetsResponse(error_code=operation_error(error), error_message=error.message)
     errors.update({(image.name, index): failed[image.topic_id, index] for image, index in start_offsets
                    if (image.topic_id, index) in failed})  # fmt: skip
-    return AlterShareGroupOffsetsResponse(
-        responses=[
-            AlterShareGroupOffsetsResponseTopic(
-                topic_name=topic.topic_name,
-                topic_id=topics.topic_id(topic.topic_name) or Uuid.ZERO,
-                partitions=[
-                    _answer(partition.partition_index, errors.get((topic.topic_name, partition.partition_index)))
-                    for partition in topic.partitions
-                ],
-            )
-            for topic in request.topics
+    responses: dict[str, AlterShareGroupOffsetsResponseTopic] = {}
+    for topic in request.topics:
+        topic_id = topics.topic_id(topic.topic_name)
+        if topic_id is None and not topic.partitions:
+            continue
+        response = responses.setdefault(
+            topic.topic_name,
+            AlterShareGroupOffsetsResponseTopic(topic_name=topic.topic_name, topic_id=topic_id or Uuid.ZERO),
+        )
+        response.partitions += [
+            _answer(partition.partition_index, errors.get((topic.topic_name, partition.partition_index)))
+            for partition in topic.partitions
         ]
-    )
+    return AlterShareGroupOffsetsResponse(responses=list(responses.values()))
 
 
 def _answer(index: int, error: KafkaError | None) -> AlterShareGroupOffsetsResponsePartition:

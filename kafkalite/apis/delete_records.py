@@ -21,20 +21,25 @@ HIGH_WATERMARK: Final = -1
 
 @serves(DeleteRecordsRequest)
 def delete_records(context: RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
-    topics: dict[str, dict[int, DeleteRecordsPartitionResult]] = {}
-    for topic in request.topics:
-        results = topics.setdefault(topic.name, {})
-        # What is asked last of a partition counts.
-        for index, offset in {partition.partition_index: partition.offset for partition in topic.partitions}.items():
-            try:
-                low_watermark = _delete(context, topic.name, index, offset)
-                results[index] = DeleteRecordsPartitionResult(partition_index=index, low_watermark=low_watermark)
-            except KafkaError as error:
-                results[index] = DeleteRecordsPartitionResult(
-                    partition_index=index, low_watermark=INVALID_LOW_WATERMARK, error_code=error.error
-                )
+    # What is asked last of a partition counts.
+    asked = {
+        (topic.name, partition.partition_index): partition.offset
+        for topic in request.topics
+        for partition in topic.partitions
+    }
+    topics: dict[str, list[DeleteRecordsPartitionResult]] = {}
+    for (name, index), offset in asked.items():
+        try:
+            result = DeleteRecordsPartitionResult(
+                partition_index=index, low_watermark=_delete(context, name, index, offset)
+            )
+        except KafkaError as error:
+            result = DeleteRecordsPartitionResult(
+                partition_index=index, low_watermark=INVALID_LOW_WATERMARK, error_code=error.error
+            )
+        topics.setdefault(name, []).append(result)
     return DeleteRecordsResponse(
-        topics=[DeleteRecordsTopicResult(name=name, partitions=list(of.values())) for name, of in topics.items() if of]
+        topics=[DeleteRecordsTopicResult(name=name, partitions=results) for name, results in topics.items()]
     )
 
 

@@ -77,14 +77,15 @@ _ERRORS_WITHOUT_LOG_START: Final = frozenset(
 def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse | Awaitable[ProduceResponse] | None:
     """Appends what the request carries; raises ProtocolError, which ends the connection, for an error under acks=0."""
     version = context.api_version
-    topic_data = request.topic_data
+    topic_data = named = request.topic_data
     if len(topic_data) != 1 or len(topic_data[0].partition_data) != 1:
         topic_data = request.topic_data = _without_repetitions(topic_data)
     headers: list[BatchHeader | None] = []
     for data in topic_data:
         for partition in data.partition_data:
             headers.append(_plain_header(version, partition.records))
-    refusal = _refusal_of_request(version, request) if None in headers else None
+    # Repetitions are rare enough to be looked through.
+    refusal = _refusal_of_request(context, request, named) if None in headers or topic_data is not named else None
     next_header = iter(headers)
     responses = []
     unfinished: list[_Unfinished] = []
@@ -268,19 +269,28 @@ def _plain_header(version: int, records: memoryview | None) -> BatchHeader | Non
     return header
 
 
-def _refusal_of_request(version: int, request: ProduceRequest) -> KafkaError | None:
+def _refusal_of_request(
+    context: RequestContext, request: ProduceRequest, topic_data: list[TopicProduceData]
+) -> KafkaError | None:
     """What is wrong with some batch in a way for which Apache Kafka refuses every partition of the request."""
+    batches = (
+        (data, partition.index, header)
+        for data in topic_data
+        for partition in data.partition_data
+        for _, header in iter_batches(partition.records or EMPTY)
+    )
+    is_codec_unknown = False
     try:
-        for data in request.topic_data:
-            for partition in data.partition_data:
-                for _, header in iter_batches(partition.records or EMPTY):
-                    if header.is_transactional and request.transactional_id is None:
-                        return KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-                    if version < FIRST_ZSTD_VERSION and header.attributes & COMPRESSION_MASK > CompressionType.ZSTD:
-                        return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
+        for data, index, header in batches:
+            if header.is_transactional and request.transactional_id is None:
+                return KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+            if context.api_version < FIRST_ZSTD_VERSION and header.attributes & COMPRESSION_MASK > CompressionType.ZSTD:
+                # Apache Kafka looks at the codec of what is for partitions that it knows.
+                topic = context.broker.metadata.image.topics.topic(data.name)
+                is_codec_unknown |= topic is not None and index in topic.partitions
     except KafkaError as error:
         return error
-    return None
+    return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR) if is_codec_unknown else None
 
 
 def _check_records(version: int, records: memoryview) -> None:

@@ -112,6 +112,9 @@ class _ShareFetch:
         elif epoch == INITIAL_EPOCH:
             if has_acknowledgements:
                 raise KafkaError(ErrorCode.INVALID_REQUEST)
+            if len(set(named)) < len(named):  # Apache Kafka ends the old session and fails to make the new one.
+                sessions.remove(key)
+                raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
             if sessions.create(key, named, self._context) is None:
                 raise KafkaError(ErrorCode.SHARE_SESSION_LIMIT_REACHED)
             self._context.watch_disconnect(self._broker.share_partitions.on_disconnect)

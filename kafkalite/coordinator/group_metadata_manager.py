@@ -288,8 +288,11 @@ class GroupMetadataManager:
         if not group.replay(key, value, now_ms):
             del self.groups[group_id]
 
-    def replay_simple_group(self, group_id: str, now_ms: int) -> None:
-        """Offsets of a group without a record of its own: it exists as an empty group without a protocol."""
+    def ensure_simple_group(self, group_id: str, now_ms: int) -> None:
+        """Offsets of a group without a record of its own: it exists as an empty group without a protocol.
+
+        It does from the first commit on, also from one of which nothing is kept.
+        """
         if group_id not in self.groups:
             self.groups[group_id] = ClassicGroup(group_id, current_state_timestamp_ms=now_ms)
 

@@ -131,7 +131,8 @@ class OffsetMetadataManager:
         generation_id = request.generation_id_or_member_epoch
         if group is None:
             if generation_id < 0:
-                return None  # The commit itself makes it a group: see `replay`.
+                self._groups.ensure_simple_group(request.group_id, sender.now_ms)
+                return None
             if sender.api_version >= GROUP_ID_NOT_FOUND_MIN_VERSION:
                 self._groups.group(request.group_id)
             raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
@@ -186,6 +187,7 @@ class OffsetMetadataManager:
         if group is None:
             if request.generation_id_or_member_epoch >= 0:
                 raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
+            self._groups.ensure_simple_group(request.group_id, sender.now_ms)
             return
         try:
             validate = group.validate_offset_commit(
@@ -347,7 +349,7 @@ class OffsetMetadataManager:
             self._close(group_id, topic, index)
             return
         if group_id not in self._groups.groups:
-            self._groups.replay_simple_group(group_id, now_ms)
+            self._groups.ensure_simple_group(group_id, now_ms)
         offset = OffsetAndMetadata(
             value.offset,
             value.leader_epoch,

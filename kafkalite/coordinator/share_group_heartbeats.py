@@ -8,7 +8,7 @@ Apache Kafka's GroupMetadataManager.shareGroupHeartbeat and its kin (KIP-932).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, MutableMapping
 from typing import NamedTuple
 
 from kafkalite.config.group_config import GroupConfig
@@ -77,7 +77,7 @@ class ShareGroupHeartbeats:
         config: GroupCoordinatorConfig,
         group_config: Callable[[str], GroupConfig],
         metadata: CoordinatorMetadataImage,
-        groups: Mapping[str, Group],
+        groups: MutableMapping[str, Group],
     ) -> None:
         self.timers = timers
         self.metadata = metadata
@@ -348,6 +348,7 @@ class ShareGroupHeartbeats:
         group = self.group_or_new(group_id)
         group.validate_delete()
         if not topics:
+            self._groups[group_id] = group  # It exists from then on.
             return CoordinatorResult(reply=group.group_epoch)
         state = (group.state_metadata or StateMetadata()).with_initializing(topics)
         return CoordinatorResult([state_metadata_record(group_id, state, self.metadata.topic_name)], group.group_epoch)

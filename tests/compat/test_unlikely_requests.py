@@ -9,19 +9,24 @@ from typing import Any
 from group_scenarios import GroupOnSide
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages import add_partitions_to_txn as add_partitions
+from kafkalite.protocol.messages import alter_share_group_offsets as share_alteration
 from kafkalite.protocol.messages import alter_user_scram_credentials as scram
 from kafkalite.protocol.messages import consumer_group_heartbeat as consumer
-from kafkalite.protocol.messages import create_topics, list_offsets, offset_fetch, update_features
+from kafkalite.protocol.messages import create_topics, list_offsets, offset_fetch, produce, update_features
 from kafkalite.protocol.messages import delete_records as deletion
 from kafkalite.protocol.messages import describe_share_group_offsets as share_offsets
 from kafkalite.protocol.messages import describe_topic_partitions as partitions
 from kafkalite.protocol.messages import fetch as messages
 from kafkalite.protocol.messages import incremental_alter_configs as configs
 from kafkalite.protocol.messages import initialize_share_group_state as initialize
+from kafkalite.protocol.messages import offset_commit as commit
 from kafkalite.protocol.messages import share_fetch as shares
 from kafkalite.protocol.messages import streams_group_heartbeat as streams
 from kafkalite.protocol.messages import write_share_group_state as write
+from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
+from kafkalite.records.record import Record
+from kafkalite.records.record_batch import build_batch
 from transcript import Side
 
 Compare = Callable[[Callable[[Side], None]], None]
@@ -285,5 +290,94 @@ def test_a_way_to_acquire_records_that_nobody_knows(compare: Compare) -> None:
                 topics=topics,
             )
             side.ask(request, 2, label=f"epoch {epoch}")
+
+    compare(scenario)
+
+
+def test_share_partitions_that_a_fetch_session_begins_with_twice(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic_id = side.topic_id(side.topic())
+        side.normalise.ordinal("uuid", topic_id)
+        for epoch, indexes in ((0, (0,)), (1, (0, 0)), (0, (0, 0)), (1, ())):
+            asked = [shares.FetchPartition(partition_index=index) for index in indexes]
+            request = shares.ShareFetchRequest(
+                group_id=f"{side.namespace}-share",
+                member_id=str(Uuid(uuid.UUID(int=9).bytes)),
+                share_session_epoch=epoch,
+                topics=[shares.FetchTopic(topic_id=topic_id, partitions=asked)],
+            )
+            side.ask(request, 2, label=f"{indexes} at epoch {epoch}")
+
+    compare(scenario)
+
+
+def test_offsets_of_share_groups_for_topics_that_are_named_twice(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        side.normalise.ordinal("uuid", side.topic_id(topic))
+        group = GroupOnSide(side)
+        for named in (((topic, (7,)), (topic, (8,))), ((topic, (9,)), (topic, ())), ((topic, ()), ("no-such", ()))):
+            topics = [
+                share_alteration.AlterShareGroupOffsetsRequestTopic(
+                    topic_name=name,
+                    partitions=[
+                        share_alteration.AlterShareGroupOffsetsRequestPartition(partition_index=index)
+                        for index in indexes
+                    ],
+                )
+                for name, indexes in named
+            ]
+            request = share_alteration.AlterShareGroupOffsetsRequest(group_id=group.group_id, topics=topics)
+            side.ask(request, 0, label=str(named))
+        side.ask(DeleteGroupsRequest(groups_names=[group.group_id]), 3)
+
+    compare(scenario)
+
+
+def test_a_commit_of_which_nothing_is_kept_makes_a_group_all_the_same(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        group = GroupOnSide(side)
+        partition = commit.OffsetCommitRequestPartition(partition_index=0, committed_metadata="x" * 5000)
+        topics = [commit.OffsetCommitRequestTopic(name=topic, partitions=[partition])]
+        side.ask(commit.OffsetCommitRequest(group_id=group.group_id, topics=topics), 8)
+        side.ask(DeleteGroupsRequest(groups_names=[group.group_id]), 3)
+
+    compare(scenario)
+
+
+def test_records_deleted_of_a_topic_that_is_named_twice(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        side.produce(topic, "a", "b")
+        topics = [
+            deletion.DeleteRecordsTopic(
+                name=topic, partitions=[deletion.DeleteRecordsPartition(partition_index=0, offset=offset)]
+            )
+            for offset in (1, 0)
+        ]
+        side.ask(deletion.DeleteRecordsRequest(topics=topics, timeout_ms=10_000), 2)
+
+    compare(scenario)
+
+
+def test_transactional_records_among_repeated_ones_and_unknown_codecs_for_unknown_partitions(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        plain = build_batch([Record(0, 1000, b"k", b"v", [])])
+        transactional = build_batch([Record(0, 1000, b"k", b"v", [])], producer_id=9, producer_epoch=0, base_sequence=0,
+                                    is_transactional=True)  # fmt: skip
+        unknown_codec = bytearray(plain)
+        unknown_codec[22] = 6
+        for version, named in (
+            (8, [(0, transactional), (0, plain)]),
+            (8, [(7, transactional), (0, plain)]),
+            (4, [(7, bytes(unknown_codec)), (0, plain)]),
+            (4, [(0, bytes(unknown_codec)), (7, plain)]),
+        ):
+            data = [produce.PartitionProduceData(index=index, records=batch) for index, batch in named]
+            topics = [produce.TopicProduceData(name=topic, partition_data=data)]
+            request = produce.ProduceRequest(acks=-1, timeout_ms=10_000, topic_data=topics)
+            side.ask(request, version, label=str([index for index, _ in named]))
 
     compare(scenario)
