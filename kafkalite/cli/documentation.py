@@ -42,7 +42,20 @@ What differs from Apache Kafka's tools:
   that librdkafka does not have is dropped with a warning. `--print-metrics` prints librdkafka's figures.
 - `--line-reader` and `--formatter` take Python classes (`package.module.Class`) besides Apache Kafka's own.
 - An idempotent producer, which `kafka-console-producer` is unless told otherwise, takes half a second to begin; with
-  `--request-required-acks 1` it does not.
+  `--request-required-acks 1` it does not. `kafka-e2e-latency` is not idempotent unless `--command-config` says so.
+- `kafka-e2e-latency --help` helps; Apache Kafka's takes it for one of its positional arguments.
+- `kafka-console-share-consumer` speaks the protocol by itself, without librdkafka. It has no thread that sends
+  heartbeats: one that nobody takes the output from for longer than the group's session timeout is put out of its group
+  and joins again. Until it has a partition it asks every half second, Apache Kafka's every 5 seconds.
+
+What Apache Kafka's `bin/` has and this one has not:
+
+- `connect-*.sh`, `trogdor.sh`: servers of their own, in Java, which work with kafkalite as they are.
+- `kafka-share-consumer-perf-test.sh`, `kafka-verifiable-share-consumer.sh`: Apache Kafka's work with kafkalite; ours are
+  not written yet. The same is true of `kafka-streams-application-reset.sh`.
+- `kafka-jmx.sh`, `kafka-run-class.sh`: there is no JVM to look into or to start.
+- `kafka-metadata-shell.sh`: Apache Kafka's reads kafkalite's metadata log, as does `kafka-dump-log
+  --cluster-metadata-decoder`.
 """
 _GROUPS: Final = {
     "The broker": ("kafkalite_server", "kafka_server_start", "kafka_server_stop"),

@@ -58,6 +58,7 @@ _ORIGINALS = {
     "kafka_metadata_quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
     "kafka_producer_perf_test": "org.apache.kafka.tools.ProducerPerformance",
     "kafka_reassign_partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+    "kafka_replica_verification": "org.apache.kafka.tools.ReplicaVerificationTool",
     "kafka_share_groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
     "kafka_streams_groups": "org.apache.kafka.tools.streams.StreamsGroupCommand",
     "kafka_topics": "org.apache.kafka.tools.TopicCommand",

@@ -32,6 +32,7 @@ JOPTSIMPLE_TOOLS = (
     "kafka_leader_election",
     "kafka_log_dirs",
     "kafka_reassign_partitions",
+    "kafka_replica_verification",
     "kafka_share_groups",
     "kafka_streams_groups",
     "kafka_topics",
