@@ -51,8 +51,8 @@ What differs from Apache Kafka's tools:
 What Apache Kafka's `bin/` has and this one has not:
 
 - `connect-*.sh`, `trogdor.sh`: servers of their own, in Java, which work with kafkalite as they are.
-- `kafka-share-consumer-perf-test.sh`, `kafka-verifiable-share-consumer.sh`: Apache Kafka's work with kafkalite; ours are
-  not written yet. The same is true of `kafka-streams-application-reset.sh`.
+- `kafka-share-consumer-perf-test.sh`, `kafka-verifiable-share-consumer.sh` and `kafka-streams-application-reset.sh`:
+  Apache Kafka's work with kafkalite; ours are not written yet.
 - `kafka-jmx.sh`, `kafka-run-class.sh`: there is no JVM to look into or to start.
 - `kafka-metadata-shell.sh`: Apache Kafka's reads kafkalite's metadata log, as does `kafka-dump-log
   --cluster-metadata-decoder`.

@@ -197,7 +197,6 @@ def _run(verification: ReplicaVerification, fetch_size: int, max_wait_ms: int, i
 
 
 def _execute(argv: list[str]) -> int:
-    log("WARN", "This tool is deprecated and may be removed in a future major release.", _LOGGER)
     parser = OptionParser()
     broker_list = parser.option(
         "broker-list", "REQUIRED: The brokers to connect to.", "hostname:port,...,hostname:port"
@@ -227,6 +226,7 @@ def _execute(argv: list[str]) -> int:
         check_required(parser, options, broker_list)
         servers = options.value(broker_list)
         check_bootstrap_servers(parser, servers)
+        log("WARN", "This tool is deprecated and may be removed in a future major release.", _LOGGER)
         with open_admin(servers) as admin:
             pattern = options.value(topics_include)
             try:
