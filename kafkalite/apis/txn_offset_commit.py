@@ -47,7 +47,7 @@ def txn_offset_commit(context: RequestContext, request: TxnOffsetCommitRequest) 
             # Older producers do not survive the other error (KAFKA-7296).
             error_code = ErrorCode.COORDINATOR_NOT_AVAILABLE
         topics = [_refused(topic, error_code) for topic in request.topics]
-    return TxnOffsetCommitResponse(topics=_merge(refused, topics))
+    return TxnOffsetCommitResponse(topics=_merge(refused, topics) if refused else topics)
 
 
 def _support(version: int) -> WriteSupport:

@@ -49,6 +49,7 @@ NO_PRODUCER_ID: Final = -1
 INVALID_OFFSET: Final = -1
 NO_RETENTION_TIME: Final = -1
 GROUP_ID_NOT_FOUND_MIN_VERSION: Final = 9
+TXN_GROUP_ID_NOT_FOUND_MIN_VERSION: Final = 6
 OFFSET_COMMIT_VALUE_VERSION: Final = 4
 OFFSET_COMMIT_VALUE_VERSION_WITH_EXPIRY: Final = 1
 """The only version that has an expire timestamp: for clients that give a retention time with their commit."""
@@ -186,6 +187,8 @@ class OffsetMetadataManager:
         group = self._groups.groups.get(request.group_id)
         if group is None:
             if request.generation_id_or_member_epoch >= 0:
+                if sender.api_version >= TXN_GROUP_ID_NOT_FOUND_MIN_VERSION:
+                    self._groups.group(request.group_id)
                 raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
             self._groups.ensure_simple_group(request.group_id, sender.now_ms)
             return

@@ -22,11 +22,13 @@ from kafkalite.protocol.messages import initialize_share_group_state as initiali
 from kafkalite.protocol.messages import offset_commit as commit
 from kafkalite.protocol.messages import share_fetch as shares
 from kafkalite.protocol.messages import streams_group_heartbeat as streams
+from kafkalite.protocol.messages import txn_offset_commit as txn_commit
 from kafkalite.protocol.messages import write_share_group_state as write
 from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
+from transaction_scenarios import Transactions
 from transcript import Side
 
 Compare = Callable[[Callable[[Side], None]], None]
@@ -379,5 +381,36 @@ def test_transactional_records_among_repeated_ones_and_unknown_codecs_for_unknow
             topics = [produce.TopicProduceData(name=topic, partition_data=data)]
             request = produce.ProduceRequest(acks=-1, timeout_ms=10_000, topic_data=topics)
             side.ask(request, version, label=str([index for index, _ in named]))
+
+    compare(scenario)
+
+
+def test_a_transaction_commits_for_a_group_that_does_not_exist_and_for_topics_named_twice(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic(2)
+        topic_id = side.topic_id(topic)
+        side.normalise.ordinal("uuid", topic_id)
+        GroupOnSide(side)
+        producer = Transactions(side)
+        begun = side.send(producer.init_request(), 4)
+        for version in (3, 5, 6):
+            for generation_id, epoch in ((-1, 0), (3, 0), (-1, 99)):
+                topics = [
+                    txn_commit.TxnOffsetCommitRequestTopic(
+                        name=topic,
+                        topic_id=topic_id,
+                        partitions=[txn_commit.TxnOffsetCommitRequestPartition(partition_index=index)],
+                    )
+                    for index in (0, 1)
+                ]
+                request = txn_commit.TxnOffsetCommitRequest(
+                    transactional_id=producer.transactional_id,
+                    group_id=f"{side.namespace}-{'group' if generation_id < 0 else 'unknown'}",
+                    producer_id=begun.producer_id,
+                    producer_epoch=epoch,
+                    generation_id_or_member_epoch=generation_id,
+                    topics=topics,
+                )
+                side.ask(request, version, label=f"generation {generation_id}, epoch {epoch}")
 
     compare(scenario)
