@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -123,10 +124,12 @@ class ShareConsumer:
         for node_id, session in self._sessions.items():
             request = session.final_request()
             if request is not None:
-                self._attempt(partial(self._admin.send, request, call="shareAcknowledge", node_id=node_id))
+                with suppress(KafkaError):
+                    self._attempt(partial(self._admin.send, request, call="shareAcknowledge", node_id=node_id))
         if self._epoch > _JOINING:
             self._epoch = _LEAVING
-            self._attempt(self._send_heartbeat)
+            with suppress(KafkaError):
+                self._attempt(self._send_heartbeat)
 
     def _attempt(self, call: Callable[[], Any]) -> Any:
         """The call's result; None where no broker answered in time."""
@@ -238,7 +241,7 @@ class ShareConsumer:
         limits = limits._replace(max_wait_ms=min(limits.max_wait_ms, int(remaining_s * 1000)))
         under_way = []
         for node_id, session in self._sessions.items():
-            if node_id in wanted or not session.is_idle:
+            if node_id in wanted or not (session.is_new or session.is_idle):
                 sent = self._send_fetch(node_id, session.fetch_request(wanted.get(node_id, set()), limits))
                 if sent is None:
                     session.reset()
