@@ -82,7 +82,7 @@ def _refusal(context: RequestContext, partition: TopicPartition, *, is_client: b
 
 
 def _by_topic(transaction: AddPartitionsToTxnTransaction, results: Results) -> list[AddPartitionsToTxnTopicResult]:
-    """The results by topic; one that was named without partitions is there too, unless partitions were refused."""
+    """The results by topic; one that was named without partitions is there too where partitions were to be added."""
     is_refused = not _REFUSALS.isdisjoint(results.values())
     if not is_refused and not transaction.verify_only:  # just as they were asked for, twice where named twice
         return [
@@ -98,9 +98,7 @@ def _by_topic(transaction: AddPartitionsToTxnTransaction, results: Results) -> l
             for topic in transaction.topics
         ]
     topics = {
-        topic.name: AddPartitionsToTxnTopicResult(name=topic.name)
-        for topic in transaction.topics
-        if topic.partitions or not is_refused
+        topic.name: AddPartitionsToTxnTopicResult(name=topic.name) for topic in transaction.topics if topic.partitions
     }
     for (topic, index), error in results.items():
         topics[topic].results_by_partition.append(

@@ -40,7 +40,10 @@ def alter_share_group_offsets(
     try:
         if not request.group_id:
             raise KafkaError(ErrorCode.INVALID_GROUP_ID)
-        failed = context.broker.share_groups.alter_offsets(request.group_id, start_offsets)
+        failed: dict[tuple[Uuid, int], KafkaError] = {}
+        # A group that is told of unknown topics alone does not hear of it.
+        if any(topics.topic(topic.topic_name) is not None for topic in request.topics):
+            failed = context.broker.share_groups.alter_offsets(request.group_id, start_offsets)
     except KafkaError as error:
         return AlterShareGroupOffsetsResponse(error_code=operation_error(error), error_message=error.message)
     errors.update({(image.name, index): failed[image.topic_id, index] for image, index in start_offsets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Final
 
 from kafkalite.errors import ErrorCode, KafkaError
@@ -162,6 +163,8 @@ def _valid_keys(entity: ClientQuotaEntity, is_resolvable: Callable[[str], bool])
 def _check_value(valid_keys: dict[str, str | None], key: str, value: float) -> None:
     if key not in valid_keys:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"Invalid configuration key {key}")
+    if not isfinite(value):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Quota {key} must be a finite number")
     if value <= 0:
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"Quota {key} must be greater than 0")
     integral = valid_keys[key]

@@ -9,6 +9,7 @@ from typing import Any
 from group_scenarios import GroupOnSide
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages import add_partitions_to_txn as add_partitions
+from kafkalite.protocol.messages import alter_client_quotas as quotas
 from kafkalite.protocol.messages import alter_share_group_offsets as share_alteration
 from kafkalite.protocol.messages import alter_user_scram_credentials as scram
 from kafkalite.protocol.messages import consumer_group_heartbeat as consumer
@@ -318,7 +319,13 @@ def test_offsets_of_share_groups_for_topics_that_are_named_twice(compare: Compar
         topic = side.topic()
         side.normalise.ordinal("uuid", side.topic_id(topic))
         group = GroupOnSide(side)
-        for named in (((topic, (7,)), (topic, (8,))), ((topic, (9,)), (topic, ())), ((topic, ()), ("no-such", ()))):
+        for named in (
+            ((topic, (7,)), (topic, (8,))),
+            ((topic, (9,)), (topic, ())),
+            ((topic, ()), ("no-such", ())),
+            (("no-such", (0,)),),
+            (),
+        ):
             topics = [
                 share_alteration.AlterShareGroupOffsetsRequestTopic(
                     topic_name=name,
@@ -331,7 +338,7 @@ def test_offsets_of_share_groups_for_topics_that_are_named_twice(compare: Compar
             ]
             request = share_alteration.AlterShareGroupOffsetsRequest(group_id=group.group_id, topics=topics)
             side.ask(request, 0, label=str(named))
-        side.ask(DeleteGroupsRequest(groups_names=[group.group_id]), 3)
+            side.ask(DeleteGroupsRequest(groups_names=[group.group_id]), 3)
 
     compare(scenario)
 
@@ -412,5 +419,18 @@ def test_a_transaction_commits_for_a_group_that_does_not_exist_and_for_topics_na
                     topics=topics,
                 )
                 side.ask(request, version, label=f"generation {generation_id}, epoch {epoch}")
+
+    compare(scenario)
+
+
+def test_quotas_that_are_no_numbers(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        for key in ("consumer_byte_rate", "no.such.quota"):
+            for value in (float("inf"), float("nan"), -1.0):
+                entry = quotas.RequestEntryData(
+                    entity=[quotas.EntityData(entity_type="user", entity_name=side.namespace)],
+                    ops=[quotas.OpData(key=key, value=value)],
+                )
+                side.ask(quotas.AlterClientQuotasRequest(entries=[entry]), 1, label=f"{key} {value}")
 
     compare(scenario)
