@@ -85,13 +85,14 @@ public class AdminMethods {
         String group = prefix + "-group";
         String nothing = prefix + "-nothing";
         String user = prefix + "-user";
+        long began = System.currentTimeMillis(); // records of long ago might be deleted as expired at any moment
         TopicPartition partition = new TopicPartition(topic, 0);
         TopicPartition absent = new TopicPartition(nothing, 0);
         int broker = admin.describeCluster().nodes().get().iterator().next().id();
 
         // topics
         show("createTopics", () -> {
-            CreateTopicsResult result = admin.createTopics(List.of(new NewTopic(topic, 2, (short) 1).configs(Map.of("retention.ms", "12345"))));
+            CreateTopicsResult result = admin.createTopics(List.of(new NewTopic(topic, 2, (short) 1).configs(Map.of("retention.ms", "12345678"))));
             return result.numPartitions(topic).get() + " " + result.replicationFactor(topic).get() + " " + result.config(topic).get().get("retention.ms").value();
         });
         show("createTopics again", () -> admin.createTopics(List.of(new NewTopic(topic, 2, (short) 1))).all().get());
@@ -111,12 +112,12 @@ public class AdminMethods {
         Thread.sleep(300);
         try (KafkaProducer<String, String> producer = new KafkaProducer<>(Map.of("bootstrap.servers", servers, "enable.idempotence", false), new StringSerializer(), new StringSerializer())) {
             for (int number = 0; number < 10; number++) {
-                producer.send(new ProducerRecord<>(topic, 0, 1000L + number, null, "value " + number)).get();
+                producer.send(new ProducerRecord<>(topic, 0, began + number, null, "value " + number)).get();
             }
         }
         show("listOffsets", () -> {
             Map<String, String> offsets = new TreeMap<>();
-            for (OffsetSpec spec : List.of(OffsetSpec.earliest(), OffsetSpec.latest(), OffsetSpec.maxTimestamp(), OffsetSpec.forTimestamp(1004), OffsetSpec.forTimestamp(9999), OffsetSpec.earliestLocal(), OffsetSpec.latestTiered(), OffsetSpec.earliestPendingUpload())) {
+            for (OffsetSpec spec : List.of(OffsetSpec.earliest(), OffsetSpec.latest(), OffsetSpec.maxTimestamp(), OffsetSpec.forTimestamp(began + 4), OffsetSpec.forTimestamp(began + 10_000_000), OffsetSpec.earliestLocal(), OffsetSpec.latestTiered(), OffsetSpec.earliestPendingUpload())) {
                 String kind = spec.getClass().getSimpleName();
                 offsets.merge(kind, text(admin.listOffsets(Map.of(partition, spec)).partitionResult(partition).get()), (one, other) -> one + " " + other);
             }
