@@ -202,6 +202,18 @@ def shared(tools_kafkalite: Any, stage: Any, name: str) -> Any:
     return tools_kafkalite
 
 
+@pytest.mark.oracle
+def test_apache_kafkas_share_consumer_and_ours_take_turns_on_kafkalite(shared: Any, java_tools: Any, name: str) -> None:
+    servers = ("--bootstrap-server", shared.bootstrap_servers)
+    arguments = ("--topic", name, "--group", name, *LIMITS, *DELIVERIES, "--max-messages")
+    java = java_tools.run(TOOL, *servers, *arguments, "2", "--release")
+    assert java.stdout == "Delivery:1\tvalue\nDelivery:1\t12345678\n"
+    assert run_ours(shared, *arguments, "1").stdout == "Delivery:2\tvalue\n"
+    java = java_tools.run(TOOL, *servers, *arguments, "1")
+    # Each had acquired the whole batch, and gave back what it had not shown.
+    assert java.stdout == "Delivery:3\t12345678\n"
+
+
 def test_a_member_ends_when_no_record_comes_any_more(shared: Any, name: str) -> None:
     arguments = ("--topic", name, "--group", name, *DELIVERIES, "--timeout-ms", "1000")
     three = ("--command-property=max.poll.records=3", "--command-property=share.acquire.mode=record_limit")

@@ -64,7 +64,11 @@ def test_wrong_command_lines_are_refused_as_apache_kafka_does(comparison: Any, w
 
 
 @pytest.mark.oracle
-def test_both_tools_print_lines_of_the_same_form(tools_kafka: Any, java_tools: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fixture", ["tools_kafka", "tools_kafkalite"])
+def test_both_tools_print_lines_of_the_same_form(
+    fixture: str, request: pytest.FixtureRequest, java_tools: Any, stage: Any, tmp_path: Path
+) -> None:
+    broker = request.getfixturevalue(fixture)
     config = tmp_path / "client.properties"
     config.write_text("client.id=latency\n")
 
@@ -73,10 +77,14 @@ def test_both_tools_print_lines_of_the_same_form(tools_kafka: Any, java_tools: A
 
     names = [f"latency-{uuid.uuid4().hex[:8]}" for _ in range(2)]
     headers = ["--num-headers", "2", "--record-header-key-size", "3", "--record-header-size", "-1"]
+    # The original fails now and then on a topic of its own making, of which not all of Apache Kafka knows yet.
+    stage.broker = broker
+    for name in names:
+        stage.create_topic(name)
     for options in ([], ["--record-key-size", "4", *headers], ["--command-config", str(config)]):
         required = ["--num-records", "5", "--producer-acks", "all", "--record-size", "100"]
         arguments = [["--topic", name, *required, *options] for name in names]
-        servers = ("--bootstrap-server", tools_kafka.bootstrap_servers)
+        servers = ("--bootstrap-server", broker.bootstrap_servers)
         theirs, ours = java_tools.run(TOOL, *servers, *arguments[0]), run_ours(*servers, *arguments[1])
         assert ours.returncode == theirs.exit_code == 0, ours.stderr
         assert shape(ours.stdout.replace(names[1], "TOPIC")) == shape(theirs.stdout.replace(names[0], "TOPIC"))
