@@ -163,6 +163,7 @@ def append_trusted(
     except OSError as error:
         raise log.storage_error("appending records", error) from error
     log.log_end_offset = log.high_watermark = offset
+    log.last_append_ms = now_ms
     log.unflushed_batches += len(placed)
     for _, header, marker in placed:
         aborted = update_producer_state(log.producer_state, header, marker)

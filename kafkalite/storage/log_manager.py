@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
@@ -51,6 +52,10 @@ MAX_RECOVERY_S = 0.5
 enough that a burst of records goes at the page cache's speed, not at the disk's."""
 MAX_SEGMENTS_PER_FLUSH = 100
 """Each has some five files, all of which are open while they wait for their sync."""
+WRITTEN_BACK_MS = 35_000
+"""After so long a system has written appended bytes to the disk by itself, and syncing them costs next to nothing."""
+_MAX_QUIET_LOGS = 10
+"""So many logs that nobody writes to are flushed in a round."""
 _MAX_COSTLY_LOGS = 100
 """So many are flushed at once because a recovery would take long; others follow in the next round."""
 _LOGS_SYNCED_ONE_BY_ONE = 32
@@ -359,13 +364,15 @@ class LogManager:
             yield deleted
 
     def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
-        """The flushes that are due: logs whose `flush.ms` is over, segments that have rolled, and, where a recovery
-        would take long, the logs that would have the largest parts in it.
+        """The flushes that are due: logs whose `flush.ms` is over, segments that have rolled, logs that nobody writes
+        to any more, and, where a recovery would take long, the logs that would have the largest parts in it.
 
         Call `sync` of each in a worker thread; then `finish`, or `fail` with the OSError, back here.
         """
         unflushed = [log for log in self._logs.values() if log.log_end_offset != log.recovery_point]
         costly = _most_costly(unflushed)
+        quiet = (log for log in unflushed if now_ms - log.last_append_ms >= WRITTEN_BACK_MS)
+        costly.update(islice(quiet, _MAX_QUIET_LOGS))
         flushes = []
         for log in unflushed:
             is_rolled = log.active_segment.base_offset > log.recovery_point

@@ -63,8 +63,8 @@ _PREFIX: Final = Struct(">qii")
 """Base offset, batch length, leader epoch: the first 16 bytes, all that a leader rewrites in most batches."""
 _CODECS: Final = {codec.name.lower(): codec for codec in CompressionType} | {"uncompressed": CompressionType.NONE}
 NO_TIMESTAMP: Final = -1
-_RECOVERED_BYTES_PER_S: Final = 4 << 30
-_RECOVERED_BATCHES_PER_S: Final = 300_000
+_RECOVERED_BYTES_PER_S: Final = 6 << 30
+_RECOVERED_BATCHES_PER_S: Final = 400_000
 
 
 class PartitionLog:
@@ -84,6 +84,7 @@ class PartitionLog:
         "high_watermark",
         "is_closed",
         "is_metadata_unsynced",
+        "last_append_ms",
         "last_flush_ms",
         "last_stable_offset",
         "leader_epoch",
@@ -137,7 +138,7 @@ class PartitionLog:
         self.last_stable_offset = log_end_offset
         self.recovery_point = recovery_point
         """All before this offset is on the disk."""
-        self.last_flush_ms = now_ms
+        self.last_append_ms = self.last_flush_ms = now_ms
         self._flushed_position = (segments[0].base_offset, 0)
         self.unflushed_batches = 0
         """How many batches were appended since the last flush; a flush of a part leaves it as it is."""
@@ -429,6 +430,7 @@ class PartitionLog:
         offset = self.log_end_offset
         next_offset = offset + header[6] + 1
         self.log_end_offset = self.high_watermark = next_offset
+        self.last_append_ms = now_ms
         self.unflushed_batches += 1
         producer_state = self.producer_state
         if header[9] >= 0:

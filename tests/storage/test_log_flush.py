@@ -219,3 +219,18 @@ def test_of_very_many_logs_no_more_than_a_few_are_flushed_at_once(filesystem, ba
             flush.run(NOW_MS)
     assert rounds == [3, 3]
     assert sum(each.recovery_point for each in logs) == 6
+
+
+def test_a_log_that_nobody_writes_to_any_more_is_flushed_when_that_costs_little(filesystem, batch):
+    manager, log = open_log(filesystem)
+    other = manager.create(TopicPartition("u", 0), None, log.config, NOW_MS)
+    log.append(batch(b"x"), now_ms=NOW_MS)
+    other.append(batch(b"x"), now_ms=NOW_MS)
+    other.append(batch(b"x"), now_ms=NOW_MS + 10_000)
+    manager.flush_dirty_logs(NOW_MS + log_manager.WRITTEN_BACK_MS - 1)
+    assert (log.recovery_point, other.recovery_point) == (0, 0)
+    manager.flush_dirty_logs(NOW_MS + log_manager.WRITTEN_BACK_MS)
+    assert (log.recovery_point, other.recovery_point) == (1, 0)
+    manager.flush_dirty_logs(NOW_MS + 10_000 + log_manager.WRITTEN_BACK_MS)
+    assert other.recovery_point == 2
+    assert manager.prepare_flushes(NOW_MS + 100_000) == []
