@@ -56,6 +56,8 @@ class Broker:
         self.is_shutting_down = False
         self._metadata_lock: DirectoryLock | None = None
         self._has_loaded_logs = False
+        self.impossible_topics: set[str] = set()
+        """Internal topics that could not be made, and of which the log says why."""
         self.metadata: MetadataStore
         self.logs: LogManager
         self.log_appender = LogAppender()

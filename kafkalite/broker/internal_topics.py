@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,6 +15,8 @@ from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableT
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
+
+_logger = logging.getLogger(__name__)
 
 
 class _Settings(NamedTuple):
@@ -92,6 +95,9 @@ def ensure_internal_topic(broker: Broker, name: str) -> int:
         result = create_topics(image, broker.config, request, describable=None, new_topic_id=random_uuid)
         created = result.response.topics[0]
         if created.error_code:
+            if name not in broker.impossible_topics:  # clients ask again and again
+                broker.impossible_topics.add(name)
+                _logger.error("The topic %s cannot be made: %s", name, created.error_message)
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, created.error_message)
         broker.metadata.append(result.records)
         topic = image.topics.topic(name)
