@@ -14,6 +14,7 @@ from collections.abc import Awaitable
 from typing import Final, TypeAlias
 
 from kafkalite.broker.api_registry import serves
+from kafkalite.broker.log_appender import LARGE_BATCH
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.transaction_coordinator import WriteSupport
 from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
@@ -41,7 +42,7 @@ from kafkalite.records.record_batch import (
     iter_batches,
     read_header,
 )
-from kafkalite.storage.log_append import LogAppendInfo, UnfinishedAppend
+from kafkalite.storage.log_append import UnfinishedAppend
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import VerificationState
 
@@ -77,23 +78,38 @@ _ERRORS_WITHOUT_LOG_START: Final = frozenset(
 def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse | Awaitable[ProduceResponse] | None:
     """Appends what the request carries; raises ProtocolError, which ends the connection, for an error under acks=0."""
     version = context.api_version
-    topic_data = named = request.topic_data
-    if len(topic_data) != 1 or len(topic_data[0].partition_data) != 1:
-        topic_data = request.topic_data = _without_repetitions(topic_data)
-    headers: list[BatchHeader | None] = []
-    for data in topic_data:
-        for partition in data.partition_data:
-            headers.append(_plain_header(version, partition.records))
-    # Repetitions are rare enough to be looked through.
-    refusal = _refusal_of_request(context, request, named) if None in headers or topic_data is not named else None
+    topic_data = request.topic_data
+    unfinished: list[_Unfinished] = []
+    if len(topic_data) == 1 and len(topic_data[0].partition_data) == 1:  # as nearly all requests are
+        data = topic_data[0]
+        partition = data.partition_data[0]
+        header = _plain_header(version, partition.records)
+        if header is not None:
+            answer = _append(context, request, _name_of(context, data), partition, header, unfinished)
+            responses = [
+                TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=[answer]),
+            ]
+            return _answer(request, responses, unfinished)
+    return _answer(request, _append_all(context, request, unfinished), unfinished)
+
+
+def _append_all(
+    context: RequestContext, request: ProduceRequest, unfinished: list[_Unfinished]
+) -> list[TopicProduceResponse]:
+    """Appends to any number of partitions, whatever there is for them."""
+    named = request.topic_data
+    topic_data = request.topic_data = _without_repetitions(named)
+    headers = [
+        _plain_header(context.api_version, partition.records)
+        for data in topic_data
+        for partition in data.partition_data
+    ]
+    has_repetitions = len(headers) != sum(len(data.partition_data) for data in named)
+    refusal = _refusal_of_request(context, request, named) if None in headers or has_repetitions else None
     next_header = iter(headers)
     responses = []
-    unfinished: list[_Unfinished] = []
     for data in topic_data:
-        name: str | None = data.name
-        if version >= FIRST_TOPIC_ID_VERSION:
-            image = context.broker.metadata.image.topics.by_id.get(data.topic_id)
-            name = None if image is None else image.name
+        name = _name_of(context, data)
         answers = []
         for partition in data.partition_data:
             if refusal is None:
@@ -104,6 +120,12 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
                 )
             answers.append(answer)
         responses.append(TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
+    return responses
+
+
+def _answer(
+    request: ProduceRequest, responses: list[TopicProduceResponse], unfinished: list[_Unfinished]
+) -> ProduceResponse | Awaitable[ProduceResponse] | None:
     if request.acks != 0:
         response = ProduceResponse(responses=responses)
         return asyncio.ensure_future(_when_finished(response, unfinished)) if unfinished else response
@@ -112,6 +134,14 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
         names = ", ".join(sorted(ErrorCode.for_code(code).name for code in errors))
         raise ProtocolError(f"a produce request with acks=0 failed: {names}")
     return None
+
+
+def _name_of(context: RequestContext, data: TopicProduceData) -> str | None:
+    """The topic's name, None for an id that no topic has."""
+    if context.api_version < FIRST_TOPIC_ID_VERSION:
+        return data.name
+    image = context.broker.metadata.image.topics.by_id.get(data.topic_id)
+    return None if image is None else image.name
 
 
 def _without_repetitions(topic_data: list[TopicProduceData]) -> list[TopicProduceData]:
@@ -166,12 +196,17 @@ def _append(
             guard = _start_transactional_write(context, request, log, data.records or EMPTY)
         except KafkaError as error:
             return _refusal_of_transaction(context.api_version, index, error)
-    answer = PartitionProduceResponse(index=index)
     now_ms = broker.clock.now_ms()
     try:
-        if plain_header is not None and request.acks and broker.log_appender.is_for(log, plain_header):
+        if (
+            plain_header is not None
+            and plain_header[1] >= LARGE_BATCH
+            and request.acks
+            and log.context.filesystem.is_durable  # memory takes any batch at once
+        ):
             begun = log.begin_append(data.records, now_ms=now_ms, header=plain_header)
             if isinstance(begun, UnfinishedAppend):
+                answer = PartitionProduceResponse(index=index)
                 written = broker.log_appender.write(begun)
                 finishing = asyncio.ensure_future(_finish_append(context, begun, written, log, answer))
                 unfinished.append((finishing, log, answer))
@@ -183,7 +218,12 @@ def _append(
             )
     except KafkaError as error:
         return _refusal(log, index, error)
-    _fill(answer, appended)
+    answer = PartitionProduceResponse(
+        index=index,
+        base_offset=appended.first_offset,
+        log_append_time_ms=appended.log_append_time_ms,
+        log_start_offset=appended.log_start_offset,
+    )
     if appended.is_flush_due:
         unfinished.append((broker.log_flusher.flush(log), log, answer))
     return answer
@@ -202,14 +242,10 @@ async def _finish_append(
         appended = append.finish()
     except KafkaError as error:
         return error
-    _fill(answer, appended)
-    return await context.broker.log_flusher.flush(log) if appended.is_flush_due else None
-
-
-def _fill(answer: PartitionProduceResponse, appended: LogAppendInfo) -> None:
     answer.base_offset = appended.first_offset
     answer.log_append_time_ms = appended.log_append_time_ms
     answer.log_start_offset = appended.log_start_offset
+    return await context.broker.log_flusher.flush(log) if appended.is_flush_due else None
 
 
 def _text_of(refusal: KafkaError) -> str | None:

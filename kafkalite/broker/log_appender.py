@@ -12,9 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from kafkalite.errors import KafkaError
-from kafkalite.records.record_batch import BatchHeader
 from kafkalite.storage.log_append import UnfinishedAppend
-from kafkalite.storage.partition_log import PartitionLog
 
 LARGE_BATCH: Final = 256 * 1024
 """Bytes from which a batch is worth a thread."""
@@ -26,10 +24,6 @@ class LogAppender:
 
     def __init__(self) -> None:
         self._workers: ThreadPoolExecutor | None = None
-
-    def is_for(self, log: PartitionLog, header: BatchHeader) -> bool:
-        """Whether this batch should be appended here. Memory takes any batch at once."""
-        return header.size_in_bytes >= LARGE_BATCH and log.context.filesystem.is_durable
 
     def write(self, append: UnfinishedAppend) -> asyncio.Future[None]:
         """Done when the batch is written, or could not be: `append.finish` knows. It is taken into its log even if

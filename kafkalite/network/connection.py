@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kafkalite.network")
 
-_SIZE: Final = struct.Struct(">i")
+_unpack_size: Final = struct.Struct(">i").unpack_from
 READ_SIZE: Final = 256 * 1024
 """Bytes of the shared buffer: what one read of small frames takes at most. What a handler that waits may still look at
 is in larger frames (broker.log_appender), which have buffers of their own."""
@@ -165,7 +165,7 @@ class Connection(asyncio.BufferedProtocol):
         """Whether `view` is the beginning of one large frame, which gets its buffer then."""
         if len(view) < 4:
             return False
-        (size,) = _SIZE.unpack_from(view)
+        (size,) = _unpack_size(view)
         if not LARGE_FRAME < size <= self._listener.max_request_size or size + 4 <= len(view):
             return False
         self._keep_rest(view, 0, len(view))
@@ -182,15 +182,16 @@ class Connection(asyncio.BufferedProtocol):
     def _handle_frames(self, view: memoryview) -> None:
         """Handles the whole frames of `view`, until one has to wait, and keeps the rest."""
         dispatch = self._dispatcher.dispatch
+        max_size = self._listener.max_request_size
         context = self._context
         position, end = 0, len(view)
         out = ResponseBuffer()
         try:
             while end - position >= 4:
-                (size,) = _SIZE.unpack_from(view, position)
-                if not 0 <= size <= self._listener.max_request_size:
+                (size,) = _unpack_size(view, position)
+                if not 0 <= size <= max_size:
                     raise ProtocolError(
-                        f"Invalid receive (size = {size} larger than {self._listener.max_request_size})"
+                        f"Invalid receive (size = {size} larger than {max_size})"
                         if size > 0
                         else f"Invalid receive (size = {size})"
                     )
@@ -229,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
         if end - position < 4:
             self._backlog = bytes(view[position:end])
             return
-        (size,) = _SIZE.unpack_from(view, position)
+        (size,) = _unpack_size(view, position)
         frame = self._listener.frame_buffers.take(size + 4)
         filled = end - position
         frame[:filled] = view[position:end]

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from kafkalite.broker.request_context import RequestContext
     from kafkalite.network.response_buffer import ResponseBuffer
 
-_REQUEST_HEADER: Final = struct.Struct(">iih")
+_unpack_request_header: Final = struct.Struct(">iih").unpack_from
 """API key and version are taken as one number: what there is to know of a request is found under it."""
 _KEY_AND_VERSION: Final = struct.Struct(">hh")
 _RESPONSE_HEADER: Final = struct.Struct(">ii").pack
 _FLEXIBLE_RESPONSE_HEADER: Final = struct.Struct(">iix").pack
-_SIZE: Final = struct.Struct(">i")
+_pack_size_into: Final = struct.Struct(">i").pack_into
 
 
 class Route(NamedTuple):
@@ -69,7 +69,7 @@ class RequestDispatcher:
     ) -> PendingAnswer | None:
         """Answers the request in `view[position:end]`: into `out`, or later where the handler has to wait."""
         try:
-            key_and_version, correlation_id, client_id_size = _REQUEST_HEADER.unpack_from(view, position)
+            key_and_version, correlation_id, client_id_size = _unpack_request_header(view, position)
             route = self._routes.get(key_and_version)
             if route is None:
                 context.api_key, context.api_version = _KEY_AND_VERSION.unpack_from(view, position)
@@ -111,7 +111,7 @@ class RequestDispatcher:
         except BaseException:
             out.cut(start)  # no half of a response goes out
             raise
-        _SIZE.pack_into(out, start, len(out) - start - 4 + out.slices_size - slices_before)
+        _pack_size_into(out, start, len(out) - start - 4 + out.slices_size - slices_before)
 
     def _new_route(self, api_key: int, version: int, correlation_id: int, out: ResponseBuffer) -> Route | None:
         """The route of requests that are met for the first time; None for a version that is refused with an answer."""
