@@ -113,7 +113,7 @@ def validate_client_batch(
             and codec <= 4
             and (header[9] < 0 or header[11] >= 0)
             and (codec != 4 or produce_version >= 7)
-            and crc32c(memoryview(records)[ATTRIBUTES_POSITION:]) == crc
+            and crc32c((records if type(records) is memoryview else memoryview(records))[ATTRIBUTES_POSITION:]) == crc
         ):
             if not codec:
                 if count == 1 and len(records) > RECORD_BATCH_OVERHEAD + 1:  # as is usual without lingering

@@ -383,7 +383,7 @@ class PartitionLog:
             header=header,
         )
         size = header[1] + 12
-        view = memoryview(records)
+        view = records if type(records) is memoryview else memoryview(records)
         if len(view) != size:
             view = view[:size]
         log_append_time_ms = NO_TIMESTAMP
