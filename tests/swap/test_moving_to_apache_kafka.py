@@ -178,6 +178,7 @@ def test_the_page_names_no_tool_that_the_test_does_not_have(tools: Path) -> None
     assert named <= {path.name for path in tools.iterdir()}
 
 
+@pytest.mark.stress
 def test_the_commands_of_the_page_copy_a_node_that_goes_on(
     start_kafkalite: StartKafkalite, start_apache_kafka: StartApacheKafka, tools: Path, tmp_path: Path
 ) -> None:
@@ -190,7 +191,8 @@ def test_the_commands_of_the_page_copy_a_node_that_goes_on(
         end_brokers(tmp_path)
     ends = [(tmp_path / name).read_text().splitlines() for name in ("read-there.txt", "read-here.txt")]
     assert sorted(ends[0] + records_of(broker, 1)[:7]) == sorted(ORDERS)
-    assert ends[1] == ["one more"]
+    assert "one more" in ends[1]
+    assert set(ends[1]) <= {*ORDERS, "one more"}
     for partition in range(3):
         assert records_of(other, partition) == records_of(broker, partition)
 
