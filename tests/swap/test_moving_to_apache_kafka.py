@@ -37,6 +37,7 @@ pytestmark = pytest.mark.oracle
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "moving-to-apache-kafka.md"
 GROUP = "billing"
+_JAVA = ["java", "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]
 ORDERS = [f"order {number}" for number in range(50)]
 _TOOLS = (
     "kafka-broker-api-versions",
@@ -68,7 +69,7 @@ def run_script(script: str, ports: dict[str, str], tools: Path, folder: Path) ->
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
     return ran.stdout
@@ -79,27 +80,26 @@ def tools(tmp_path: Path) -> Path:
     """A folder with the tools that the page uses: Apache Kafka's where they start a JVM, else kafkalite's."""
     folder = tmp_path / "tools"
     folder.mkdir()
-    java = ["java", "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]
-    java.append(class_path(broker_home()))
+    java = [*_JAVA, class_path(broker_home())]
     programs = {
         "kafka-server-start.sh": [*java, "kafka.Kafka"],
         "kafka-storage.sh": [*java, "kafka.tools.StorageTool"],
-        "connect-mirror-maker.sh": [
-            *java[:-1],
-            class_path(mirror_home()),
-            "org.apache.kafka.connect.mirror.MirrorMaker",
-        ],
         "kafkalite": [sys.executable, "-m", "kafkalite.cli.kafkalite"],
     }
     for tool in _TOOLS:
         programs[f"{tool}.sh"] = [sys.executable, "-m", f"kafkalite.cli.{tool.replace('-', '_')}"]
     for name, command in programs.items():
-        script = folder / name
-        is_kept = name in ("kafka-server-start.sh", "connect-mirror-maker.sh")
-        note_pid = f"echo $$ >> {shlex.quote(str(tmp_path / 'pids'))}\n" if is_kept else ""
-        script.write_text(f'#!/bin/sh\n{note_pid}exec {shlex.join(command)} "$@"\n')
-        script.chmod(0o755)
+        write_program(folder, name, command)
     return folder
+
+
+def write_program(folder: Path, name: str, command: list[str]) -> None:
+    """Writes a script of that name; of those that go on beside the others the process id is noted."""
+    goes_on = name in ("kafka-server-start.sh", "connect-mirror-maker.sh")
+    note_pid = f"echo $$ >> {shlex.quote(str(folder.parent / 'pids'))}\n" if goes_on else ""
+    script = folder / name
+    script.write_text(f'#!/bin/sh\n{note_pid}exec {shlex.join(command)} "$@"\n')
+    script.chmod(0o755)
 
 
 def end_brokers(folder: Path) -> None:
@@ -174,7 +174,7 @@ def check_cluster(bootstrap_servers: str) -> None:
 
 
 def test_the_page_names_no_tool_that_the_test_does_not_have(tools: Path) -> None:
-    named = set(re.findall(r"\b(?:kafka|connect)-[a-z-]+\.sh\b", "".join(commands())))
+    named = set(re.findall(r"\bkafka-[a-z-]+\.sh\b", "".join(commands())))
     assert named <= {path.name for path in tools.iterdir()}
 
 
@@ -185,6 +185,8 @@ def test_the_commands_of_the_page_copy_a_node_that_goes_on(
     broker = start_kafkalite()
     fill(broker, tools)
     other = start_apache_kafka()
+    mirror_maker = [*_JAVA, class_path(mirror_home()), "org.apache.kafka.connect.mirror.MirrorMaker"]
+    write_program(tools, "connect-mirror-maker.sh", mirror_maker)
     try:
         run_script(commands()[1], {"9092": str(broker.port), "9096": str(other.port)}, tools, tmp_path)
     finally:
