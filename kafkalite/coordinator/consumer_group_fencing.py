@@ -25,6 +25,7 @@ from kafkalite.coordinator.consumer_group_records import (
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import NO_EFFECTS, CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.member_timeouts import MemberTimeouts
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 class ConsumerGroupFencing:
     """Removes members of one shard's consumer groups; `find` gives a consumer group by its id."""
 
-    __slots__ = ("_find", "_group_config", "_metadata", "_migration", "_timers")
+    __slots__ = ("_find", "_group_config", "_metadata", "_migration", "_timeouts", "_timers")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class ConsumerGroupFencing:
         find: Callable[[str], ConsumerGroup | None],
     ) -> None:
         self._timers = timers
+        self._timeouts = MemberTimeouts(timers, "consumer-group", self._find_epoch, self._fence_silent)
         self._group_config = group_config
         self._metadata = metadata
         self._migration = migration
@@ -93,27 +95,17 @@ class ConsumerGroupFencing:
 
     def schedule_session(self, group_id: str, member_id: str, session_timeout_ms: int) -> None:
         """The member has been heard of."""
-        key = _session_key(group_id, member_id)
-        if not self._timers.postpone(key, session_timeout_ms):
-
-            def expire(now_ms: int) -> CoordinatorResult[None]:
-                return self._fence_silent(group_id, member_id, "the member session expired", now_ms)
-
-            self._timers.schedule(key, session_timeout_ms, expire)
+        self._timeouts.schedule_session(group_id, member_id, session_timeout_ms)
 
     def schedule_rebalance(self, group_id: str, member: ConsumerGroupMember) -> None:
         """The member is to give partitions up in its rebalance timeout."""
-        member_id, epoch = member.member_id, member.member_epoch
+        reason = f"it failed to transition from epoch {member.member_epoch} within {member.rebalance_timeout_ms}ms."
+        self._timeouts.schedule_rebalance(group_id, member, reason)
 
-        def expire(now_ms: int) -> CoordinatorResult[None]:
-            group = self._find(group_id)
-            current = None if group is None else group.members.get(member_id)
-            if current is None or current.member_epoch != epoch:
-                return NO_EFFECTS
-            reason = f"it failed to transition from epoch {epoch} within {member.rebalance_timeout_ms}ms."
-            return self._fence_silent(group_id, member_id, reason, now_ms)
-
-        self._timers.schedule(_rebalance_key(group_id, member_id), member.rebalance_timeout_ms, expire)
+    def _find_epoch(self, group_id: str, member_id: str) -> int | None:
+        group = self._find(group_id)
+        member = None if group is None else group.members.get(member_id)
+        return None if member is None else member.member_epoch
 
     def _fence_silent(self, group_id: str, member_id: str, reason: str, now_ms: int) -> CoordinatorResult[None]:
         """A member's time is over."""
@@ -126,7 +118,7 @@ class ConsumerGroupFencing:
 
     def cancel_rebalance(self, group_id: str, member_id: str) -> None:
         """The member has nothing to give up any more."""
-        self._timers.cancel(_rebalance_key(group_id, member_id))
+        self._timeouts.cancel_rebalance(group_id, member_id)
 
     def schedule_join(self, group_id: str, member: ConsumerGroupMember) -> None:
         """A member of the classic protocol is to join again in its rebalance timeout; told again, it has no longer."""
@@ -155,7 +147,8 @@ class ConsumerGroupFencing:
         self._timers.schedule(key, timeout_ms, expire)
 
     def _cancel_all(self, group_id: str, member_id: str) -> None:
-        for key in (_session_key, _rebalance_key, _join_key, _sync_key):
+        self._timeouts.cancel(group_id, member_id)
+        for key in (_join_key, _sync_key):
             self._timers.cancel(key(group_id, member_id))
 
 
@@ -166,14 +159,6 @@ def removal_records(group_id: str, member_id: str) -> list[CoordinatorRecord]:
         target_assignment_tombstone(group_id, member_id),
         member_tombstone(group_id, member_id),
     ]
-
-
-def _session_key(group_id: str, member_id: str) -> Hashable:
-    return "consumer-group-session", group_id, member_id
-
-
-def _rebalance_key(group_id: str, member_id: str) -> Hashable:
-    return "consumer-group-rebalance", group_id, member_id
 
 
 def _join_key(group_id: str, member_id: str) -> Hashable:

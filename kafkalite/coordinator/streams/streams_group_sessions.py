@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.coordinator_result import NO_EFFECTS, CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.member_timeouts import MemberTimeouts
 from kafkalite.coordinator.streams.streams_group import StreamsGroup
 from kafkalite.coordinator.streams.streams_group_member import MemberState, StreamsGroupMember
 from kafkalite.coordinator.streams.streams_group_records import (
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 class StreamsGroupSessions:
     """The session and rebalance timeouts of members; `find` gives a streams group by its id."""
 
-    __slots__ = ("_find", "_group_config", "_timers")
+    __slots__ = ("_find", "_group_config", "_timeouts")
 
     def __init__(
         self,
@@ -30,7 +31,7 @@ class StreamsGroupSessions:
         group_config: Callable[[str], GroupConfig],
         find: Callable[[str], StreamsGroup | None],
     ) -> None:
-        self._timers = timers
+        self._timeouts = MemberTimeouts(timers, "streams-group", self._find_epoch, self._fence_silent)
         self._group_config = group_config
         self._find = find
 
@@ -43,30 +44,19 @@ class StreamsGroupSessions:
 
     def schedule_session(self, group_id: str, member_id: str) -> None:
         """The member has been heard of."""
-        session_timeout_ms = self._group_config(group_id).streams_session_timeout_ms
-        key = _session_key(group_id, member_id)
-        if not self._timers.postpone(key, session_timeout_ms):
-
-            def expire(now_ms: int) -> CoordinatorResult[None]:
-                return self._fence_silent(group_id, member_id, "the member session expired")
-
-            self._timers.schedule(key, session_timeout_ms, expire)
+        self._timeouts.schedule_session(group_id, member_id, self._group_config(group_id).streams_session_timeout_ms)
 
     def schedule_rebalance(self, group_id: str, member: StreamsGroupMember) -> None:
         """The member has its rebalance timeout to give up what it is to give up."""
-        member_id, epoch = member.member_id, member.member_epoch
+        reason = f"it failed to transition from epoch {member.member_epoch} within {member.rebalance_timeout_ms}ms"
+        self._timeouts.schedule_rebalance(group_id, member, reason)
 
-        def expire(now_ms: int) -> CoordinatorResult[None]:
-            group = self._find(group_id)
-            current = None if group is None else group.members.get(member_id)
-            if current is None or current.member_epoch != epoch:
-                return NO_EFFECTS
-            reason = f"it failed to transition from epoch {epoch} within {member.rebalance_timeout_ms}ms"
-            return self._fence_silent(group_id, member_id, reason)
+    def _find_epoch(self, group_id: str, member_id: str) -> int | None:
+        group = self._find(group_id)
+        member = None if group is None else group.members.get(member_id)
+        return None if member is None else member.member_epoch
 
-        self._timers.schedule(_rebalance_key(group_id, member_id), member.rebalance_timeout_ms, expire)
-
-    def _fence_silent(self, group_id: str, member_id: str, reason: str) -> CoordinatorResult[None]:
+    def _fence_silent(self, group_id: str, member_id: str, reason: str, now_ms: int) -> CoordinatorResult[None]:
         group = self._find(group_id)
         member = None if group is None else group.members.get(member_id)
         if group is None or member is None:
@@ -97,17 +87,8 @@ class StreamsGroupSessions:
 
     def cancel_timers(self, group_id: str, member_id: str) -> None:
         """The member is gone."""
-        self._timers.cancel(_session_key(group_id, member_id))
-        self.cancel_rebalance(group_id, member_id)
+        self._timeouts.cancel(group_id, member_id)
 
     def cancel_rebalance(self, group_id: str, member_id: str) -> None:
         """The member has nothing to give up any more."""
-        self._timers.cancel(_rebalance_key(group_id, member_id))
-
-
-def _session_key(group_id: str, member_id: str) -> Hashable:
-    return "streams-group-session", group_id, member_id
-
-
-def _rebalance_key(group_id: str, member_id: str) -> Hashable:
-    return "streams-group-rebalance", group_id, member_id
+        self._timeouts.cancel_rebalance(group_id, member_id)
