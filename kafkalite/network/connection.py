@@ -245,11 +245,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._pending is not done:
             return  # the connection has gone
         self._pending = None
-        if self._handled_frame is not None:
-            self._listener.frame_buffers.give_back(self._handled_frame)
-            self._handled_frame = None
+        frame, self._handled_frame = self._handled_frame, None
         try:
             response = done.result()
+            if frame is not None:  # of a request that failed nobody knows who still looks at its bytes
+                self._listener.frame_buffers.give_back(frame)
             if response is not None:
                 out = ResponseBuffer()
                 self._dispatcher.encode(pending.route, pending.correlation_id, response, out)
