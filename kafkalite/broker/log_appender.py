@@ -11,7 +11,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from kafkalite.errors import KafkaError
 from kafkalite.storage.log_append import UnfinishedAppend
 
 LARGE_BATCH: Final = 256 * 1024
@@ -32,17 +31,10 @@ class LogAppender:
             workers = min(_MAX_WORKERS, os.cpu_count() or 1)
             self._workers = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="kafkalite-append")
         written = asyncio.get_running_loop().run_in_executor(self._workers, append.write)
-        written.add_done_callback(lambda _: _finish(append))
+        written.add_done_callback(lambda _: append.settle())
         return written
 
     def close(self) -> None:
         """Waits for what is being written."""
         if self._workers is not None:
             self._workers.shutdown()
-
-
-def _finish(append: UnfinishedAppend) -> None:
-    try:
-        append.finish()
-    except KafkaError:
-        pass  # logged, and told to who waits for it

@@ -96,6 +96,13 @@ class UnfinishedAppend:
             raise self._outcome
         return self._outcome
 
+    def settle(self) -> None:
+        """`finish` for whoever only needs the log to be done with it: an error is told to who waits for the batch."""
+        try:
+            self.finish()
+        except KafkaError:
+            pass
+
     def _take_in(self) -> LogAppendInfo:
         log, header, segment = self._log, self._header, self._segment
         segment.note_appended(header.size_in_bytes, log.log_end_offset + header.last_offset_delta, header.max_timestamp)

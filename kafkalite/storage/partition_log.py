@@ -358,10 +358,7 @@ class PartitionLog:
     def finish_append(self) -> None:
         """Waits until a batch that another thread is writing is in the log; its error is told to who began it."""
         if self.unfinished_append is not None:
-            try:
-                self.unfinished_append.finish()
-            except KafkaError:
-                pass
+            self.unfinished_append.settle()
 
     def _place(
         self,
