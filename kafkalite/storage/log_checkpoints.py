@@ -1,7 +1,8 @@
-"""The two checkpoint files of a log directory that say where its logs begin, and up to where they are on the disk.
+"""The checkpoint files of a log directory that say where its logs begin and end, and up to where they are on the disk.
 
     recovery-point-offset-checkpoint   every log: what lies before needs no check after an unclean stop
     log-start-offset-checkpoint        logs whose start does not follow from their first segment (DeleteRecords)
+    replication-offset-checkpoint      high watermarks, for Apache Kafka to read
 
 They are put together on the logs' thread and may be written and synced on another (`CheckpointWrite.write`). The entry
 of a deleted log must not meet a new log of the same name: see `is_stale`.
@@ -70,11 +71,11 @@ class LogCheckpoints:
         self._stale.update(topic_partitions)
 
     def is_stale(self, topic_partition: TopicPartition) -> bool:
-        """Whether a new log of this name would find the entries of an old one: write both files first."""
+        """Whether a new log of this name would find the entries of an old one: write the files first."""
         return topic_partition in self._stale
 
     def forget_stale(self) -> None:
-        """Both files of all directories have been written."""
+        """The files of all directories have been written."""
         self._stale.clear()
 
     def prepare_recovery_points(self, directory: str, logs: Iterable[PartitionLog]) -> CheckpointWrite | None:

@@ -13,22 +13,14 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.storage.checkpoint_files import CorruptCheckpointError
-from kafkalite.storage.clean_shutdown_file import (
-    read_clean_shutdown_broker_epoch,
-    remove_clean_shutdown_file,
-    write_clean_shutdown_file,
-)
+from kafkalite.storage.clean_shutdown_file import read_clean_shutdown_broker_epoch
 from kafkalite.storage.file_names import (
     DELETE_DIRECTORY_SUFFIX,
-    LOG_START_OFFSET_CHECKPOINT_FILE,
-    RECOVERY_POINT_CHECKPOINT_FILE,
     STRAY_DIRECTORY_SUFFIX,
     renamed_directory,
     unique_suffix,
@@ -37,43 +29,17 @@ from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
 from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError
-from kafkalite.storage.log_flush import LogFlush, prepare_flush
-from kafkalite.storage.log_recovery import load_log
+from kafkalite.storage.log_flush import LogFlush
+from kafkalite.storage.log_flush_scheduler import prepare_due_flushes
 from kafkalite.storage.log_retention import delete_old_segments
+from kafkalite.storage.log_shutdown import close_logs
+from kafkalite.storage.logs_to_load import LogToLoad, find_logs
 from kafkalite.storage.partition_log import PartitionLog
 
 if TYPE_CHECKING:
     from kafkalite.storage.log_cleaner_manager import LogCleanerManager
 
 _logger = logging.getLogger(__name__)
-
-MAX_RECOVERY_S = 0.5
-"""Logs are flushed when reading what is unflushed in all of them would take longer than that after a kill. Rarely
-enough that a burst of records goes at the page cache's speed, not at the disk's."""
-MAX_SEGMENTS_PER_FLUSH = 100
-"""Each has some five files, all of which are open while they wait for their sync."""
-WRITTEN_BACK_MS = 35_000
-"""After so long a system has written appended bytes to the disk by itself, and syncing them costs next to nothing."""
-_MAX_QUIET_LOGS = 10
-"""So many logs that nobody writes to are flushed in a round."""
-_MAX_COSTLY_LOGS = 100
-"""So many are flushed at once because a recovery would take long; others follow in the next round."""
-_LOGS_SYNCED_ONE_BY_ONE = 32
-"""With more of them it is quicker to sync the whole volume when they are closed."""
-
-
-def _most_costly(logs: list[PartitionLog]) -> set[PartitionLog]:
-    """The logs to flush so that a recovery of all takes half of what it may; none while it takes less than it may."""
-    costs = {log: log.recovery_s() for log in logs}
-    total = sum(costs.values())
-    costly: set[PartitionLog] = set()
-    if total > MAX_RECOVERY_S:
-        for log in sorted(costs, key=costs.__getitem__, reverse=True)[:_MAX_COSTLY_LOGS]:
-            costly.add(log)
-            total -= costs[log]
-            if total <= MAX_RECOVERY_S / 2:
-                break
-    return costly
 
 
 class LoadedLogs(NamedTuple):
@@ -156,44 +122,20 @@ class LogManager:
         `is_stray` tells of a partition and the topic id in its directory whether the metadata knows no such replica
         here; such a log is renamed to -stray and left alone. Raises LogDirectoryError.
         """
-        work: list[tuple[LogDirectory, str, TopicPartition, int, int]] = []
+        work: list[LogToLoad] = []
         for directory in self.directories:
-            directory.had_clean_shutdown = remove_clean_shutdown_file(self._filesystem, directory.path)
-            recovery_points = self._read_checkpoint(directory, RECOVERY_POINT_CHECKPOINT_FILE)
-            start_offsets = self._read_checkpoint(directory, LOG_START_OFFSET_CHECKPOINT_FILE)
-            self._checkpoints.note_stale(recovery_points.keys() | start_offsets.keys())
-            for topic_partition, kind, name in directory.log_names(self._filesystem):
-                if kind != "current":  # deleted, or the copy of a move that has not come to its end
-                    self.context.delete_later(f"{directory.path}/{name}", now_ms, is_directory=True)
-                    continue
-                work.append(
-                    (
-                        directory,
-                        name,
-                        topic_partition,
-                        start_offsets.get(topic_partition, 0),
-                        recovery_points.get(topic_partition, 0),
-                    )
-                )
+            work += find_logs(self.context, directory, self._checkpoints, now_ms)
         recovered = 0
         stray: list[str] = []
-        for done, (directory, directory_name, topic_partition, start_offset, recovery_point) in enumerate(work, 1):
+        for done, found in enumerate(work, 1):
+            directory, topic_partition = found.directory, found.topic_partition
             if topic_partition in self._logs:
                 raise LogDirectoryError(
                     f"Duplicate log directories for {topic_partition} are found in both {directory.path} and "
                     f"{self._logs[topic_partition].log_directory}"
                 )
             try:
-                log = load_log(
-                    self.context,
-                    f"{directory.path}/{directory_name}",
-                    topic_partition,
-                    topic_config(topic_partition.topic),
-                    now_ms=now_ms,
-                    had_clean_shutdown=directory.had_clean_shutdown,
-                    log_start_offset=start_offset,
-                    recovery_point=recovery_point,
-                )
+                log = found.load(self.context, topic_config, now_ms)
             except OSError as error:
                 # One unreadable log neither keeps the others from being served nor is replaced by an empty one.
                 _logger.error("Error while loading log %s in dir %s: %s", topic_partition, directory.path, error)
@@ -209,16 +151,6 @@ class LogManager:
                 self._logs[topic_partition] = log
             on_progress(done, len(work))
         return LoadedLogs(len(work) - len(stray), recovered, stray)
-
-    def _read_checkpoint(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
-        try:
-            return self._checkpoints.read(directory.path, name)
-        except CorruptCheckpointError as error:
-            _logger.warning("Going on without %s: %s", name, error)
-            # Without recovery points everything is checked again.
-            if name == RECOVERY_POINT_CHECKPOINT_FILE:
-                directory.had_clean_shutdown = False
-            return {}
 
     # --- the logs ---
 
@@ -369,29 +301,7 @@ class LogManager:
 
         Call `sync` of each in a worker thread; then `finish`, or `fail` with the OSError, back here.
         """
-        unflushed = [log for log in self._logs.values() if log.log_end_offset != log.recovery_point]
-        costly = _most_costly(unflushed)
-        quiet = (log for log in unflushed if now_ms - log.last_append_ms >= WRITTEN_BACK_MS)
-        costly.update(islice(quiet, _MAX_QUIET_LOGS))
-        flushes = []
-        for log in unflushed:
-            is_rolled = log.active_segment.base_offset > log.recovery_point
-            is_due = now_ms - log.last_flush_ms >= log.config.flush_ms
-            if log in costly or is_rolled or is_due:
-                flush = prepare_flush(
-                    log,
-                    with_checkpoint=log in costly or is_rolled,
-                    max_segments=MAX_SEGMENTS_PER_FLUSH,
-                    only_rolled=not (log in costly or is_due),
-                )
-                if flush is not None:
-                    flushes.append(flush)
-        return flushes
-
-    def prepare_checkpoint_flushes(self) -> list[LogFlush]:
-        """Flushes of everything appended so far, with indexes and producer snapshots: bounds what a recovery reads."""
-        flushes = (prepare_flush(log, with_checkpoint=True) for log in self._logs.values())
-        return [flush for flush in flushes if flush is not None]
+        return prepare_due_flushes(self._logs.values(), now_ms)
 
     def flush_dirty_logs(self, now_ms: int) -> None:
         """`prepare_flushes` and all that follows in one go. Raises KafkaError."""
@@ -409,20 +319,21 @@ class LogManager:
     def prepare_recovery_point_checkpoints(self) -> list[CheckpointWrite]:
         """The checkpoint files that have to change: `write` each in a worker thread, report OSErrors back here
         (`note_failed_checkpoint`)."""
-        online = [directory for directory in self.directories if directory.is_online]
-        writes = (self._checkpoints.prepare_recovery_points(one.path, self.logs_in(one)) for one in online)
-        return [write for write in writes if write is not None]
+        return self._prepare_checkpoints(self._checkpoints.prepare_recovery_points)
 
     def prepare_log_start_checkpoints(self) -> list[CheckpointWrite]:
         """As `prepare_recovery_point_checkpoints`."""
-        online = [directory for directory in self.directories if directory.is_online]
-        writes = (self._checkpoints.prepare_start_offsets(one.path, self.logs_in(one)) for one in online)
-        return [write for write in writes if write is not None]
+        return self._prepare_checkpoints(self._checkpoints.prepare_start_offsets)
 
     def prepare_high_watermark_checkpoints(self) -> list[CheckpointWrite]:
         """As `prepare_recovery_point_checkpoints`."""
+        return self._prepare_checkpoints(self._checkpoints.prepare_high_watermarks)
+
+    def _prepare_checkpoints(
+        self, prepare: Callable[[str, list[PartitionLog]], CheckpointWrite | None]
+    ) -> list[CheckpointWrite]:
         online = [directory for directory in self.directories if directory.is_online]
-        writes = (self._checkpoints.prepare_high_watermarks(one.path, self.logs_in(one)) for one in online)
+        writes = (prepare(directory.path, self.logs_in(directory)) for directory in online)
         return [write for write in writes if write is not None]
 
     def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
@@ -507,51 +418,15 @@ class LogManager:
             if directory.lock is None:
                 continue
             try:
-                if directory.is_online and self._close_logs(directory, now_ms):
-                    write_clean_shutdown_file(self._filesystem, directory.path, broker_epoch)
+                if directory.is_online:
+                    logs = self.logs_in(directory)
+                    close_logs(
+                        self._filesystem, directory, logs, self._checkpoints, now_ms=now_ms, broker_epoch=broker_epoch
+                    )
             except (OSError, KafkaError) as error:
                 _logger.error("Log directory %s is left unclean: %s", directory.path, error)
         self._logs.clear()
         self.release_locks()
-
-    def _close_logs(self, directory: LogDirectory, now_ms: int) -> bool:
-        logs = self.logs_in(directory)
-        syncs_volume = len(logs) > _LOGS_SYNCED_ONE_BY_ONE
-        flushes = []
-        for log in logs:
-            log.close()
-            flush = prepare_flush(log, with_checkpoint=True, syncs_volume=syncs_volume)
-            if flush is not None:
-                flushes.append(flush)
-                if not syncs_volume:
-                    flush.sync()
-            log.release_files(with_active=True)
-        if syncs_volume and flushes:
-            self._filesystem.sync_volume(directory.path)
-        for flush in flushes:
-            flush.finish(now_ms)
-        self._sync_snapshots(directory, flushes, syncs_volume)
-        for write in (
-            self._checkpoints.prepare_recovery_points(directory.path, logs),
-            self._checkpoints.prepare_start_offsets(directory.path, logs),
-            self._checkpoints.prepare_high_watermarks(directory.path, logs),
-        ):
-            if write is not None:
-                write.write()
-        return directory.is_online and (directory.had_clean_shutdown or not directory.has_unread_logs)
-
-    def _sync_snapshots(self, directory: LogDirectory, flushes: list[LogFlush], syncs_volume: bool) -> None:
-        paths = [path for flush in flushes if (path := flush.snapshot_path()) is not None]
-        if syncs_volume and paths:
-            self._filesystem.sync_volume(directory.path)
-            return
-        for path in paths:
-            file = self._filesystem.open(path)
-            try:
-                file.sync()
-            finally:
-                file.close()
-            self._filesystem.sync_directory(path.rpartition("/")[0])
 
     def release_locks(self) -> None:
         """Gives the directories free; everything else stays as it is."""

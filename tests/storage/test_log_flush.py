@@ -7,7 +7,7 @@ import pytest
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.storage import log_manager, partition_log
+from kafkalite.storage import log_flush_scheduler, partition_log
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
@@ -176,7 +176,7 @@ def test_a_log_that_would_take_long_to_recover_is_flushed_with_all_that_shortens
 ):
     monkeypatch.setattr(partition_log, "_RECOVERED_BYTES_PER_S", bytes_per_s)
     monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", batches_per_s)
-    monkeypatch.setattr(log_manager, "MAX_RECOVERY_S", 0.9)
+    monkeypatch.setattr(log_flush_scheduler, "MAX_RECOVERY_S", 0.9)
     manager, log = open_log(filesystem)
     log.append(batch(bytes(500), producer_id=1, epoch=0, sequence=0), now_ms=NOW_MS)
     assert manager.prepare_flushes(NOW_MS) == []
@@ -207,7 +207,7 @@ def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(f
 
 def test_of_very_many_logs_no_more_than_a_few_are_flushed_at_once(filesystem, batch, monkeypatch):
     monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", 10)
-    monkeypatch.setattr(log_manager, "_MAX_COSTLY_LOGS", 3)
+    monkeypatch.setattr(log_flush_scheduler, "MAX_COSTLY_LOGS", 3)
     manager, log = open_log(filesystem)
     logs = [manager.create(TopicPartition("u", index), None, log.config, NOW_MS) for index in range(10)]
     for each in logs:
@@ -227,10 +227,10 @@ def test_a_log_that_nobody_writes_to_any_more_is_flushed_when_that_costs_little(
     log.append(batch(b"x"), now_ms=NOW_MS)
     other.append(batch(b"x"), now_ms=NOW_MS)
     other.append(batch(b"x"), now_ms=NOW_MS + 10_000)
-    manager.flush_dirty_logs(NOW_MS + log_manager.WRITTEN_BACK_MS - 1)
+    manager.flush_dirty_logs(NOW_MS + log_flush_scheduler.WRITTEN_BACK_MS - 1)
     assert (log.recovery_point, other.recovery_point) == (0, 0)
-    manager.flush_dirty_logs(NOW_MS + log_manager.WRITTEN_BACK_MS)
+    manager.flush_dirty_logs(NOW_MS + log_flush_scheduler.WRITTEN_BACK_MS)
     assert (log.recovery_point, other.recovery_point) == (1, 0)
-    manager.flush_dirty_logs(NOW_MS + 10_000 + log_manager.WRITTEN_BACK_MS)
+    manager.flush_dirty_logs(NOW_MS + 10_000 + log_flush_scheduler.WRITTEN_BACK_MS)
     assert other.recovery_point == 2
     assert manager.prepare_flushes(NOW_MS + 100_000) == []
