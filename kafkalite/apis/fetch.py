@@ -90,7 +90,7 @@ class _Fetch:
         if request.topics or request.forgotten_topics_data:
             session.update(self._wanted(), self._forgotten())
         if session.partitions:
-            sessions.touch(session, context.now_ms)
+            sessions.touch(session, self._broker.clock.steady_ms())
             self._session = session
             self._expected_epoch = session.epoch
             self._partitions = session.partitions
@@ -253,7 +253,7 @@ class _Fetch:
             len(answers),
             uses_topic_ids=self._uses_topic_ids,
             is_privileged=self._is_from_replica,
-            now_ms=self._context.now_ms,
+            now_ms=self._broker.clock.steady_ms(),
         )
         if session is None:
             return INVALID_SESSION_ID

@@ -247,7 +247,7 @@ class ConsumerGroupHeartbeats:
         if group.assignment_epoch < group_epoch:
             interval_ms = self._group_config(group.group_id).consumer_assignment_interval_ms
         if group.assignment_epoch >= group_epoch or (
-            group.assignment_timestamp_ms and interval_ms and now_ms < group.assignment_timestamp_ms + interval_ms
+            group.assignment_timestamp_ms and 0 <= now_ms - group.assignment_timestamp_ms < interval_ms
         ):
             return self.last_target_assignment(group, updated)
         assignor = group.preferred_server_assignor(member, updated) or self.config.consumer_group_assignors[0]

@@ -108,7 +108,7 @@ class ConsumerGroupRegexes:
         if key in self._timers:
             return
         last = next(iter(group.resolved_regexes.values()), None)
-        if last is not None and now_ms <= last.timestamp_ms + MIN_REFRESH_INTERVAL_MS:
+        if last is not None and 0 <= now_ms - last.timestamp_ms <= MIN_REFRESH_INTERVAL_MS:
             return
         regexes = list(group.regex_counts_with(member, updated))
         is_due = (

@@ -199,7 +199,7 @@ class ShareGroupHeartbeats:
         """The epoch of the assignment and what it gives the member, computed anew where it is behind the group's."""
         interval_ms = self._group_config(group.group_id).share_assignment_interval_ms
         if group.assignment_epoch >= group_epoch or (
-            group.assignment_timestamp_ms and interval_ms and now_ms < group.assignment_timestamp_ms + interval_ms
+            group.assignment_timestamp_ms and 0 <= now_ms - group.assignment_timestamp_ms < interval_ms
         ):
             return group.assignment_epoch, group.target_assignment.get(updated.member_id, NO_PARTITIONS)
         members = {**group.members, updated.member_id: updated}
@@ -298,7 +298,7 @@ class ShareGroupHeartbeats:
         under_way = {
             topic_id: topic
             for topic_id, topic in state.initializing.items()
-            if now_ms - topic.timestamp_ms < self._config.share_group_initialize_retry_interval_ms
+            if 0 <= now_ms - topic.timestamp_ms < self._config.share_group_initialize_retry_interval_ms
         }
         known = merge_topics(state.initialized, under_way)
         found = {}

@@ -39,6 +39,7 @@ class LogContext:
     """Shared by the logs of a manager; a log that is opened alone gets one of its own."""
 
     __slots__ = (
+        "_deleted_at_ms",
         "_index_bytes",
         "_open_count",
         "filesystem",
@@ -75,6 +76,7 @@ class LogContext:
         """Told of every failed system call, with the log.dir and whether it was a sync."""
         self.note_records_deleted: Callable[[str], None] = lambda directory: None
         """Told that DeleteRecords has moved the start of a log in this log.dir."""
+        self._deleted_at_ms = 0
         self._open_count = 0
         self._index_bytes = 0
         self.max_index_bytes = DEFAULT_MAX_INDEX_BYTES
@@ -109,8 +111,13 @@ class LogContext:
         removed = 0
         waiting: deque[PendingDeletion] = deque()
         pending = self.pending_deletions
+        # Where the clock was set back since the last look, what waits does not wait until it has caught up.
+        set_back_ms = max(0, self._deleted_at_ms - now_ms)
+        self._deleted_at_ms = now_ms
         while pending:
             deletion = pending.popleft()
+            if set_back_ms:
+                deletion = deletion._replace(due_ms=deletion.due_ms - set_back_ms)
             if deletion.due_ms > now_ms:
                 waiting.append(deletion)
                 continue

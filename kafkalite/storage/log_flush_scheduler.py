@@ -31,12 +31,13 @@ def prepare_due_flushes(logs: Iterable[PartitionLog], now_ms: int) -> list[LogFl
     """The flushes of this round, prepared. Raises KafkaError."""
     unflushed = [log for log in logs if log.log_end_offset != log.recovery_point]
     wanted = _most_costly(unflushed)
-    quiet = (log for log in unflushed if now_ms - log.last_append_ms >= WRITTEN_BACK_MS)
+    quiet = (log for log in unflushed if abs(now_ms - log.last_append_ms) >= WRITTEN_BACK_MS)
     wanted.update(islice(quiet, MAX_QUIET_LOGS))
     flushes = []
     for log in unflushed:
         is_rolled = log.active_segment.base_offset > log.recovery_point
-        is_due = now_ms - log.last_flush_ms >= log.config.flush_ms
+        # After a clock was set back by more than that, nobody knows how long it is: better too early than too late.
+        is_due = abs(now_ms - log.last_flush_ms) >= log.config.flush_ms
         if log in wanted or is_rolled or is_due:
             flush = prepare_flush(
                 log,

@@ -358,11 +358,8 @@ class StreamsGroupHeartbeats:
 
     def _may_assign(self, group: StreamsGroup, now_ms: int) -> bool:
         interval_ms = self._group_config(group.group_id).streams_assignment_interval_ms
-        return (
-            not group.assignment_timestamp_ms
-            or not interval_ms
-            or now_ms >= group.assignment_timestamp_ms + interval_ms
-        )
+        # A clock that was set back must not put assignments off until it has caught up.
+        return not (group.assignment_timestamp_ms and 0 <= now_ms - group.assignment_timestamp_ms < interval_ms)
 
     @staticmethod
     def _assign(
