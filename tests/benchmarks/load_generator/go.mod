@@ -1,0 +1,3 @@
+module kafkalite/benchmarks/load_generator
+
+go 1.21

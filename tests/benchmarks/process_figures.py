@@ -1,0 +1,42 @@
+"""What a process and its children use of the machine, from /proc."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def process_tree(pid: int) -> list[int]:
+    """A process and all its descendants that still run."""
+    found, waiting = [], [pid]
+    while waiting:
+        found.append(waiting.pop())
+        try:
+            for task in Path(f"/proc/{found[-1]}/task").iterdir():
+                waiting += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """What they have used of the processors, in their own code and in the kernel; counted in ticks of 10 ms."""
+    ticks = 0
+    for each in process_tree(pid):
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    """Their resident memory, in units of 1024 x 1024 bytes."""
+    pages = 0
+    for each in process_tree(pid):
+        try:
+            pages += int(Path(f"/proc/{each}/statm").read_text().split()[1])
+        except OSError:
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
