@@ -13,8 +13,8 @@ from kafkalite.records.record_batch import iter_batches
 from kafkalite.storage.file_names import FUTURE_DIRECTORY_SUFFIX, renamed_directory, unique_suffix
 from kafkalite.storage.log_directory import LogDirectory
 from kafkalite.storage.log_flush import prepare_flush
+from kafkalite.storage.log_loader import load_log
 from kafkalite.storage.log_manager import LogManager
-from kafkalite.storage.log_recovery import load_log
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin
 

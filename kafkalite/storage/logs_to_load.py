@@ -17,7 +17,7 @@ from kafkalite.storage.file_names import LOG_START_OFFSET_CHECKPOINT_FILE, RECOV
 from kafkalite.storage.log_checkpoints import LogCheckpoints
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_directory import LogDirectory
-from kafkalite.storage.log_recovery import load_log
+from kafkalite.storage.log_loader import load_log
 from kafkalite.storage.partition_log import PartitionLog
 
 _logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.filesystem import FileSystem, remove_if_exists
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_flush import prepare_flush
-from kafkalite.storage.log_recovery import load_log
+from kafkalite.storage.log_loader import load_log
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.verification.finding import Finding, Remedy
 from kafkalite.storage.verification.partition_verification import PartitionFacts, VerifiedLog
