@@ -9,20 +9,24 @@ tasks leaves them as they are, so that there is none here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.classic_group_requests import Sender
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
-from kafkalite.coordinator.coordinator_result import NO_EFFECTS, CoordinatorRecord, CoordinatorResult
+from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
-from kafkalite.coordinator.streams import sticky_task_assignor
 from kafkalite.coordinator.streams.configured_topology import ConfiguredTopology, Status
 from kafkalite.coordinator.streams.current_assignment_builder import CurrentAssignmentBuilder
 from kafkalite.coordinator.streams.endpoint_to_partitions import endpoints_to_partitions
 from kafkalite.coordinator.streams.internal_topic_manager import configure_topology
 from kafkalite.coordinator.streams.streams_group import NO_TARGET, StreamsGroup
+from kafkalite.coordinator.streams.streams_group_assignments import (
+    RACK_AWARE_ASSIGNMENT_TAGS,
+    StreamsGroupAssignments,
+    assignment_configs,
+)
 from kafkalite.coordinator.streams.streams_group_heartbeat_validation import (
     check_epoch,
     check_instance_id_is_released,
@@ -50,12 +54,6 @@ from kafkalite.coordinator.streams.streams_group_records import (
 )
 from kafkalite.coordinator.streams.streams_group_sessions import StreamsGroupSessions
 from kafkalite.coordinator.streams.streams_topology import StreamsTopology, topology_value
-from kafkalite.coordinator.streams.target_assignment_builder import (
-    NUM_STANDBY_REPLICAS,
-    MembersAndTargets,
-    build_target_assignment,
-)
-from kafkalite.coordinator.streams.task_assignor import TaskAssignorError
 from kafkalite.coordinator.streams.tasks import TasksTuple, task_ids_of
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.messages import streams_group_heartbeat as messages
@@ -68,7 +66,6 @@ from kafkalite.protocol.messages.streams_group_heartbeat import (
 logger = logging.getLogger(__name__)
 
 LEAVE_EPOCHS: Final = (LEAVE_GROUP_MEMBER_EPOCH, LEAVE_GROUP_STATIC_MEMBER_EPOCH)
-RACK_AWARE_ASSIGNMENT_TAGS: Final = "rack.aware.assignment.tags"
 MISSING_CLIENT_TAGS_MIN_VERSION: Final = 1
 _NO_VALIDATED_TOPOLOGY: Final = -1
 
@@ -108,13 +105,9 @@ class _Heartbeat:
 
 
 class StreamsGroupHeartbeats:
-    """Heartbeats of the members of one shard's streams groups, and their timers.
+    """Heartbeats of the members of one shard's streams groups; `find` gives a streams group by its id."""
 
-    `find` gives a streams group by its id, None where there is none. What is here besides is not in the log: who was
-    heard of when.
-    """
-
-    __slots__ = ("_find", "_group_config", "max_size", "metadata", "sessions", "timers")
+    __slots__ = ("_find", "_group_config", "assignments", "max_size", "metadata", "sessions")
 
     def __init__(
         self,
@@ -124,11 +117,11 @@ class StreamsGroupHeartbeats:
         metadata: CoordinatorMetadataImage,
         find: Callable[[str], StreamsGroup | None],
     ) -> None:
-        self.timers = timers
         self.max_size = max_size
         self.metadata = metadata
         self._group_config = group_config
         self._find = find
+        self.assignments = StreamsGroupAssignments(timers, group_config, find)
         self.sessions = StreamsGroupSessions(timers, group_config, find)
 
     # Heartbeat
@@ -170,7 +163,7 @@ class StreamsGroupHeartbeats:
             self._bump(beat, group_epoch, metadata_hash, validated_epoch, configs)
         delay_ms = group_config.streams_initial_rebalance_delay_ms
         if group.is_empty and delay_ms > 0:
-            self._schedule_initial_rebalance(group.group_id, delay_ms)
+            self.assignments.schedule_initial_rebalance(group.group_id, delay_ms)
         target_epoch, target = self._target_assignment(beat, updated, group_epoch, configured, configs)
         reconciled = self._reconcile(beat, updated, target_epoch, target)
         self.sessions.schedule_session(group.group_id, updated.member_id)
@@ -344,55 +337,18 @@ class StreamsGroupHeartbeats:
     ) -> tuple[int, TasksTuple]:
         """The epoch of the assignment and what it gives the member, computed anew where it is behind the group's."""
         group = beat.group
-        if _initial_rebalance_key(group.group_id) in self.timers:
+        if self.assignments.is_waiting(group.group_id):
             beat.tell(Status.ASSIGNMENT_DELAYED, "Assignment delayed due to the configured initial rebalance delay.")
             return group.assignment_epoch, NO_TARGET
         if group.assignment_epoch >= group_epoch:
             return group.assignment_epoch, group.target_of(updated)
-        if not self._may_assign(group, beat.now_ms):
+        if not self.assignments.may_assign(group, beat.now_ms):
             beat.tell(Status.ASSIGNMENT_DELAYED, "Assignment delayed due to the configured assignment interval.")
             return group.assignment_epoch, group.target_of(updated)
-        present = MembersAndTargets.of(group, updated)
-        assignment = self._assign(group, present, group_epoch, configured, configs, beat.records, beat.now_ms)
-        return group_epoch, assignment.get(updated.member_id, NO_TARGET)
-
-    def _may_assign(self, group: StreamsGroup, now_ms: int) -> bool:
-        interval_ms = self._group_config(group.group_id).streams_assignment_interval_ms
-        # A clock that was set back must not put assignments off until it has caught up.
-        return not (group.assignment_timestamp_ms and 0 <= now_ms - group.assignment_timestamp_ms < interval_ms)
-
-    @staticmethod
-    def _assign(
-        group: StreamsGroup,
-        present: MembersAndTargets,
-        group_epoch: int,
-        configured: ConfiguredTopology,
-        configs: Mapping[str, str],
-        records: list[CoordinatorRecord],
-        now_ms: int,
-    ) -> Mapping[str, TasksTuple]:
-        try:
-            computed = build_target_assignment(
-                group,
-                present,
-                configured,
-                group_epoch=group_epoch,
-                assignor=sticky_task_assignor.assign,
-                assignment_configs=configs,
-                now_ms=now_ms,
-            )
-        except TaskAssignorError as error:
-            what = f"Failed to compute a new target assignment for epoch {group_epoch}: {error}"
-            logger.error("[GroupId %s] %s.", group.group_id, what)
-            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, what) from None
-        logger.info(
-            "[GroupId %s] Computed a new target assignment for epoch %d with '%s' assignor.",
-            group.group_id,
-            group_epoch,
-            sticky_task_assignor.NAME,
+        assignment = self.assignments.assign(
+            group, updated, group_epoch, configured, configs, beat.records, beat.now_ms
         )
-        records += computed.records
-        return computed.assignment
+        return group_epoch, assignment.get(updated.member_id, NO_TARGET)
 
     def _reconcile(
         self, beat: _Heartbeat, member: StreamsGroupMember, target_epoch: int, target: TasksTuple
@@ -486,46 +442,3 @@ class StreamsGroupHeartbeats:
                 return CoordinatorResult([current_assignment_record(group.group_id, member.away())], result)
         logger.info("[GroupId %s][MemberId %s] Member left the streams group.", group.group_id, member.member_id)
         return CoordinatorResult(self.sessions.fence(group, member), result)
-
-    # Timers
-
-    def _schedule_initial_rebalance(self, group_id: str, delay_ms: int) -> None:
-        """The first assignment waits a while, so that one covers all members that start together."""
-        key = _initial_rebalance_key(group_id)
-        if key in self.timers:
-            return
-
-        def assign(now_ms: int) -> CoordinatorResult[None]:
-            group = self._find(group_id)
-            if group is None or group.is_empty or group.group_epoch <= group.assignment_epoch:
-                return NO_EFFECTS
-            configured = group.configured_topology
-            if configured is None:
-                logger.warning(
-                    "[GroupId %s] Cannot compute delayed target assignment: configured topology is not present",
-                    group_id,
-                )
-                return NO_EFFECTS
-            records: list[CoordinatorRecord] = []
-            if self._may_assign(group, now_ms):
-                present = MembersAndTargets.of(group, None)
-                self._assign(group, present, group.group_epoch, configured, group.assignment_configs, records, now_ms)
-            return CoordinatorResult(records)
-
-        self.timers.schedule(key, delay_ms, assign)
-
-    def on_group_removed(self, group_id: str) -> None:
-        """The group is gone."""
-        self.timers.cancel(_initial_rebalance_key(group_id))
-
-
-def assignment_configs(config: GroupConfig) -> dict[str, str]:
-    """What of a group's configuration its assignment depends on; a change calls for another one."""
-    configs = {NUM_STANDBY_REPLICAS: str(config.streams_num_standby_replicas)}
-    if config.streams_rack_aware_assignment_tags:
-        configs[RACK_AWARE_ASSIGNMENT_TAGS] = ",".join(config.streams_rack_aware_assignment_tags)
-    return configs
-
-
-def _initial_rebalance_key(group_id: str) -> Hashable:
-    return "streams-group-initial-rebalance", group_id

@@ -103,7 +103,7 @@ class StreamsGroups:
             group = self._groups[group_id] = StreamsGroup(group_id)
         if not group.replay(key, value):
             del self._groups[group_id]
-            self.heartbeats.on_group_removed(group_id)
+            self.heartbeats.assignments.on_group_removed(group_id)
 
 
 def _not_a_streams_group(group_id: str) -> KafkaError:
