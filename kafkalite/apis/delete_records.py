@@ -1,7 +1,11 @@
-"""DeleteRecords: moves the start of a log up to an offset; -1 stands for its high watermark."""
+"""DeleteRecords: moves the start of a log up to an offset; -1 stands for its high watermark.
+
+The starts are on the disk when it is answered (Apache Kafka writes them some time later).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
 from kafkalite.broker.api_registry import serves
@@ -20,7 +24,9 @@ HIGH_WATERMARK: Final = -1
 
 
 @serves(DeleteRecordsRequest)
-def delete_records(context: RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
+def delete_records(
+    context: RequestContext, request: DeleteRecordsRequest
+) -> DeleteRecordsResponse | Awaitable[DeleteRecordsResponse]:
     # What is asked last of a partition counts.
     asked = {
         (topic.name, partition.partition_index): partition.offset
@@ -28,19 +34,28 @@ def delete_records(context: RequestContext, request: DeleteRecordsRequest) -> De
         for partition in topic.partitions
     }
     topics: dict[str, list[DeleteRecordsPartitionResult]] = {}
-    for (name, index), offset in asked.items():
-        try:
-            result = DeleteRecordsPartitionResult(
-                partition_index=index, low_watermark=_delete(context, name, index, offset)
-            )
-        except KafkaError as error:
-            result = DeleteRecordsPartitionResult(
-                partition_index=index, low_watermark=INVALID_LOW_WATERMARK, error_code=error.error
-            )
-        topics.setdefault(name, []).append(result)
-    return DeleteRecordsResponse(
+    broker = context.broker
+    with broker.logs.log_starts_written_later():
+        for (name, index), offset in asked.items():
+            try:
+                result = DeleteRecordsPartitionResult(
+                    partition_index=index, low_watermark=_delete(context, name, index, offset)
+                )
+            except KafkaError as error:
+                result = DeleteRecordsPartitionResult(
+                    partition_index=index, low_watermark=INVALID_LOW_WATERMARK, error_code=error.error
+                )
+            topics.setdefault(name, []).append(result)
+    response = DeleteRecordsResponse(
         topics=[DeleteRecordsTopicResult(name=name, partitions=results) for name, results in topics.items()]
     )
+    written = broker.checkpoint_log_starts()
+    return response if written is None else _answer_when(written, response)
+
+
+async def _answer_when(written: Awaitable[None], response: DeleteRecordsResponse) -> DeleteRecordsResponse:
+    await written
+    return response
 
 
 def _delete(context: RequestContext, topic: str, index: int, offset: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from kafkalite.broker.clock import Clock
@@ -32,6 +32,7 @@ from kafkalite.metadata.partition_elections import assign_directories
 from kafkalite.metadata.producer_id_control import generate_next_producer_id_block
 from kafkalite.storage.file_names import LOCK_FILE
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
+from kafkalite.storage.log_checkpoints import CheckpointWrite
 from kafkalite.storage.log_directory import LogDirectoryError
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.meta_properties import read_meta_properties
@@ -191,6 +192,25 @@ class Broker:
         if self.metadata.image.topics.partition(TopicPartition(topic, partition)) is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Partition {topic}-{partition} is in an offline log directory")
+
+    def checkpoint_log_starts(self) -> Awaitable[None] | None:
+        """Puts on the disk where logs begin after DeleteRecords; None where it is there already.
+
+        A file that cannot be written is reported as any failure of its log directory, and leaves the others alone.
+        """
+        writes = self.logs.prepare_log_start_checkpoints()
+        if not writes:
+            return None
+        if self.filesystem.is_durable:
+            return self._checkpoint(writes)
+        for write in writes:
+            write.write()
+        return None
+
+    async def _checkpoint(self, writes: list[CheckpointWrite]) -> None:
+        for write, error in zip(writes, await self.log_flusher.write_checkpoints(writes), strict=True):
+            if error is not None:
+                self.logs.note_failed_checkpoint(write, error)
 
     # --- details ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Group commit: appends that must be on the disk before they are answered (flush.messages) wait here together.
+"""Group commit: what must be on the disk before it is answered (flush.messages, DeleteRecords) waits here together.
 
 One sync runs at a time, in a worker thread; what arrives meanwhile waits for the next one, which serves all of it. So a
 disk that syncs a hundred times a second does not limit how many producers are answered in that second.
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from kafkalite.errors import KafkaError
+from kafkalite.storage.log_checkpoints import CheckpointWrite
 from kafkalite.storage.log_flush import LogFlush, prepare_flush
 from kafkalite.storage.partition_log import PartitionLog
 
@@ -36,6 +37,10 @@ class LogFlusher:
             loop.call_soon(self._run)  # with all others that the loop finds ready in this round
         return waiting
 
+    def write_checkpoints(self, writes: list[CheckpointWrite]) -> asyncio.Future[list[OSError | None]]:
+        """Done when the files are replaced and synced; the result has the outcome of each."""
+        return asyncio.get_running_loop().run_in_executor(self._start_worker(), _write_all, writes)
+
     def close(self) -> None:
         """Waits for a sync that is running; nobody may wait for one any more."""
         if self._worker is not None:
@@ -57,10 +62,14 @@ class LogFlusher:
         if not flushes:
             self._is_running = False
             return
+        work = [flush for flush, _ in flushes]
+        syncing = asyncio.get_running_loop().run_in_executor(self._start_worker(), _sync_all, work)
+        syncing.add_done_callback(lambda done: self._finish(flushes, done.result()))
+
+    def _start_worker(self) -> ThreadPoolExecutor:
         if self._worker is None:
             self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-commit")
-        syncing = asyncio.get_running_loop().run_in_executor(self._worker, _sync_all, [flush for flush, _ in flushes])
-        syncing.add_done_callback(lambda done: self._finish(flushes, done.result()))
+        return self._worker
 
     def _finish(self, flushes: list[tuple[LogFlush, list[Waiting]]], outcomes: list[OSError | None]) -> None:
         for (flush, futures), error in zip(flushes, outcomes, strict=True):
@@ -87,6 +96,19 @@ def _sync_all(flushes: list[LogFlush]) -> list[OSError | None]:
     for flush in flushes:
         try:
             flush.sync()
+        except OSError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+    return outcomes
+
+
+def _write_all(writes: list[CheckpointWrite]) -> list[OSError | None]:
+    """The outcome of each."""
+    outcomes: list[OSError | None] = []
+    for write in writes:
+        try:
+            write.write()
         except OSError as error:
             outcomes.append(error)
         else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
@@ -75,7 +76,7 @@ class LogManager:
         self.context.release_files = self.release_files
         self.context.release_indexes = self._release_indexes
         self.context.report_failure = self._note_failure
-        self.context.note_records_deleted = lambda _: self.checkpoint_log_start_offsets()
+        self.context.note_records_deleted = self._note_records_deleted
         self.directories = [LogDirectory(path) for path in log_dirs]
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self.get = self._logs.get
@@ -85,6 +86,7 @@ class LogManager:
         self._cleaner: LogCleanerManager | None = None
         self.on_directory_failure: Callable[[LogDirectory], None] | None = None
         self._is_closed = False
+        self._defers_log_starts = False
 
     # --- opening ---
 
@@ -324,6 +326,20 @@ class LogManager:
     def prepare_log_start_checkpoints(self) -> list[CheckpointWrite]:
         """As `prepare_recovery_point_checkpoints`."""
         return self._prepare_checkpoints(self._checkpoints.prepare_start_offsets)
+
+    @contextmanager
+    def log_starts_written_later(self) -> Iterator[None]:
+        """Within it, logs whose starts move write no checkpoint of their own: whoever moves many starts writes one
+        behind it (`prepare_log_start_checkpoints`), before it tells anybody."""
+        self._defers_log_starts = True
+        try:
+            yield
+        finally:
+            self._defers_log_starts = False
+
+    def _note_records_deleted(self, directory: str) -> None:
+        if not self._defers_log_starts:
+            self.checkpoint_log_start_offsets()
 
     def prepare_high_watermark_checkpoints(self) -> list[CheckpointWrite]:
         """As `prepare_recovery_point_checkpoints`."""

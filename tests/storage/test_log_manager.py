@@ -190,6 +190,24 @@ def test_checkpoints_tell_recovery_points_and_start_offsets(batch):
     assert LogManager(filesystem, ["/a"]).clean_shutdown_broker_epoch() == 17
 
 
+def test_whoever_moves_many_starts_writes_them_once(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    logs = [manager.create(TopicPartition("t", index), TOPIC_ID, CONFIG, NOW_MS) for index in range(3)]
+    for log in logs:
+        log.append(batch(b"x"), now_ms=NOW_MS)
+        log.append(batch(b"y"), now_ms=NOW_MS)
+    with manager.log_starts_written_later():
+        for log in logs:
+            log.delete_records(1)
+        assert not filesystem.exists("/a/log-start-offset-checkpoint")
+    (write,) = manager.prepare_log_start_checkpoints()
+    write.write()
+    assert filesystem.read_bytes("/a/log-start-offset-checkpoint") == b"0\n3\nt 0 1\nt 1 1\nt 2 1\n"
+    logs[0].delete_records(2)  # without the others, it is written at once
+    assert b"t 0 2" in filesystem.read_bytes("/a/log-start-offset-checkpoint")
+
+
 def test_checkpoints_full_of_garbage_do_not_stop_the_start(batch):
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
@@ -222,10 +240,10 @@ class FaultyFileSystem(MemoryFileSystem):
         class Handle(type(file)):
             __slots__ = ()
 
-            def append(self, data, rest=b""):
+            def append(self, *pieces):
                 if owner.append_error is not None:
                     raise OSError(owner.append_error, "injected")
-                super().append(data, rest)
+                super().append(*pieces)
 
         handle = Handle(file._content, file.path, file._is_read_only, file._clock_ms)
         assert append is not None
