@@ -19,6 +19,7 @@ from kafkalite.metadata.cluster_image import (
 from kafkalite.metadata.features import SUPPORTED_FEATURES
 from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.metadata.partition_elections import (
+    changes_after_directory_failure,
     changes_after_shutdown,
     changes_after_unfencing,
     changes_before_shutdown,
@@ -125,6 +126,23 @@ def unfence_broker(
                 broker_id=broker_id, broker_epoch=epoch, cordoned_log_dirs=list(cordoned_directories)
             )
         )
+    return records
+
+
+def take_directories_offline(
+    image: MetadataImage, broker_id: int, failed_directories: Sequence[Uuid]
+) -> list[MetadataRecord]:
+    """Log directories of a broker have failed; none for those that its registration does not name."""
+    broker = image.cluster.brokers[broker_id]
+    records: list[MetadataRecord] = []
+    if not versions.is_directory_assignment_supported(image.features.metadata_version_or_raise()):
+        return records
+    newly_failed = [directory for directory in broker.directories if directory in failed_directories]
+    for directory in newly_failed:
+        records.extend(changes_after_directory_failure(image, broker_id, directory))
+    if newly_failed:
+        left = [directory for directory in broker.directories if directory not in failed_directories]
+        records.append(BrokerRegistrationChangeRecord(broker_id=broker_id, broker_epoch=broker.epoch, log_dirs=left))
     return records
 
 

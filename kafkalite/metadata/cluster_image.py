@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kafkalite.identifiers import Uuid
+from kafkalite.metadata.partition_registration import LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.nodes import (
     BrokerEndpoint,
@@ -50,6 +51,12 @@ class BrokerRegistration(NamedTuple):
     def is_active(self) -> bool:
         """Whether it may lead partitions and be given new ones."""
         return not self.fenced and not self.in_controlled_shutdown
+
+    def has_online_directory(self, directory: Uuid) -> bool:
+        """Whether a replica in that log directory can be used; true where it is not known (DirectoryId.isOnline)."""
+        if directory in (UNASSIGNED_DIRECTORY, MIGRATING_DIRECTORY):
+            return True
+        return directory != LOST_DIRECTORY and (not self.directories or directory in self.directories)
 
     def to_record(self) -> RegisterBrokerRecord:
         return RegisterBrokerRecord(

@@ -48,9 +48,16 @@ def leader_and_isr_updates(
     either; a broker to add may lead although the image still has it fenced.
     """
     leaving = (broker_to_remove, broker_with_unclean_shutdown)
+    brokers = image.cluster.brokers
 
     def is_acceptable_leader(replica: int) -> bool:
-        return replica not in leaving and (replica == broker_to_add or image.cluster.is_active(replica))
+        broker = brokers.get(replica)
+        return (
+            broker is not None
+            and replica not in leaving
+            and (replica == broker_to_add or broker.is_active)
+            and broker.has_online_directory(partition.directory(replica))
+        )
 
     is_elr_enabled = image.features.is_elr_enabled
     for topic in image.topics.by_id.values():
@@ -102,6 +109,17 @@ def changes_after_unfencing(image: MetadataImage, broker_id: int) -> Iterator[Pa
 def changes_before_shutdown(image: MetadataImage, broker_id: int) -> Iterator[PartitionChangeRecord]:
     """A broker that is about to stop, or is fenced, leads nothing and leaves every ISR."""
     return leader_and_isr_updates(image, lambda partition: broker_id in partition.isr, broker_to_remove=broker_id)
+
+
+def changes_after_directory_failure(
+    image: MetadataImage, broker_id: int, directory: Uuid
+) -> Iterator[PartitionChangeRecord]:
+    """What a broker keeps in a log directory that has failed, it neither leads nor is in sync with."""
+    return leader_and_isr_updates(
+        image,
+        lambda partition: broker_id in partition.replicas and partition.directory(broker_id) == directory,
+        broker_to_remove=broker_id,
+    )
 
 
 def assign_directories(

@@ -58,6 +58,10 @@ class PartitionRegistration(NamedTuple):
             tuple(record.last_known_elr or ()),
         )
 
+    def directory(self, broker_id: int) -> Uuid:
+        """In which log directory a broker, which is one of the replicas, keeps the partition."""
+        return self.directories[self.replicas.index(broker_id)]
+
     def merge(self, change: PartitionChangeRecord) -> PartitionRegistration:
         """The partition after a change: naming a leader, even the same, begins a new leader epoch."""
         replicas = self.replicas if change.replicas is None else tuple(change.replicas)

@@ -12,12 +12,19 @@ from kafkalite.metadata.cluster_control import (
     fence_broker,
     register_broker,
     register_controller,
+    take_directories_offline,
     unfence_broker,
 )
 from kafkalite.metadata.cluster_image import Endpoint
 from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.metadata.partition_elections import assign_directories, effective_min_isr
-from kafkalite.metadata.partition_registration import RECOVERED, RECOVERING, UNASSIGNED_DIRECTORY
+from kafkalite.metadata.partition_registration import (
+    LOST_DIRECTORY,
+    MIGRATING_DIRECTORY,
+    RECOVERED,
+    RECOVERING,
+    UNASSIGNED_DIRECTORY,
+)
 from kafkalite.protocol.metadata_records.nodes import BrokerRegistrationChangeRecord, RegisterBrokerRecord
 from kafkalite.protocol.metadata_records.settings import ConfigRecord
 from kafkalite.protocol.metadata_records.topics import PartitionChangeRecord
@@ -232,3 +239,61 @@ def test_the_broker_tells_in_which_directories_it_put_partitions(cluster) -> Non
     assert [partitions[index].directories for index in range(2)] == [(first,), (second,)]
     assert [partitions[index].leader_epoch for index in range(2)] == [0, 0]
     assert assign_directories(one.image, 1, placed) == []
+
+
+class TestFailedLogDirectory:
+    """What Apache Kafka 4.4.0 writes when one of a broker's log directories fails."""
+
+    def test_what_lies_in_it_loses_its_leader_and_the_registration_its_directory(self, cluster) -> None:
+        one = cluster()
+        one.register(1, directories=2)
+        first, second = (one.directory(1, index) for index in range(2))
+        healthy = one.add_topic("healthy", [1], directories=[first])
+        topic = one.add_topic("orders", [1], [1], directories=[second])
+        records = take_directories_offline(one.image, 1, [second])
+        assert records == [
+            *(
+                PartitionChangeRecord(
+                    topic_id=topic,
+                    partition_id=index,
+                    leader=-1,
+                    isr=[],
+                    eligible_leader_replicas=[1],
+                    last_known_elr=[1],
+                )
+                for index in range(2)
+            ),
+            BrokerRegistrationChangeRecord(broker_id=1, broker_epoch=11, log_dirs=[first]),
+        ]
+        one.replay(records)
+        assert state(one.image, healthy) == (1, (1,), (), ())
+        assert take_directories_offline(one.image, 1, [second]) == []
+
+    def test_its_partitions_are_led_again_once_it_is_back(self, cluster) -> None:
+        one = cluster()
+        one.register(1, directories=2)
+        first, second = (one.directory(1, index) for index in range(2))
+        topic = one.add_topic("orders", [1], directories=[second])
+        one.replay(take_directories_offline(one.image, 1, [second]))
+        stop(one)
+        one.replay(register_broker(one.image, node(previous_broker_epoch=11, log_directories=[first]), 100))
+        one.replay(unfence_broker(one.image, 1))
+        assert state(one.image, topic) == (-1, (), (1,), (1,))
+        one.replay(register_broker(one.image, node(previous_broker_epoch=100, log_directories=[first, second]), 200))
+        one.replay(unfence_broker(one.image, 1))
+        assert state(one.image, topic) == (1, (1,), (), ())
+
+    def test_below_3_7_the_metadata_knows_of_no_directories(self, cluster) -> None:
+        one = cluster(1, metadata_version=14, elr=0)
+        one.add_topic("orders", [1])
+        assert take_directories_offline(one.image, 1, [one.directory(1)]) == []
+
+    @pytest.mark.parametrize(
+        ("directory", "is_online"),
+        [(UNASSIGNED_DIRECTORY, True), (MIGRATING_DIRECTORY, True), (LOST_DIRECTORY, False), (Uuid(b"o" * 16), False)],
+    )
+    def test_what_is_not_known_counts_as_online(self, cluster, directory: Uuid, is_online: bool) -> None:
+        broker = cluster(1).image.cluster.brokers[1]
+        assert broker.has_online_directory(directory) is is_online
+        without = broker._replace(directories=())
+        assert without.has_online_directory(directory) is (directory != LOST_DIRECTORY)
