@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 
 from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.consumer_group import ConsumerGroup
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 class ConsumerGroupFencing:
     """Removes members of one shard's consumer groups; `find` gives a consumer group by its id."""
 
-    __slots__ = ("_find", "_group_config", "_metadata", "_migration", "_timeouts", "_timers")
+    __slots__ = ("_group_config", "_metadata", "_migration", "_timeouts")
 
     def __init__(
         self,
@@ -43,12 +43,10 @@ class ConsumerGroupFencing:
         migration: ConsumerGroupMigration,
         find: Callable[[str], ConsumerGroup | None],
     ) -> None:
-        self._timers = timers
-        self._timeouts = MemberTimeouts(timers, "consumer-group", self._find_epoch, self._fence_silent)
+        self._timeouts = MemberTimeouts(timers, "consumer-group", find, self._fence_silent)
         self._group_config = group_config
         self._metadata = metadata
         self._migration = migration
-        self._find = find
 
     def fence(
         self, group: ConsumerGroup, members: Sequence[ConsumerGroupMember], now_ms: int
@@ -80,7 +78,7 @@ class ConsumerGroupFencing:
             # Nobody is left to compute an assignment for.
             records.append(target_assignment_metadata_record(group_id, group.group_epoch + 1, 0))
         for member in members:
-            self._cancel_all(group_id, member.member_id)
+            self._timeouts.cancel(group_id, member.member_id, "session", "rebalance", "join", "sync")
         return CoordinatorResult(records)
 
     # Timers
@@ -99,57 +97,32 @@ class ConsumerGroupFencing:
 
     def schedule_rebalance(self, group_id: str, member: ConsumerGroupMember) -> None:
         """The member is to give partitions up in its rebalance timeout."""
-        reason = f"it failed to transition from epoch {member.member_epoch} within {member.rebalance_timeout_ms}ms."
-        self._timeouts.schedule_rebalance(group_id, member, reason)
+        self._timeouts.schedule_rebalance(group_id, member, member.rebalance_timeout_ms)
 
-    def _find_epoch(self, group_id: str, member_id: str) -> int | None:
-        group = self._find(group_id)
-        member = None if group is None else group.members.get(member_id)
-        return None if member is None else member.member_epoch
-
-    def _fence_silent(self, group_id: str, member_id: str, reason: str, now_ms: int) -> CoordinatorResult[None]:
-        """A member's time is over."""
-        group = self._find(group_id)
-        member = None if group is None else group.members.get(member_id)
-        if group is None or member is None:
-            return NO_EFFECTS
-        logger.info("[GroupId %s] Member %s fenced from the group because %s.", group_id, member_id, reason)
+    def _fence_silent(self, group: ConsumerGroup, member: ConsumerGroupMember, now_ms: int) -> CoordinatorResult[None]:
         return self.fence(group, [member], now_ms)
 
     def cancel_rebalance(self, group_id: str, member_id: str) -> None:
         """The member has nothing to give up any more."""
-        self._timeouts.cancel_rebalance(group_id, member_id)
+        self._timeouts.cancel(group_id, member_id, "rebalance")
 
     def schedule_join(self, group_id: str, member: ConsumerGroupMember) -> None:
         """A member of the classic protocol is to join again in its rebalance timeout; told again, it has no longer."""
-        key = _join_key(group_id, member.member_id)
-        if key not in self._timers:
+        if not self._timeouts.is_scheduled("join", group_id, member.member_id):
             reason = "the classic member failed to join within the rebalance timeout"
-            self._schedule(key, group_id, member.member_id, member.rebalance_timeout_ms, reason)
+            self._timeouts.schedule("join", group_id, member.member_id, member.rebalance_timeout_ms, reason)
 
     def on_joined(self, group_id: str, member_id: str) -> None:
         """A member of the classic protocol has joined again."""
-        self._timers.cancel(_join_key(group_id, member_id))
+        self._timeouts.cancel(group_id, member_id, "join")
 
     def schedule_sync(self, group_id: str, member_id: str, timeout_ms: int) -> None:
         """A member of the classic protocol that has joined is to sync."""
-        reason = "the member failed to sync within timeout"
-        self._schedule(_sync_key(group_id, member_id), group_id, member_id, timeout_ms, reason)
+        self._timeouts.schedule("sync", group_id, member_id, timeout_ms, "the member failed to sync within timeout")
 
     def on_synced(self, group_id: str, member_id: str) -> None:
         """A member of the classic protocol has synced."""
-        self._timers.cancel(_sync_key(group_id, member_id))
-
-    def _schedule(self, key: Hashable, group_id: str, member_id: str, timeout_ms: int, reason: str) -> None:
-        def expire(now_ms: int) -> CoordinatorResult[None]:
-            return self._fence_silent(group_id, member_id, reason, now_ms)
-
-        self._timers.schedule(key, timeout_ms, expire)
-
-    def _cancel_all(self, group_id: str, member_id: str) -> None:
-        self._timeouts.cancel(group_id, member_id)
-        for key in (_join_key, _sync_key):
-            self._timers.cancel(key(group_id, member_id))
+        self._timeouts.cancel(group_id, member_id, "sync")
 
 
 def removal_records(group_id: str, member_id: str) -> list[CoordinatorRecord]:
@@ -159,11 +132,3 @@ def removal_records(group_id: str, member_id: str) -> list[CoordinatorRecord]:
         target_assignment_tombstone(group_id, member_id),
         member_tombstone(group_id, member_id),
     ]
-
-
-def _join_key(group_id: str, member_id: str) -> Hashable:
-    return "consumer-group-join", group_id, member_id
-
-
-def _sync_key(group_id: str, member_id: str) -> Hashable:
-    return "consumer-group-sync", group_id, member_id

@@ -8,7 +8,7 @@ Apache Kafka's GroupMetadataManager.shareGroupHeartbeat and its kin (KIP-932).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Hashable, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from typing import NamedTuple
 
 from kafkalite.config.group_config import GroupConfig
@@ -16,10 +16,11 @@ from kafkalite.coordinator.assignors.partition_assignor import Assignment, Group
 from kafkalite.coordinator.assignors.simple_assignor import assign_simply
 from kafkalite.coordinator.classic_group_requests import Sender
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
-from kafkalite.coordinator.coordinator_result import NO_EFFECTS, CoordinatorRecord, CoordinatorResult
+from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.group import Group, group_id_not_found
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
+from kafkalite.coordinator.member_timeouts import MemberTimeouts
 from kafkalite.coordinator.share_group import (
     JOIN_GROUP_MEMBER_EPOCH,
     LEAVE_GROUP_MEMBER_EPOCH,
@@ -69,7 +70,7 @@ class ShareHeartbeatReply(NamedTuple):
 class ShareGroupHeartbeats:
     """Heartbeats of the members of one shard's share groups, and their timers."""
 
-    __slots__ = ("_config", "_group_config", "_groups", "metadata", "timers")
+    __slots__ = ("_config", "_group_config", "_groups", "_timeouts", "metadata")
 
     def __init__(
         self,
@@ -79,13 +80,17 @@ class ShareGroupHeartbeats:
         metadata: CoordinatorMetadataImage,
         groups: MutableMapping[str, Group],
     ) -> None:
-        self.timers = timers
+        self._timeouts = MemberTimeouts(timers, "share-group", self._find, self._fence_silent)
         self.metadata = metadata
         self._config = config
         self._group_config = group_config
         self._groups = groups
 
     # Groups
+
+    def _find(self, group_id: str) -> ShareGroup | None:
+        group = self._groups.get(group_id)
+        return group if isinstance(group, ShareGroup) else None
 
     def group(self, group_id: str) -> ShareGroup:
         """A share group; raises GROUP_ID_NOT_FOUND."""
@@ -140,7 +145,7 @@ class ShareGroupHeartbeats:
         target_epoch, target = self._target_assignment(group, updated, group_epoch, kind, records, sender.now_ms)
         reconciled = self._reconcile(group, updated, target_epoch, target, records, has_changed=must_bump)
         config = self._group_config(group.group_id)
-        self.schedule_session(group.group_id, updated.member_id, config.share_session_timeout_ms)
+        self._timeouts.schedule_session(group.group_id, updated.member_id, config.share_session_timeout_ms)
         response = ShareGroupHeartbeatResponse(
             member_id=reconciled.member_id,
             member_epoch=reconciled.member_epoch,
@@ -255,7 +260,7 @@ class ShareGroupHeartbeats:
 
     def _fence(self, group: ShareGroup, member: ShareGroupMember) -> list[CoordinatorRecord]:
         group_id, member_id = group.group_id, member.member_id
-        self.timers.cancel(_session_key(group_id, member_id))
+        self._timeouts.cancel(group_id, member_id, "session")
         metadata_hash = self.metadata.group_hash(group.subscriptions_with(member, None))
         records = [
             current_assignment_tombstone(group_id, member_id),
@@ -274,21 +279,10 @@ class ShareGroupHeartbeats:
         """The group has been replayed: its members have their session timeout to be heard of again."""
         for member_id in group.members:
             session_timeout_ms = self._group_config(group.group_id).share_session_timeout_ms
-            self.schedule_session(group.group_id, member_id, session_timeout_ms)
+            self._timeouts.schedule_session(group.group_id, member_id, session_timeout_ms)
 
-    def schedule_session(self, group_id: str, member_id: str, session_timeout_ms: int) -> None:
-        """The member has been heard of."""
-
-        def expire(now_ms: int) -> CoordinatorResult[None]:
-            group = self._groups.get(group_id)
-            if not isinstance(group, ShareGroup) or member_id not in group.members:
-                return NO_EFFECTS
-            logger.info("[GroupId %s] Member %s fenced: the member session expired.", group_id, member_id)
-            return CoordinatorResult(self._fence(group, group.members[member_id]))
-
-        key = _session_key(group_id, member_id)
-        if not self.timers.postpone(key, session_timeout_ms):
-            self.timers.schedule(key, session_timeout_ms, expire)
+    def _fence_silent(self, group: ShareGroup, member: ShareGroupMember, now_ms: int) -> CoordinatorResult[None]:
+        return CoordinatorResult(self._fence(group, member))
 
     # Share partitions' state
 
@@ -364,7 +358,3 @@ def _assignment_message(assignment: Assignment) -> AssignmentMessage:
 
 def _not_a_share_group(group_id: str) -> KafkaError:
     return KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a share group.")
-
-
-def _session_key(group_id: str, member_id: str) -> Hashable:
-    return "share-group-session", group_id, member_id

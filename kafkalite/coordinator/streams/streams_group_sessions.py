@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from kafkalite.config.group_config import GroupConfig
-from kafkalite.coordinator.coordinator_result import NO_EFFECTS, CoordinatorRecord, CoordinatorResult
+from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.member_timeouts import MemberTimeouts
 from kafkalite.coordinator.streams.streams_group import StreamsGroup
@@ -17,13 +16,11 @@ from kafkalite.coordinator.streams.streams_group_records import (
     target_assignment_metadata_record,
 )
 
-logger = logging.getLogger(__name__)
-
 
 class StreamsGroupSessions:
     """The session and rebalance timeouts of members; `find` gives a streams group by its id."""
 
-    __slots__ = ("_find", "_group_config", "_timeouts")
+    __slots__ = ("_group_config", "_timeouts")
 
     def __init__(
         self,
@@ -31,9 +28,8 @@ class StreamsGroupSessions:
         group_config: Callable[[str], GroupConfig],
         find: Callable[[str], StreamsGroup | None],
     ) -> None:
-        self._timeouts = MemberTimeouts(timers, "streams-group", self._find_epoch, self._fence_silent)
+        self._timeouts = MemberTimeouts(timers, "streams-group", find, self._fence_silent)
         self._group_config = group_config
-        self._find = find
 
     def on_loaded(self, group: StreamsGroup) -> None:
         """The group has been replayed: its members have their session timeout to be heard of again."""
@@ -48,20 +44,9 @@ class StreamsGroupSessions:
 
     def schedule_rebalance(self, group_id: str, member: StreamsGroupMember) -> None:
         """The member has its rebalance timeout to give up what it is to give up."""
-        reason = f"it failed to transition from epoch {member.member_epoch} within {member.rebalance_timeout_ms}ms"
-        self._timeouts.schedule_rebalance(group_id, member, reason)
+        self._timeouts.schedule_rebalance(group_id, member, member.rebalance_timeout_ms)
 
-    def _find_epoch(self, group_id: str, member_id: str) -> int | None:
-        group = self._find(group_id)
-        member = None if group is None else group.members.get(member_id)
-        return None if member is None else member.member_epoch
-
-    def _fence_silent(self, group_id: str, member_id: str, reason: str, now_ms: int) -> CoordinatorResult[None]:
-        group = self._find(group_id)
-        member = None if group is None else group.members.get(member_id)
-        if group is None or member is None:
-            return NO_EFFECTS
-        logger.info("[GroupId %s] Streams member %s fenced from the group because %s.", group_id, member_id, reason)
+    def _fence_silent(self, group: StreamsGroup, member: StreamsGroupMember, now_ms: int) -> CoordinatorResult[None]:
         return CoordinatorResult(self.fence(group, member))
 
     def fence(self, group: StreamsGroup, member: StreamsGroupMember) -> list[CoordinatorRecord]:
@@ -82,13 +67,9 @@ class StreamsGroupSessions:
         if len(group.members) == 1:
             # Nobody is left: whoever comes next is not to wait for the interval between assignments.
             records.append(target_assignment_metadata_record(group_id, group_epoch, 0))
-        self.cancel_timers(group_id, member.member_id)
+        self._timeouts.cancel(group_id, member.member_id, "session", "rebalance")
         return records
-
-    def cancel_timers(self, group_id: str, member_id: str) -> None:
-        """The member is gone."""
-        self._timeouts.cancel(group_id, member_id)
 
     def cancel_rebalance(self, group_id: str, member_id: str) -> None:
         """The member has nothing to give up any more."""
-        self._timeouts.cancel_rebalance(group_id, member_id)
+        self._timeouts.cancel(group_id, member_id, "rebalance")
