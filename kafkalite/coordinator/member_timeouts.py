@@ -61,7 +61,7 @@ class MemberTimeouts(Generic[Group, Member]):
     def schedule(
         self, timer: str, group_id: str, member_id: str, timeout_ms: int, reason: str, *, epoch: int | None = None
     ) -> None:
-        """The member is out when that time is over, if it is still at `epoch` (None: at any), unless this is cancelled."""
+        """Unless it is cancelled, the member is out when the time is over, if it is still at `epoch` (None: at any)."""
 
         def expire(now_ms: int) -> CoordinatorResult[None]:
             group = self._find(group_id)
