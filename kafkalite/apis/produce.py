@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.log_appender import LARGE_BATCH
+from kafkalite.broker.repeated_produce import FIRST_VERSION, KnownRequest, RepeatedProduce
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.transaction_coordinator import WriteSupport
 from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
@@ -74,7 +75,35 @@ _ERRORS_WITHOUT_LOG_START: Final = frozenset(
 )
 
 
-@serves(ProduceRequest)
+def remember(context: RequestContext, request: ProduceRequest, frame: memoryview, answer: object) -> None:
+    """Has a request for one partition that was answered in the usual way recognised when it comes again."""
+    if len(request.topic_data) != 1 or len(request.topic_data[0].partition_data) != 1:
+        return
+    data = request.topic_data[0]
+    partition = data.partition_data[0]
+    if (
+        partition.records is None
+        or request.transactional_id is not None
+        or context.api_version < FIRST_VERSION
+        or len(partition.records) >= LARGE_BATCH
+    ):
+        return
+    if isinstance(answer, ProduceResponse):
+        if answer.responses[0].partition_responses[0].error_code:
+            return
+    elif request.acks or answer is not None:
+        return  # it is not known yet how it will end
+    name = _name_of(context, data)
+    log = None if name is None else context.broker.leader_log(name, partition.index)
+    if name is None or log is None or log.topic_id is None or not log.takes_plain_batches:
+        return
+    known = KnownRequest(context.api_version, name, log.topic_id, partition.index, has_answer=request.acks != 0)
+    if context.repeated_produce is None:
+        context.repeated_produce = RepeatedProduce(context.broker)
+    context.repeated_produce.remember(frame, known, len(partition.records))
+
+
+@serves(ProduceRequest, observer=remember)
 def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse | Awaitable[ProduceResponse] | None:
     """Appends what the request carries; raises ProtocolError, which ends the connection, for an error under acks=0."""
     version = context.api_version

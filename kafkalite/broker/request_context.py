@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
+    from kafkalite.broker.repeated_produce import RepeatedProduce
 
 ANONYMOUS = "User:ANONYMOUS"
 
@@ -33,6 +34,7 @@ class RequestContext:
         "local_port",
         "on_disconnect",
         "principal",
+        "repeated_produce",
     )
 
     def __init__(
@@ -53,6 +55,8 @@ class RequestContext:
         self.local_port = local_port
         self.principal = ANONYMOUS
         self.on_disconnect: Callable[[RequestContext], None] | None = None
+        self.repeated_produce: RepeatedProduce | None = None
+        """Answers the Produce requests that this client is known to make."""
         self.client_software_name = "unknown"
         self.client_software_version = "unknown"
         self.api_key = -1

@@ -188,6 +188,10 @@ class Connection(asyncio.BufferedProtocol):
         out = ResponseBuffer()
         try:
             while end - position >= 4:
+                if context.repeated_produce is not None:
+                    position = context.repeated_produce.answer(view, position, end, max_size, out)
+                    if end - position < 4:
+                        break
                 (size,) = _unpack_size(view, position)
                 if not 0 <= size <= max_size:
                     raise ProtocolError(

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kafkalite.broker.api_registry import Api, Handler, served_apis
+from kafkalite.broker.api_registry import Api, Handler, Observer, served_apis
 from kafkalite.errors import ErrorCode
 from kafkalite.protocol.api_keys import ApiKey
 from kafkalite.protocol.codec import Decoder, Encoder, compile_decoder, compile_encoder
@@ -44,6 +44,7 @@ class Route(NamedTuple):
     encode: Encoder
     pack_header: Callable[[int, int], bytes]
     """Of a response: its size, to be filled in, and the correlation id."""
+    observer: Observer | None
 
 
 class PendingAnswer:
@@ -67,7 +68,8 @@ class RequestDispatcher:
     def dispatch(
         self, context: RequestContext, view: memoryview, position: int, end: int, out: ResponseBuffer
     ) -> PendingAnswer | None:
-        """Answers the request in `view[position:end]`: into `out`, or later where the handler has to wait."""
+        """Answers the request in `view[position:end]`, behind its size: into `out`, or later where the handler has to
+        wait."""
         try:
             key_and_version, correlation_id, client_id_size = _unpack_request_header(view, position)
             route = self._routes.get(key_and_version)
@@ -76,7 +78,7 @@ class RequestDispatcher:
                 route = self._new_route(context.api_key, context.api_version, correlation_id, out)
                 if route is None:
                     return None
-            context.api_key, context.api_version, is_flexible, decode, handler, _, _ = route
+            context.api_key, context.api_version, is_flexible, decode, handler, _, _, observer = route
             context.correlation_id = correlation_id
             body = position + 10
             if client_id_size >= 0:
@@ -95,6 +97,8 @@ class RequestDispatcher:
         if body > end:
             raise ProtocolError(f"the request ends too early: {describe_frame(view, position, end)}")
         answer = handler(context, request)
+        if observer is not None:
+            observer(context, request, view[position - 4 : end], answer)
         if isinstance(answer, Response):
             self.encode(route, correlation_id, answer, out)
         elif answer is not None:
@@ -136,6 +140,7 @@ class RequestDispatcher:
             api.handler,
             compile_encoder(request_class.response_type, version),
             _FLEXIBLE_RESPONSE_HEADER if has_tags else _RESPONSE_HEADER,
+            api.observer,
         )
 
     def _refuse_version(self, api: Api, version: int, correlation_id: int, out: ResponseBuffer) -> None:

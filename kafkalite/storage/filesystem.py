@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 Buffer = bytes | bytearray | memoryview
@@ -25,8 +26,8 @@ class File(Protocol):
     path: str
     size: int
 
-    def append(self, data: Buffer, rest: Buffer = b"") -> None:
-        """Writes `data` and `rest` at the end: all of it, or none (then `size` stays as it was)."""
+    def append(self, *pieces: Buffer) -> None:
+        """Writes the pieces at the end: all of them, or none (then `size` stays as it was)."""
 
     def pread(self, size: int, position: int) -> bytes:
         """Up to `size` bytes from `position`; fewer only at the end of the file."""
@@ -143,11 +144,13 @@ def remove_if_exists(filesystem: FileSystem, path: str) -> bool:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _pwrite_joined(fd: int, buffers: tuple[Buffer, Buffer], position: int) -> int:
+def _pwrite_joined(fd: int, buffers: Sequence[Buffer], position: int) -> int:
     return os.pwrite(fd, b"".join(buffers), position)
 
 
 _pwritev = getattr(os, "pwritev", _pwrite_joined)  # not on every system
+_MAX_PIECES = 1024
+"""IOV_MAX of Linux."""
 
 
 class LocalFile:
@@ -160,13 +163,15 @@ class LocalFile:
         self.path = path
         self.size = size
 
-    def append(self, data: Buffer, rest: Buffer = b"") -> None:
+    def append(self, *pieces: Buffer) -> None:
         size = self.size
-        total = len(data) + len(rest)
+        total = sum(map(len, pieces))
+        if len(pieces) > _MAX_PIECES:
+            pieces = (b"".join(pieces),)
         try:
-            written = _pwritev(self._fd, (data, rest), size)
+            written = _pwritev(self._fd, pieces, size)
             if written != total:
-                self._write_rest(b"".join((data, rest)), written)
+                self._write_rest(b"".join(pieces), written)
         except OSError:
             self._cut_back(size)
             raise

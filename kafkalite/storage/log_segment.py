@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import KafkaError
+from kafkalite.records.compression import Buffer
 from kafkalite.records.record_batch import BatchHeader
 from kafkalite.storage.file_names import (
     LOG_SUFFIX,
@@ -362,8 +363,10 @@ class LogSegment:
 
     # --- appending ---
 
-    def should_roll(self, config: TopicConfig, size: int, max_timestamp: int, last_offset: int, now_ms: int) -> bool:
-        """Whether a batch of this size, timestamp and last offset has to go to a new segment."""
+    def should_roll(
+        self, config: TopicConfig, size: int, max_timestamp: int, last_offset: int, now_ms: int, batches: int = 1
+    ) -> bool:
+        """Whether a batch of this size, timestamp and last offset has to go to a new segment, or one of several."""
         if not self.size:
             return last_offset - self.base_offset > _MAX_RELATIVE_OFFSET
         if self.size > config.segment_bytes - size or last_offset - self.base_offset > _MAX_RELATIVE_OFFSET:
@@ -374,9 +377,9 @@ class LogSegment:
         waited_ms = max_timestamp - first if first >= 0 else now_ms - self.created_ms
         if waited_ms > config.max_segment_ms - self.roll_jitter_ms:
             return True
-        if self._index_room <= 0:
+        if self._index_room < batches:
             self._index_room = min(self.offset_index.room, self.time_index.room)
-        return self._index_room <= 0
+        return self._index_room < batches
 
     def append(self, prefix: bytes, rest: memoryview, last_offset: int, max_timestamp: int) -> None:
         """Writes one batch, given in two pieces, and takes it into the indexes.
@@ -405,6 +408,20 @@ class LogSegment:
         self._tail_positions.append(position)
         if len(offsets) > _TAIL_BATCHES:
             self._shorten_tail()
+
+    def append_pieces(self, pieces: list[Buffer], headers: list[BatchHeader], offset: int) -> None:
+        """Writes batches, given in any number of pieces, and takes them into the indexes; `offset` is the first one's.
+
+        Raises OSError; nothing is changed then."""
+        file = self._file
+        if file is None:
+            file = self.file
+        file.append(*pieces)
+        note_appended = self.note_appended
+        for header in headers:
+            last_offset = offset + header[6]
+            note_appended(header[1] + 12, last_offset, header[8])
+            offset = last_offset + 1
 
     def append_batches(self, data: bytearray, batches: list[tuple[int, BatchHeader]]) -> None:
         """Writes whole batches that carry their offsets already, each given by its position in `data`."""

@@ -36,13 +36,13 @@ class MemoryFile:
         self.path = path
         self.size = len(content.data)
 
-    def append(self, data: Buffer, rest: Buffer = b"") -> None:
+    def append(self, *pieces: Buffer) -> None:
         self._begin_write()
         content = self._content.data
         if len(content) != self.size:
             del content[self.size :]
-        content += data
-        content += rest
+        for piece in pieces:
+            content += piece
         self.size = len(content)
 
     def _begin_write(self) -> None:

@@ -63,12 +63,14 @@ _PREFIX: Final = Struct(">qii")
 """Base offset, batch length, leader epoch: the first 16 bytes, all that a leader rewrites in most batches."""
 _CODECS: Final = {codec.name.lower(): codec for codec in CompressionType} | {"uncompressed": CompressionType.NONE}
 NO_TIMESTAMP: Final = -1
+_NEVER: Final = 0x7FFFFFFFFFFFFFFF
+"""The default of flush.messages."""
 _RECOVERED_BYTES_PER_S: Final = 6 << 30
 _RECOVERED_BATCHES_PER_S: Final = 400_000
 
 
 class PartitionLog:
-    """One partition's log. Made by `create` or by log_recovery.load_log."""
+    """One partition's log. Made by `create` or by log_loader.load_log."""
 
     __slots__ = (
         "_compression_level",
@@ -96,6 +98,7 @@ class PartitionLog:
         "recovery_point",
         "segments",
         "snapshots",
+        "takes_plain_batches",
         "topic_id",
         "topic_partition",
         "unfinished_append",
@@ -294,6 +297,12 @@ class PartitionLog:
         self._timestamp_after_max_ms = (
             config.message_timestamp_after_max_ms if self._timestamp_type is TimestampType.CREATE_TIME else NO_BOUND
         )
+        self.takes_plain_batches = (
+            not self._must_validate_records
+            and self._timestamp_type is TimestampType.CREATE_TIME
+            and config.flush_messages >= _NEVER
+        )
+        """Whether most batches can be appended as they are, and answered at once: see `append_plain`."""
 
     # --- appending ---
 
@@ -338,6 +347,56 @@ class PartitionLog:
         except OSError as error:
             raise self.storage_error("appending records", error) from error
         return self.note_appended(header, log_append_time_ms, now_ms, defer_flush)
+
+    def append_plain(self, batches: list[tuple[memoryview, BatchHeader]], now_ms: int) -> int | None:
+        """Appends clients' batches of format 2, each given with its header, with one write; returns the first offset.
+
+        None, and nothing was appended: `append` has to take them one by one, and knows what is the matter. That is so
+        for producers with ids, for whatever needs more than a look at the header, and where a segment ends.
+        """
+        if self.unfinished_append is not None:
+            self.finish_append()
+        if not self.takes_plain_batches:
+            return None
+        config = self.config
+        leader_epoch = self.leader_epoch
+        max_message_bytes = config.max_message_bytes
+        latest_allowed_ms = now_ms + self._timestamp_after_max_ms
+        first_offset = offset = self.log_end_offset
+        pieces: list[Buffer] = []
+        size, max_timestamp = 0, NO_TIMESTAMP
+        for records, header in batches:
+            _, length, _, _, _, attributes, last_offset_delta, base_timestamp, timestamp, producer_id, _, _, _ = header
+            if producer_id >= 0 or not base_timestamp <= timestamp <= latest_allowed_ms or attributes & 0x08:
+                return None
+            try:
+                validate_client_batch(records, self.topic_partition, max_message_bytes=max_message_bytes, header=header)
+            except KafkaError:
+                return None
+            pieces += (_PREFIX.pack(offset, length, leader_epoch), records[16:])
+            offset += last_offset_delta + 1
+            size += length + 12
+            if timestamp > max_timestamp:
+                max_timestamp = timestamp
+        segment = self.segments[-1]
+        if (
+            leader_epoch > self.leader_epoch_cache.written_epoch
+            or not segment.size  # whose first batch decides when it rolls
+            or segment.should_roll(config, size, max_timestamp, offset - 1, now_ms, len(batches))
+        ):
+            return None
+        try:
+            segment.append_pieces(pieces, [header for _, header in batches], first_offset)
+        except OSError:
+            return None
+        self.log_end_offset = self.high_watermark = offset
+        self.last_append_ms = now_ms
+        self.unflushed_batches += len(batches)
+        if not self.producer_state.ongoing_transactions:
+            self.last_stable_offset = offset
+        if self.on_append is not None:
+            self.on_append(self)
+        return first_offset
 
     def begin_append(
         self, records: Buffer, *, now_ms: int, header: BatchHeader | None = None

@@ -11,7 +11,7 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
-from kafkalite.storage.filesystem import File
+from kafkalite.storage.filesystem import Buffer, File
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
 from offline_broker import OfflineBroker
 
@@ -38,10 +38,10 @@ class FullFile(MemoryFile):
         super().__init__(file._content, file.path, file._is_read_only, file._clock_ms)
         self._owner = owner
 
-    def append(self, data: bytes, rest: bytes = b"") -> None:
+    def append(self, *pieces: Buffer) -> None:
         if self._owner.is_full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        super().append(data, rest)
+        super().append(*pieces)
 
     def duplicate(self) -> FullFile:
         return FullFile(self._owner, self)

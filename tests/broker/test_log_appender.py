@@ -23,7 +23,7 @@ from kafkalite.protocol.messages.produce import (
 )
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, decode_records, iter_batches
-from kafkalite.storage.filesystem import File, LocalFile, LocalFileSystem
+from kafkalite.storage.filesystem import Buffer, File, LocalFile, LocalFileSystem
 from kafkalite.testing import KafkaliteServer
 
 
@@ -43,10 +43,10 @@ class DiskThatFills(LocalFileSystem):
 class SmallFile(LocalFile):
     __slots__ = ()
 
-    def append(self, data: bytes, rest: bytes = b"") -> None:  # type: ignore[override]
-        if len(rest) > 1 << 20:
+    def append(self, *pieces: Buffer) -> None:
+        if len(pieces[-1]) > 1 << 20:
             raise OSError(28, "No space left on device")
-        super().append(data, rest)
+        super().append(*pieces)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_a_write_that_fails_leaves_the_log_as_it_was(disk, batch):
     begun = begin(log, batch(b"b", producer_id=1, epoch=0, sequence=1), disk.now_ms)
 
     class FullDisk:
-        def append(self, data: bytes, rest: bytes) -> None:
+        def append(self, *pieces: bytes) -> None:
             raise OSError(28, "No space left on device")
 
     begun._file = FullDisk()

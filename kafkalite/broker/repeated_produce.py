@@ -1,0 +1,215 @@
+"""What producers say again and again: Produce requests that differ in correlation id and records only.
+
+    size int32 | API key int16, version int16 | correlation id int32 | beginning | length, records | tags
+
+The beginning (client id, acks, topic, partition, ...) was decoded once and is recognised by its bytes; of the answer
+only offsets change. What remains is to look at the batch, and all that one read of a connection brings for the same
+partition is appended with one write.
+
+Whatever is out of the ordinary is left to the API's handler: requests for several partitions, transactions, topics
+whose records the broker has to look at, flushes to wait for, large batches, and errors of any kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from kafkalite.broker.log_appender import LARGE_BATCH
+from kafkalite.errors import KafkaError
+from kafkalite.protocol.codec import compile_encoder
+from kafkalite.protocol.messages.produce import (
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceResponse,
+)
+from kafkalite.protocol.primitives import write_unsigned_varint
+from kafkalite.records.record_batch import (
+    COMPRESSION_MASK,
+    LOG_OVERHEAD,
+    MAGIC_POSITION,
+    RECORD_BATCH_OVERHEAD,
+    BatchHeader,
+    read_header,
+)
+
+if TYPE_CHECKING:
+    from kafkalite.broker.broker import Broker
+    from kafkalite.identifiers import Uuid
+
+FIRST_VERSION: Final = 7
+"""From here on a batch may have any codec, and the three offsets of an answer stand together."""
+_BEGINNING_POSITION: Final = 12
+_unpack_frame: Final = Struct(">iii").unpack_from
+"""Size, API key and version as one number, correlation id."""
+_unpack_length: Final = Struct(">i").unpack_from
+_pack_length: Final = Struct(">i").pack
+_NO_TAGS: Final = b"\0\0\0"
+"""Behind the records, in flexible versions: the tagged fields of the partition, of the topic and of the request."""
+_UNUSUAL_ATTRIBUTES: Final = ~COMPRESSION_MASK
+_MAX_KNOWN: Final = 100
+_OFFSETS: Final = Struct(">qqq")
+_PATTERN_OFFSETS: Final = (0x0123456789ABCDE0, 0x123456789ABCDEF0, 0x23456789ABCDEF01)
+
+
+class KnownRequest:
+    """What the beginning of a request says, and how such requests are answered."""
+
+    __slots__ = ("is_flexible", "key_and_version", "pack_answer", "partition", "topic", "topic_id")
+
+    def __init__(self, version: int, topic: str, topic_id: Uuid, partition: int, *, has_answer: bool) -> None:
+        self.key_and_version = ProduceRequest.api_key << 16 | version
+        self.is_flexible = version in ProduceRequest.flexible_versions
+        self.topic = topic
+        self.topic_id = topic_id
+        self.partition = partition
+        self.pack_answer = self._compile_answer(version) if has_answer else None
+        """The frame that answers: given correlation id, base offset, log append time and log start offset."""
+
+    def _compile_answer(self, version: int) -> Callable[[int, int, int, int], bytes]:
+        base_offset, log_append_time_ms, log_start_offset = _PATTERN_OFFSETS
+        answer = PartitionProduceResponse(
+            index=self.partition,
+            base_offset=base_offset,
+            log_append_time_ms=log_append_time_ms,
+            log_start_offset=log_start_offset,
+        )
+        topic = TopicProduceResponse(name=self.topic, topic_id=self.topic_id, partition_responses=[answer])
+        pattern = bytearray(b"\0" if self.is_flexible else b"")  # the response header's tagged fields
+        compile_encoder(ProduceResponse, version)(ProduceResponse(responses=[topic]), pattern)
+        before, _, behind = bytes(pattern).partition(_OFFSETS.pack(*_PATTERN_OFFSETS))
+        layout = Struct(f">ii{len(before)}sqqq{len(behind)}s")
+        size = layout.size - 4
+        pack = layout.pack
+
+        def pack_answer(correlation_id: int, base_offset: int, log_append_time_ms: int, log_start_offset: int) -> bytes:
+            return pack(size, correlation_id, before, base_offset, log_append_time_ms, log_start_offset, behind)
+
+        return pack_answer
+
+    def beginning_of(self, frame: memoryview, records_size: int) -> bytes | None:
+        """The part of such a request that stays the same; None if there is more behind the records than no tags."""
+        if self.is_flexible:
+            tags = _NO_TAGS
+            length = bytearray()
+            write_unsigned_varint(length, records_size + 1)
+        else:
+            tags = b""
+            length = bytearray(_pack_length(records_size))
+        behind = len(frame) - len(tags)
+        end = behind - records_size - len(length)
+        if frame[behind:] != tags or frame[end : end + len(length)] != length:
+            return None
+        return bytes(frame[_BEGINNING_POSITION:end])
+
+
+class RepeatedProduce:
+    """The requests that one connection is known to make, and the answering of them."""
+
+    __slots__ = ("_beginning_sizes", "_broker", "_known")
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._known: dict[bytes, KnownRequest] = {}
+        self._beginning_sizes: tuple[int, ...] = ()
+
+    def remember(self, frame: memoryview, known: KnownRequest, records_size: int) -> None:
+        """Takes in a request, given with its size field, whose records have this size."""
+        beginning = known.beginning_of(frame, records_size)
+        if beginning is None:
+            return
+        if len(self._known) == _MAX_KNOWN:
+            self._known.clear()
+        self._known[beginning] = known
+        self._beginning_sizes = tuple({len(beginning) for beginning in self._known})
+
+    def answer(self, view: memoryview, position: int, end: int, max_size: int, out: bytearray) -> int:
+        """Answers the requests from `position` on as far as they are known; returns where the first other one begins.
+
+        No frame may be larger than `max_size`."""
+        run: list[tuple[int, int, memoryview, BatchHeader]] = []
+        known: KnownRequest | None = None
+        while end - position > _BEGINNING_POSITION:
+            size, key_and_version, correlation_id = _unpack_frame(view, position)
+            behind = position + 4 + size
+            if behind > end or size > max_size:
+                break
+            begins_at = position + _BEGINNING_POSITION
+            for beginning_size in self._beginning_sizes:
+                at = begins_at + beginning_size
+                found = self._known.get(bytes(view[begins_at:at]))
+                if found is not None:
+                    break
+            else:
+                break
+            if key_and_version != found.key_and_version or behind - at <= RECORD_BATCH_OVERHEAD:
+                break
+            if found.is_flexible:
+                length = view[at]
+                at += 1
+                if length >= 0x80:
+                    length += (view[at] << 7) - 0x80
+                    at += 1
+                    if length >= 0x4000:
+                        length += (view[at] << 14) - 0x4000
+                        at += 1
+                length -= 1
+                if at + length + len(_NO_TAGS) != behind or bytes(view[at + length : behind]) != _NO_TAGS:
+                    break
+            else:
+                (length,) = _unpack_length(view, at)
+                at += 4
+                if at + length != behind:
+                    break
+            if not RECORD_BATCH_OVERHEAD < length < LARGE_BATCH or view[at + MAGIC_POSITION] != 2:
+                break
+            header = read_header(view, at)
+            if header[1] + LOG_OVERHEAD != length or header[5] & _UNUSUAL_ATTRIBUTES:
+                break
+            if found is not known:
+                if known is not None:
+                    refused_at = self._append(known, run, out)
+                    if refused_at is not None:
+                        return refused_at
+                    run = []
+                known = found
+            run.append((position, correlation_id, view[at : at + length], header))
+            position = behind
+        if known is not None:
+            refused_at = self._append(known, run, out)
+            if refused_at is not None:
+                return refused_at
+        return position
+
+    def _append(
+        self, known: KnownRequest, run: list[tuple[int, int, memoryview, BatchHeader]], out: bytearray
+    ) -> int | None:
+        """Appends a run of batches; returns the position of the first request that needs another answer than theirs."""
+        broker = self._broker
+        try:
+            log = broker.leader_log(known.topic, known.partition)
+        except KafkaError:
+            return run[0][0]
+        if log.topic_id != known.topic_id or not log.takes_plain_batches:
+            return run[0][0]
+        pack_answer = known.pack_answer
+        now_ms = broker.clock.now_ms()
+        offset = log.append_plain([(records, header) for _, _, records, header in run], now_ms)
+        if offset is not None:
+            if pack_answer is not None:
+                log_start_offset = log.log_start_offset
+                for _, correlation_id, _, header in run:
+                    out += pack_answer(correlation_id, offset, -1, log_start_offset)
+                    offset += header[6] + 1
+            return None
+        for position, correlation_id, records, header in run:
+            try:
+                appended = log.append(records, now_ms=now_ms, header=header)
+            except KafkaError:
+                return position  # the handler meets the error again, and answers it
+            if pack_answer is not None:
+                first_offset, _, log_append_time_ms, log_start_offset, _, _ = appended
+                out += pack_answer(correlation_id, first_offset, log_append_time_ms, log_start_offset)
+        return None

@@ -1,0 +1,404 @@
+"""Requests that are recognised by their bytes are answered, and change the log, as those that are decoded."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from kafkalite.broker.repeated_produce import RepeatedProduce
+from kafkalite.client.wire_client import WireClient
+from kafkalite.errors import ErrorCode
+from kafkalite.identifiers import Uuid
+from kafkalite.protocol.headers import RequestHeader
+from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
+from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from kafkalite.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+)
+from kafkalite.protocol.messages.produce import (
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from kafkalite.protocol.schema import Request
+from kafkalite.records.compression import CompressionType
+from kafkalite.records.record import Record
+from kafkalite.records.record_batch import build_batch
+from kafkalite.storage.filesystem import Buffer, File, LocalFile, LocalFileSystem
+from kafkalite.testing import KafkaliteServer
+
+NOW_MS = 1_700_000_000_000
+TOPICS: dict[str, dict[str, str]] = {
+    "plain": {},
+    "small-segments": {"segment.bytes": "1048576", "index.interval.bytes": "0", "segment.index.bytes": "64"},
+    "stamped": {"message.timestamp.type": "LogAppendTime"},
+    "compacted": {"cleanup.policy": "compact"},
+    "limited": {"max.message.bytes": "400"},
+    "timely": {"message.timestamp.after.max.ms": "1000", "segment.ms": "5000"},
+}
+
+
+class StillClock:
+    """The time in records stands still; timers go on."""
+
+    def now_ms(self) -> int:
+        return NOW_MS
+
+    def steady_ms(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1000)
+
+    def call_later(self, delay_ms: float, call: Callable[..., Any], *arguments: Any) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_ms / 1000, call, *arguments)
+
+
+class DiskThatFills(LocalFileSystem):
+    """Takes no more records once it is full."""
+
+    is_full = False
+
+    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
+        file = super().open(path, create=create, read_only=read_only)
+        if not path.endswith(".log"):
+            return file
+        assert isinstance(file, LocalFile)
+        disk = self
+
+        class Handle(LocalFile):
+            __slots__ = ()
+
+            def append(self, *pieces: Buffer) -> None:
+                if disk.is_full:
+                    raise OSError(28, "No space left on device")
+                super().append(*pieces)
+
+        handle = Handle(file._fd, path, file.size)
+        file._fd = -1
+        return handle
+
+
+class Conversation:
+    """One connection on which frames are sent together and their answers read one by one."""
+
+    def __init__(self, kafka: KafkaliteServer) -> None:
+        self._socket = socket.create_connection((kafka.host, kafka.port), timeout=10)
+        self._reader = self._socket.makefile("rb")
+
+    def exchange(self, frames: list[bytes], answers: int | None = None) -> list[bytes]:
+        """The answers to frames that arrive with one read (as long as they fit)."""
+        self._socket.sendall(b"".join(frames))
+        return [self._read() for _ in range(len(frames) if answers is None else answers)]
+
+    def _read(self) -> bytes:
+        (size,) = struct.unpack(">i", self._reader.read(4))
+        return self._reader.read(size)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._socket.close()
+
+
+def frame_of(request: Request, version: int, correlation_id: int, client_id: str | None = "producer") -> bytes:
+    header = RequestHeader(
+        request_api_key=request.api_key,
+        request_api_version=version,
+        correlation_id=correlation_id,
+        client_id=client_id,
+    )
+    is_flexible = version in type(request).flexible_versions
+    payload = header.encode(2 if is_flexible else 1) + request.encode(version)
+    return struct.pack(">i", len(payload)) + payload
+
+
+def produce_frame(
+    records: bytes | None,
+    correlation_id: int,
+    *,
+    topic: str = "plain",
+    topic_id: Uuid | None = None,
+    partition: int = 0,
+    version: int = 9,
+    acks: int = -1,
+    client_id: str | None = "producer",
+) -> bytes:
+    data = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=partition, records=records)])
+    if topic_id is not None:
+        data.topic_id = topic_id
+    request = ProduceRequest(acks=acks, timeout_ms=10_000, topic_data=[data])
+    return frame_of(request, version, correlation_id, client_id)
+
+
+def batch_of(*values: bytes, timestamp: int = NOW_MS, **options: Any) -> bytes:
+    records = [Record(offset, timestamp, b"key", value, ()) for offset, value in enumerate(values)]
+    return build_batch(records, **options)
+
+
+def answer_of(payload: bytes, version: int = 9) -> PartitionProduceResponse:
+    response, _ = ProduceResponse.decode_from(payload, 5 if version >= 9 else 4, version)
+    return response.responses[0].partition_responses[0]
+
+
+def create_topics(kafka: KafkaliteServer, names: list[str]) -> dict[str, Uuid]:
+    topics = [
+        CreatableTopic(
+            name=name,
+            num_partitions=2,
+            replication_factor=1,
+            configs=[CreatableTopicConfig(name=key, value=value) for key, value in TOPICS[name].items()],
+        )
+        for name in names
+    ]
+    with WireClient(kafka.bootstrap_servers) as client:
+        created = client.send(CreateTopicsRequest(topics=topics)).topics
+    assert [topic.error_code for topic in created] == [0] * len(names)
+    return {topic.name: topic.topic_id for topic in created}
+
+
+@pytest.fixture
+def disk() -> DiskThatFills:
+    return DiskThatFills()
+
+
+@pytest.fixture
+def kafka(tmp_path: Path, disk: DiskThatFills) -> Iterator[KafkaliteServer]:
+    with KafkaliteServer(tmp_path / "data", filesystem=disk) as server:
+        create_topics(server, ["plain"])
+        yield server
+
+
+@pytest.fixture
+def recognised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many frames were answered by each look at what a read brought."""
+    counts: list[int] = []
+    answer = RepeatedProduce.answer
+
+    def counting(
+        self: RepeatedProduce, view: memoryview, position: int, end: int, max_size: int, out: bytearray
+    ) -> int:
+        stopped_at = answer(self, view, position, end, max_size, out)
+        frames = 0
+        while position < stopped_at:
+            position += 4 + int.from_bytes(view[position : position + 4], "big")
+            frames += 1
+        counts.append(frames)
+        return stopped_at
+
+    monkeypatch.setattr(RepeatedProduce, "answer", counting)
+    return counts
+
+
+@pytest.fixture
+def conversation(kafka: KafkaliteServer) -> Iterator[Conversation]:
+    opened = Conversation(kafka)
+    yield opened
+    opened.close()
+
+
+def test_what_a_producer_repeats_is_recognised_and_its_batches_get_their_offsets(
+    conversation: Conversation, recognised: list[int]
+) -> None:
+    conversation.exchange([produce_frame(batch_of(b"first"), 1)])
+    assert not recognised
+    frames = [produce_frame(batch_of(*[b"%d" % number] * number), 100 + number) for number in range(1, 20)]
+    answers = conversation.exchange(frames)
+    assert sum(recognised) == 19
+    assert [int.from_bytes(payload[:4], "big") for payload in answers] == list(range(101, 120))
+    assert [answer_of(payload).base_offset for payload in answers] == [1 + sum(range(n)) for n in range(1, 20)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"partition": 1}, ErrorCode.NONE),
+        ({"partition": 7}, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+        ({"topic": "plait"}, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+        ({"client_id": "producer2"}, ErrorCode.NONE),
+        ({"acks": 1}, ErrorCode.NONE),
+        ({"acks": 5}, ErrorCode.INVALID_REQUIRED_ACKS),
+        ({"version": 10}, ErrorCode.NONE),
+    ],
+)
+def test_a_request_with_another_beginning_is_decoded(
+    conversation: Conversation, recognised: list[int], changed: dict[str, Any], error: ErrorCode
+) -> None:
+    conversation.exchange([produce_frame(batch_of(b"first"), 1)])
+    [payload] = conversation.exchange([produce_frame(batch_of(b"other"), 2, **changed)])
+    assert recognised == [0]
+    assert answer_of(payload).error_code == error
+
+
+def test_a_bad_batch_in_the_middle_of_others_is_refused_alone(conversation: Conversation) -> None:
+    conversation.exchange([produce_frame(batch_of(b"first"), 1)])
+    corrupt = bytearray(batch_of(b"corrupt"))
+    corrupt[-1] ^= 1
+    batches = [batch_of(b"a"), bytes(corrupt), batch_of(b"b"), None, batch_of(b"c")]
+    answers = [answer_of(payload) for payload in conversation.exchange([produce_frame(b, 2) for b in batches])]
+    expected = [
+        (ErrorCode.NONE, 1),
+        (ErrorCode.CORRUPT_MESSAGE, -1),
+        (ErrorCode.NONE, 2),
+        (ErrorCode.INVALID_RECORD, -1),
+        (ErrorCode.NONE, 3),
+    ]
+    assert [(answer.error_code, answer.base_offset) for answer in answers] == expected
+
+
+def test_a_topic_made_anew_under_its_name_is_another_topic(kafka: KafkaliteServer, conversation: Conversation) -> None:
+    with WireClient(kafka.bootstrap_servers) as client:
+        for expected in (0, 1):
+            [payload] = conversation.exchange([produce_frame(batch_of(b"old"), 1)])
+            assert answer_of(payload).base_offset == expected
+        client.send(DeleteTopicsRequest(topics=[DeleteTopicState(name="plain")], timeout_ms=10_000), 6)
+        [payload] = conversation.exchange([produce_frame(batch_of(b"none"), 2)])
+        assert answer_of(payload).error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        create_topics(kafka, ["plain"])
+        for expected in (0, 1):
+            [payload] = conversation.exchange([produce_frame(batch_of(b"new"), 3)])
+            assert (answer_of(payload).error_code, answer_of(payload).base_offset) == (0, expected)
+
+
+def test_a_changed_configuration_holds_for_the_next_request(kafka: KafkaliteServer, conversation: Conversation) -> None:
+    for _ in range(2):
+        conversation.exchange([produce_frame(batch_of(b"x" * 500), 1)])
+    change = AlterableConfig(name="max.message.bytes", config_operation=0, value="400")
+    resource = AlterConfigsResource(resource_type=2, resource_name="plain", configs=[change])
+    with WireClient(kafka.bootstrap_servers) as client:
+        assert client.send(IncrementalAlterConfigsRequest(resources=[resource])).responses[0].error_code == 0
+    [large, small] = conversation.exchange([produce_frame(batch_of(b"x" * size), 2) for size in (500, 50)])
+    assert answer_of(large).error_code == ErrorCode.MESSAGE_TOO_LARGE
+    assert answer_of(small).base_offset == 2
+
+
+def test_no_record_is_acknowledged_on_a_full_disk(conversation: Conversation, disk: DiskThatFills) -> None:
+    conversation.exchange([produce_frame(batch_of(b"first"), 1)])
+    disk.is_full = True
+    answers = conversation.exchange([produce_frame(batch_of(b"more"), number) for number in range(5)])
+    assert {answer_of(payload).error_code for payload in answers} == {ErrorCode.KAFKA_STORAGE_ERROR}
+
+
+def test_without_acks_nothing_is_answered_but_everything_appended(conversation: Conversation) -> None:
+    conversation.exchange([produce_frame(batch_of(b"silent"), number, acks=0) for number in range(50)], answers=0)
+    [payload] = conversation.exchange([produce_frame(batch_of(b"loud"), 1)])
+    assert answer_of(payload).base_offset == 50
+
+
+def test_an_oversize_frame_ends_the_connection_although_its_beginning_is_known(tmp_path: Path) -> None:
+    with KafkaliteServer(tmp_path / "data", config={"socket.request.max.bytes": 1000}) as kafka:
+        create_topics(kafka, ["plain"])
+        conversation = Conversation(kafka)
+        conversation.exchange([produce_frame(batch_of(b"small"), 1)])
+        with pytest.raises((ConnectionError, struct.error)):
+            conversation.exchange([produce_frame(batch_of(b"x" * 2000), 2)])
+        conversation.close()
+
+
+class Dice:
+    """Frames such as producers send, and such as they should not."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.sequences: dict[tuple[str, int, int], int] = {}
+
+    def frames(self, count: int) -> list[tuple[str, dict[str, Any]]]:
+        """So many, most of them for the same partition as the one before; each with what its frame is made of."""
+        random = self.random
+        frames: list[tuple[str, dict[str, Any]]] = []
+        options: dict[str, Any] = {}
+        for number in range(count):
+            if not options or random.random() < 0.2:
+                options = {
+                    "topic": random.choice(list(TOPICS)),
+                    "partition": random.choice((0, 0, 0, 1, 2)),
+                    "version": random.choice((7, 9, 9, 11, 13)),
+                    "acks": random.choice((-1, -1, 1)),
+                    "client_id": random.choice(("producer", "producer", "", None)),
+                }
+            if random.random() < 0.05:
+                frames.append(("other", {"correlation_id": number}))
+            else:
+                records = self.records(options["topic"], options["partition"])
+                frames.append(("produce", {**options, "records": records, "correlation_id": number}))
+        return frames
+
+    def records(self, topic: str, partition: int) -> bytes | None:
+        random = self.random
+        values = [random.randbytes(random.choice((0, 10, 100, 300))) for _ in range(random.choice((1, 1, 2, 10)))]
+        compression = random.choice((CompressionType.NONE,) * 5 + (CompressionType.GZIP, CompressionType.ZSTD))
+        timestamp = NOW_MS + random.choice((0,) * 8 + (-10_000, 500, 2_000, 7_200_000))
+        producer: dict[str, int] = {}
+        if random.random() < 0.3:
+            producer_id = random.choice((1000, 1001))
+            sequence = self.sequences.get((topic, partition, producer_id), 0)
+            self.sequences[topic, partition, producer_id] = sequence + len(values)
+            if random.random() < 0.1:
+                sequence = max(0, sequence + random.choice((-1, 1)) * len(values))
+            producer = {"producer_id": producer_id, "producer_epoch": 0, "base_sequence": sequence}
+        batch = bytearray(batch_of(*values, timestamp=timestamp, compression=compression, **producer))
+        damage = random.random()
+        if damage < 0.02:
+            batch[random.randrange(len(batch))] ^= 1 << random.randrange(8)
+        elif damage < 0.04:
+            del batch[random.randrange(len(batch)) :]
+        elif damage < 0.05:
+            batch *= 2
+        elif damage < 0.06:
+            return None
+        return bytes(batch)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_answers_and_files_are_those_of_requests_that_are_decoded(
+    tmp_path: Path, seed: int, recognised: list[int]
+) -> None:
+    frames = Dice(seed).frames(600)
+    outcomes = []
+    for way in ("together", "alone"):
+        directory = tmp_path / way
+        with KafkaliteServer(directory, clock=StillClock()) as kafka:
+            ids = create_topics(kafka, list(TOPICS))
+            made = []
+            for kind, options in frames:
+                if kind == "other":
+                    made.append(frame_of(ApiVersionsRequest(), 0, **options))
+                else:
+                    made.append(produce_frame(topic_id=ids[options["topic"]], **options))
+            answers = []
+            if way == "together":
+                conversation = Conversation(kafka)
+                for start in range(0, len(made), 30):
+                    answers += conversation.exchange(made[start : start + 30])
+                conversation.close()
+                assert sum(recognised) > 100
+                del recognised[:]
+            else:  # on a connection of its own no request has been seen before
+                for frame in made:
+                    conversation = Conversation(kafka)
+                    answers += conversation.exchange([frame])
+                    conversation.close()
+                assert not recognised
+        for name, topic_id in ids.items():
+            answers = [payload.replace(bytes(topic_id), name.encode().ljust(16)) for payload in answers]
+        files = {
+            str(path.relative_to(directory)): path.read_bytes()
+            for name in TOPICS
+            for path in sorted(directory.glob(f"{name}-*/*"))
+            if path.suffix in (".log", ".index", ".timeindex", ".snapshot")
+        }
+        outcomes.append((answers, files))
+    (together, files_together), (alone, files_alone) = outcomes
+    for (_, options), answer, expected in zip(frames, together, alone, strict=True):
+        assert answer == expected, options
+    assert files_together.keys() == files_alone.keys()
+    for path, data in files_alone.items():
+        assert files_together[path] == data, path
