@@ -94,6 +94,10 @@ def produce_offset_position() -> int:
     return int64_position(lambda mark: _produce_response(base_offset=mark))
 
 
+def produce_response_size() -> int:
+    return len(_produce_response())
+
+
 def _produce_response(*, error_code: int = 0, base_offset: int = 0) -> bytes:
     partitions = [PartitionProduceResponse(index=0, error_code=error_code, base_offset=base_offset)]
     topics = [TopicProduceResponse(topic_id=Uuid(bytes(16)), partition_responses=partitions)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from frames import batch
 from load import Load, LoadFigures
@@ -19,6 +19,7 @@ from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from kafkalite.protocol.messages.produce import (
     PartitionProduceData,
@@ -77,8 +78,8 @@ class Workload:
     figures: Mapping[str, Figure]
     measure: Callable[[Bench, int], Figures]
     properties: Mapping[str, str] = field(default_factory=dict)
-    limits: Callable[[int], Figures] | None = None
-    """The same figures of something that is no broker, for one size."""
+    limits: Callable[[int, float], Figures] | None = None
+    """The same figures of something that is no broker, given a size and the seconds that it may take."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Bench:
         self.broker = broker
         self.seconds = seconds
         self.client = WireClient(broker.bootstrap_servers, client_id="benchmark", timeout_s=120)
-        self.kept: dict[str, object] = {}
+        self.kept: dict[str, Any] = {}
         """What a workload leaves for its next size."""
 
     def resident_mb(self) -> float:
@@ -133,6 +134,17 @@ class Bench:
         )
         [response] = self.client.send(ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=[data]), 13).responses
         return not response.partition_responses[0].error_code
+
+    def end_offsets(self, topic: Topic) -> list[int]:
+        """Where each partition's next record goes."""
+        partitions = [ListOffsetsPartition(partition_index=index, timestamp=-1) for index in range(topic.partitions)]
+        request = ListOffsetsRequest(topics=[ListOffsetsTopic(name=topic.name, partitions=partitions)])
+        [found] = self.client.send(request).topics
+        return [each.offset for each in sorted(found.partitions, key=lambda each: int(each.partition_index))]
+
+    def warm_up(self, load: Load) -> None:
+        """Runs a load without counting it: JIT compilers and caches have seen it then."""
+        load.run()
 
     def run(self, load: Load) -> tuple[LoadFigures, float]:
         """Runs a load and returns its figures, and the broker's CPU in microseconds for each request."""

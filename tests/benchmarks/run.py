@@ -6,6 +6,7 @@ python tests/benchmarks/run.py [--only NAME ...] [--sizes N ...] [--seconds S] [
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import tempfile
 import time
@@ -16,9 +17,41 @@ sys.path[:0] = [str(_HERE), str(_HERE.parent / "fixtures"), str(_HERE.parent.par
 
 from measuring import BROKERS, Workload, bench  # noqa: E402
 from report import Results, print_table, write_report  # noqa: E402
-from workloads import connections  # noqa: E402
+from workloads import (  # noqa: E402
+    batch_sizes,
+    connections,
+    fan_out,
+    fetch_sessions,
+    fetch_sizes,
+    flush,
+    groups,
+    latency,
+    partitions,
+    topics,
+)
 
-WORKLOADS = {workload.name: workload for workload in (connections.WORKLOAD,)}
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        partitions.WORKLOAD,
+        connections.WORKLOAD,
+        fan_out.WORKLOAD,
+        groups.WORKLOAD,
+        topics.WORKLOAD,
+        fetch_sessions.WORKLOAD,
+        batch_sizes.WORKLOAD,
+        fetch_sizes.WORKLOAD,
+        latency.WORKLOAD,
+        latency.SHARE_WORKLOAD,
+        flush.WORKLOAD,
+    )
+}
+
+
+def allow_many_files() -> None:
+    """Ten thousand connections are as many open files, here and in the brokers, which inherit the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def measure(workload: Workload, sides: list[str], sizes: list[int], seconds: float) -> Results:
@@ -35,7 +68,7 @@ def measure(workload: Workload, sides: list[str], sizes: list[int], seconds: flo
                 print(f"{workload.name}: {side}, {size:,} {workload.counted}: {took:.0f} s", file=sys.stderr)
     if workload.limits is not None:
         for size in sizes or workload.sizes:
-            results.add("limit", size, workload.limits(size))
+            results.add("limit", size, workload.limits(size, seconds))
     return results
 
 
@@ -48,6 +81,7 @@ def main() -> int:
     parser.add_argument("--draw", action="store_true", help="measure nothing: draw what was measured before")
     parser.add_argument("--no-results", action="store_true", help="print tables, and leave the files as they are")
     arguments = parser.parse_args()
+    allow_many_files()
     sides = [arguments.side] if arguments.side else list(BROKERS)
     for name in [] if arguments.draw else arguments.only:
         results = measure(WORKLOADS[name], sides, arguments.sizes, arguments.seconds)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 
-from frames import batch, produce, produce_error_position
+from bare_servers import echo_server
+from frames import batch, produce, produce_error_position, produce_response_size
 from load import Load
-from measuring import Bench, Figure, Figures, Topic, Workload
+from measuring import Bench, Figure, Figures, Workload
+from process_figures import cpu_seconds
+
+from kafkalite.identifiers import Uuid
 
 
 def measure(bench: Bench, size: int) -> Figures:
-    if not bench.kept:
-        bench.kept["topic"] = bench.topic()
-    topic = bench.kept["topic"]
-    assert isinstance(topic, Topic)
-    frame = produce(topic.topic_id, 0, batch())
-    if "is_warm" not in bench.kept:
+    is_first = "frame" not in bench.kept
+    frame = bench.kept.setdefault("frame", produce(bench.topic().topic_id, 0, batch()))
+    if is_first:
         with Load(bench.broker.port, [frame], connections=10, seconds=2 * bench.seconds) as load:
-            load.run()
-        bench.kept["is_warm"] = True
+            bench.warm_up(load)
     time.sleep(1)
     before_mb = bench.resident_mb()
     with Load(
@@ -29,7 +29,7 @@ def measure(bench: Bench, size: int) -> Figures:
         idle_cpu = bench.cpu_seconds()
         time.sleep(2)
         idle_cpu = bench.cpu_seconds() - idle_cpu
-        load.run()
+        bench.warm_up(load)
         figures, cpu_us = bench.run(load)
         busy_mb = bench.resident_mb()
     return {
@@ -45,13 +45,32 @@ def measure(bench: Bench, size: int) -> Figures:
     }
 
 
+def limits(size: int, seconds: float) -> Figures:
+    """A bare server on the same event loop that answers each request with as many bytes, and does nothing else."""
+    frame = produce(Uuid(bytes(16)), 0, batch())
+    with (
+        echo_server(produce_response_size()) as server,
+        Load(server.port, [frame], connections=size, seconds=seconds) as load,
+    ):
+        load.run()
+        cpu = cpu_seconds(server.pid)
+        figures = load.run()
+        cpu = cpu_seconds(server.pid) - cpu
+    return {
+        "open_seconds": load.open_seconds,
+        "requests_per_second": figures.requests_per_second,
+        "cpu_us": cpu / figures.requests * 1e6,
+        "p99_ms": figures.p99_ms,
+    }
+
+
 WORKLOAD = Workload(
     name="connections",
     title="Connections",
     counted="connections",
-    sizes=(1, 10, 100, 1_000, 10_000 - 500),
+    sizes=(1, 10, 100, 1_000, 10_000),
     figures={
-        "open_seconds": Figure("opened in, s", is_drawn=False),
+        "open_seconds": Figure("opened in, s"),
         "idle_kb": Figure("idle memory, KB each", is_drawn=False),
         "requests_per_second": Figure("requests/s, one in flight on each", is_more_better=True),
         "cpu_us": Figure("broker CPU, µs/request"),
@@ -60,4 +79,5 @@ WORKLOAD = Workload(
         "generator_cpu": Figure("generator's CPU, cores", is_drawn=False),
     },
     measure=measure,
+    limits=limits,
 )
