@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from kafkalite.cli.command_line import (
     Option,
-    OptionError,
     OptionParser,
     check_invalid,
     exit_with_usage,
@@ -183,10 +182,7 @@ class AclCommandOptions:
         self.consumer = flag("consumer", "What a consumer needs: Read and Describe on topics, Read on groups.")
         self.force = flag("force", "Do not ask for confirmation.")
         self.user_principal = option("user-principal", "A user as resource.", "user-principal")
-        try:
-            self.options = parser.parse(argv)
-        except OptionError as error:
-            exit_with_usage(parser, str(error))
+        self.options = parser.parse(argv)
         self._check(is_empty=not argv)
 
     def has(self, option: Option) -> bool:

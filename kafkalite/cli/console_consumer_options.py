@@ -7,7 +7,6 @@ from typing import Final
 
 from kafkalite.cli.bootstrap_servers import BootstrapServers
 from kafkalite.cli.command_line import (
-    OptionError,
     OptionParser,
     OptionSet,
     check_one_of,
@@ -78,10 +77,7 @@ class ConsoleConsumerOptions:
     def parse(self, arguments: list[str]) -> None:
         """Reads the command line and checks it as Apache Kafka's tool does, in its order."""
         parser = self.parser
-        try:
-            options = self.options = parser.parse(arguments)
-        except OptionError as error:
-            exit_with_usage(parser, str(error))
+        options = self.options = parser.parse(arguments)
         print_help_or_version(
             parser, options, "Reads records from topics and writes them to standard output.", is_empty=not arguments
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kafkalite.cli.command_line import (
-    OptionError,
     OptionParser,
     OptionSet,
     check_required,
@@ -70,10 +69,7 @@ class ConsoleShareConsumerOptions:
     def parse(self, arguments: list[str]) -> MessageFormatter:
         """Reads and checks the command line in the original's order; what is left of it is how to show records."""
         parser = self.parser
-        try:
-            options = self.options = parser.parse(arguments)
-        except OptionError as error:
-            exit_with_usage(parser, str(error))
+        options = self.options = parser.parse(arguments)
         print_help_or_version(
             parser,
             options,

@@ -13,13 +13,11 @@ from kafkalite.cli.admin_options import load_properties
 from kafkalite.cli.bootstrap_servers import BootstrapServers
 from kafkalite.cli.client_metrics import ClientMetrics
 from kafkalite.cli.command_line import (
-    OptionError,
     OptionParser,
     OptionSet,
     check_invalid,
     check_one_of,
     exit_with_error,
-    exit_with_usage,
     parse_key_value_arguments,
     print_help_or_version,
     run_command,
@@ -123,10 +121,7 @@ class ConsumerPerfOptions:
     def parse(self, arguments: list[str]) -> None:
         """Reads the command line and checks it as Apache Kafka's tool does."""
         parser = self.parser
-        try:
-            options = self.options = parser.parse(arguments)
-        except OptionError as error:
-            exit_with_usage(parser, str(error))
+        options = self.options = parser.parse(arguments)
         print_help_or_version(parser, options, "Measures a consumer.", is_empty=not arguments)
         self.bootstrap_servers = self.bootstrap.of(options)
         check_one_of(parser, options, self.topic, self.include)

@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 
 from kafkalite.cli.admin_options import load_or_exit
 from kafkalite.cli.command_line import (
-    OptionError,
     OptionParser,
     OptionSet,
     check_required,
@@ -86,10 +85,7 @@ class EndToEndLatencyOptions:
     def parse(self, arguments: list[str]) -> None:
         """Reads the command line and checks it in the original's order."""
         parser = self.parser
-        try:
-            options = self.options = parser.parse(as_named(arguments))
-        except OptionError as error:
-            exit_with_usage(parser, str(error))
+        options = self.options = parser.parse(as_named(arguments))
         print_help_or_version(parser, options, _ABOUT, is_empty=not arguments)
         check_required(
             parser,

@@ -7,7 +7,6 @@ from typing import Final
 
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import (
-    OptionError,
     OptionParser,
     check_invalid,
     exit_with_error,
@@ -71,10 +70,7 @@ def _execute(argv: list[str]) -> int:
     consumer = parser.flag("consumer", "Show only groups of consumers, classic and simple ones included.")
     share = parser.flag("share", "Show only share groups.")
     streams = parser.flag("streams", "Show only streams groups.")
-    try:
-        options = parser.parse(argv)
-    except OptionError as error:
-        exit_with_usage(parser, str(error))
+    options = parser.parse(argv)
     print_help_or_version(parser, options, _ABOUT, is_empty=not argv)
     if not options.has(list_option):
         exit_with_usage(parser, "Command must include exactly one action: --list.")
