@@ -14,6 +14,7 @@ from kafkalite.cli.command_line import (
     exit_with_usage,
     print_help_or_version,
 )
+from kafkalite.cli.console_consumption import ConsumptionOptions
 from kafkalite.cli.consumer_property_options import ConsumerPropertyOptions
 from kafkalite.cli.deprecated_options import warn_deprecated
 from kafkalite.cli.message_formatter import MessageFormatter
@@ -50,15 +51,7 @@ class ConsoleConsumerOptions:
         self.from_beginning = parser.flag(
             "from-beginning", "Where there is no committed offset, start with the earliest record, not with the latest."
         )
-        self.max_messages = parser.option(
-            "max-messages",
-            "How many records to read before ending. Default: no end.",
-            "num_messages",
-            type_name="Integer",
-        )
-        self.timeout_ms = parser.option(
-            "timeout-ms", "End when no record has come for so long.", "timeout_ms", type_name="Long"
-        )
+        self.consumption = ConsumptionOptions(parser, timeout_type="Long")
         self.skip_message_on_error = parser.flag(
             "skip-message-on-error", "Skip a record that cannot be formatted instead of ending."
         )
@@ -69,7 +62,6 @@ class ConsoleConsumerOptions:
             default="read_uncommitted",
         )
         self._formatter = MessageFormatterOptions(parser)
-        self.enable_systest_events = parser.flag("enable-systest-events", "Say shutdown_complete at the end.")
         self.options = OptionSet()
         self.bootstrap_servers = ""
         self.properties: dict[str, str] = {}

@@ -9,6 +9,7 @@ from kafkalite.cli.command_line import (
     exit_with_usage,
     print_help_or_version,
 )
+from kafkalite.cli.console_consumption import ConsumptionOptions
 from kafkalite.cli.consumer_property_options import ConsumerPropertyOptions
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.message_formatter import MessageFormatter
@@ -45,15 +46,7 @@ class ConsoleShareConsumerOptions:
             old_config="consumer-config",
         )
         self._formatter = MessageFormatterOptions(parser, columns=("delivery",))
-        self.max_messages = parser.option(
-            "max-messages",
-            "How many records to read before ending. Default: no end.",
-            "num_messages",
-            type_name="Integer",
-        )
-        self.timeout_ms = parser.option(
-            "timeout-ms", "End when no record has come for so long.", "timeout_ms", type_name="Integer"
-        )
+        self.consumption = ConsumptionOptions(parser, timeout_type="Integer")
         self.reject = parser.flag("reject", "Reject the records that were read: nobody gets them again.")
         self.release = parser.flag("release", "Release the records that were read: somebody gets them again.")
         self.reject_message_on_error = parser.flag(
@@ -62,7 +55,6 @@ class ConsoleShareConsumerOptions:
         self.bootstrap_server = parser.option(
             "bootstrap-server", "REQUIRED: The servers to connect to.", "server to connect to"
         )
-        self.enable_systest_events = parser.flag("enable-systest-events", "Say shutdown_complete at the end.")
         self.options = OptionSet()
         self.properties: dict[str, str] = {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO, Final
 
 from kafkalite.cli.command_line import exit_with_error, run_command
 from kafkalite.cli.console_consumer_options import EARLIEST, LATEST, ConsoleConsumerOptions
+from kafkalite.cli.console_consumption import consume
 from kafkalite.cli.console_log import log
 from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka, consumer_properties, new_client
 from kafkalite.cli.message_formatter import ConsumerRecord, MessageFormatter
@@ -19,6 +19,7 @@ from kafkalite.cli.message_formatter import ConsumerRecord, MessageFormatter
 _LOGGER: Final = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 _INTERNAL_TOPICS: Final = "^__consumer_offsets$,^__transaction_state$,^__share_group_state$"
 _POLL_S: Final = 0.1
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Interrupted(Exception):
@@ -32,15 +33,15 @@ class _Interrupted(Exception):
 class ConsoleConsumer:
     """A consumer of a group, or of one partition, whose records go to a formatter."""
 
-    def __init__(self, command_line: ConsoleConsumerOptions) -> None:
+    def __init__(self, command_line: ConsoleConsumerOptions, formatter: MessageFormatter) -> None:
         self._options = command_line.options
         self._command_line = command_line
         self._kafka = confluent_kafka()
         self._fatal_error: Any = None
         self._log_client_error = ClientErrorLog(_LOGGER)
         options = self._options
-        timeout_ms = options.value(command_line.timeout_ms)
-        self._timeout_s = timeout_ms / 1000 if timeout_ms is not None and timeout_ms >= 0 else float("inf")
+        self._timeout_s = command_line.consumption.timeout_s(options)
+        self._formatter = formatter
         self.message_count = 0
         configuration = {"log_level": "0", **consumer_properties(command_line.properties)}
         if options.has(command_line.include) and command_line.properties.get("exclude.internal.topics") != "false":
@@ -69,10 +70,22 @@ class ConsoleConsumer:
             self._fatal_error = error
         self._log_client_error(error)
 
-    def run(self, formatter: MessageFormatter, output: BinaryIO) -> None:
-        """Reads until the records asked for have come, none comes any more, or nobody takes the output."""
-        max_messages = self._options.value(self._command_line.max_messages)
-        max_messages = -1 if max_messages is None else max_messages
+    def run(self, output: BinaryIO) -> int:
+        """Reads until the records asked for have come, none comes any more, or a signal asks for the end."""
+        for number in _SIGNALS:
+            signal.signal(number, _on_signal)
+        try:
+            self._read(output)
+            output.flush()
+            return 0
+        except _Interrupted as signalled:
+            return 128 + signalled.number
+        finally:
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+
+    def _read(self, output: BinaryIO) -> None:
+        max_messages = self._command_line.consumption.max_messages(self._options)
         while max_messages == -1 or self.message_count < max_messages:
             try:
                 record = self._receive(output)
@@ -84,7 +97,7 @@ class ConsoleConsumer:
                 return
             self.message_count += 1
             try:
-                formatter.write_to(record, output)
+                self._formatter.write_to(record, output)
             except ValueError as error:
                 if not self._options.has(self._command_line.skip_message_on_error):
                     raise
@@ -146,31 +159,9 @@ def execute(arguments: list[str]) -> int:
             re.compile(options.value(command_line.include))
         except re.error as error:
             exit_with_error(f"--include is no regular expression: {error}")
-    formatter = command_line.message_formatter()
-    consumer = ConsoleConsumer(command_line)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _on_signal)
-    code = 0
-    output = sys.stdout.buffer
-    try:
-        consumer.run(formatter, output)
-        output.flush()
-    except _Interrupted as signalled:
-        code = 128 + signalled.number
-    except BrokenPipeError:
-        print("Unable to write to standard out, closing consumer.", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except ValueError as error:
-        log("ERROR", f"Unknown error when running consumer: {error}", _LOGGER)
-        code = 1
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        consumer.close()
-        output.flush()
-        print(f"Processed a total of {consumer.message_count} messages", file=sys.stderr)
-    if options.has(command_line.enable_systest_events):
-        print("shutdown_complete")
+    consumer = ConsoleConsumer(command_line, command_line.message_formatter())
+    code = consume(consumer, _LOGGER)
+    command_line.consumption.tell_end(options)
     return code
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import deque
@@ -10,6 +9,7 @@ from typing import BinaryIO, Final
 
 from kafkalite.cli.admin_options import open_admin
 from kafkalite.cli.command_line import run_command
+from kafkalite.cli.console_consumption import consume
 from kafkalite.cli.console_log import log
 from kafkalite.cli.console_share_consumer_options import ConsoleShareConsumerOptions
 from kafkalite.cli.java_exceptions import CALL_ERRORS, ToolError, described
@@ -29,26 +29,36 @@ _POLL_S: Final = 0.5
 class ConsoleShareConsumer:
     """A member of a share group whose records go to a formatter."""
 
-    def __init__(self, command_line: ConsoleShareConsumerOptions, consumer: ShareConsumer) -> None:
+    def __init__(
+        self,
+        command_line: ConsoleShareConsumerOptions,
+        formatter: MessageFormatter,
+        consumer: ShareConsumer,
+        stop: StopRequest,
+    ) -> None:
         options = command_line.options
-        timeout_ms = options.value(command_line.timeout_ms)
-        self._timeout_s = timeout_ms / 1000 if timeout_ms is not None and timeout_ms >= 0 else float("inf")
-        max_messages = options.value(command_line.max_messages)
-        self._max_messages = -1 if max_messages is None else max_messages
+        self._timeout_s = command_line.consumption.timeout_s(options)
+        self._max_messages = command_line.consumption.max_messages(options)
         self._acknowledge_type = command_line.acknowledge_type
         self._rejects_on_error = options.has(command_line.reject_message_on_error)
+        self._formatter = formatter
         self._consumer = consumer
+        self._stop = stop
         self._acquired: deque[SharedRecord] = deque()
         self.message_count = 0
 
-    def run(self, formatter: MessageFormatter, output: BinaryIO, stop: StopRequest) -> None:
+    def run(self, output: BinaryIO) -> int:
         """Reads until the records asked for have come, none comes any more, or a stop is asked for.
 
-        A record is acknowledged once it has been written. Raises ValueError for one that cannot be formatted.
+        A record is acknowledged once it has been written.
         """
+        self._read(output)
+        return self._stop.exit_code
+
+    def _read(self, output: BinaryIO) -> None:
         while self._max_messages == -1 or self.message_count < self._max_messages:
             try:
-                acquired = self._receive(stop)
+                acquired = self._receive()
             except (TimeoutError, *CALL_ERRORS) as error:
                 log("ERROR", "Error processing message, terminating consumer process: ", _LOGGER)
                 is_timeout = isinstance(error, TimeoutError)
@@ -61,7 +71,7 @@ class ConsoleShareConsumer:
                 return
             self.message_count += 1
             try:
-                formatter.write_to(_as_formatted(acquired), output)
+                self._formatter.write_to(_as_formatted(acquired), output)
             except ValueError as error:
                 if not self._rejects_on_error:
                     raise
@@ -71,10 +81,10 @@ class ConsoleShareConsumer:
             output.flush()
             self._consumer.acknowledge(acquired, self._acknowledge_type)
 
-    def _receive(self, stop: StopRequest) -> SharedRecord | None:
+    def _receive(self) -> SharedRecord | None:
         """The next record, None when a stop is asked for; raises TimeoutError."""
         deadline_s = time.monotonic() + self._timeout_s
-        while not stop:
+        while not self._stop:
             if self._acquired:
                 return self._acquired.popleft()
             remaining_s = deadline_s - time.monotonic()
@@ -82,6 +92,10 @@ class ConsoleShareConsumer:
                 raise TimeoutError
             self._acquired.extend(self._consumer.poll(min(_POLL_S, remaining_s)))
         return None
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self._consumer.close()
 
 
 def _as_formatted(acquired: SharedRecord) -> ConsumerRecord:
@@ -126,24 +140,9 @@ def execute(arguments: list[str]) -> int:
         log("ERROR", "Unknown error when running consumer: ", _LOGGER)
         print(described(error), file=sys.stderr)
         return 1
-    code = 0
-    output = sys.stdout.buffer
     with admin, StopRequest() as stop:
-        tool = ConsoleShareConsumer(command_line, consumer)
-        try:
-            tool.run(formatter, output, stop)
-            code = stop.exit_code
-        except BrokenPipeError:
-            print("Unable to write to standard out, closing consumer.", file=sys.stderr)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except ValueError as error:
-            log("ERROR", f"Unknown error when running consumer: {error}", _LOGGER)
-            code = 1
-        finally:
-            consumer.close()
-            print(f"Processed a total of {tool.message_count} messages", file=sys.stderr)
-    if command_line.options.has(command_line.enable_systest_events):
-        print("shutdown_complete")
+        code = consume(ConsoleShareConsumer(command_line, formatter, consumer, stop), _LOGGER)
+    command_line.consumption.tell_end(command_line.options)
     return code
 
 
