@@ -11,8 +11,8 @@ from kafkalite.cli.command_line import run_command
 from kafkalite.cli.console_log import log
 from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka, consumer_properties, new_client
 from kafkalite.cli.stop_request import StopRequest
-from kafkalite.cli.subcommand_parser import SubcommandError, SubcommandParser
-from kafkalite.cli.verifiable_client import java_error, print_event, properties_of
+from kafkalite.cli.subcommand_parser import SubcommandParser
+from kafkalite.cli.verifiable_client import java_error, print_event, properties_of, run_client
 
 _LOGGER: Final = "org.apache.kafka.tools.VerifiableConsumer"
 _POLL_S: Final = 0.1
@@ -175,21 +175,14 @@ def _properties(parser: SubcommandParser, arguments: argparse.Namespace) -> dict
     return properties
 
 
+def _new_consumer(properties: dict[str, str], arguments: argparse.Namespace) -> VerifiableConsumer:
+    error_log = ClientErrorLog(_LOGGER)
+    client = new_client(confluent_kafka().Consumer, consumer_properties(properties), error_cb=error_log)
+    return VerifiableConsumer(client, arguments)
+
+
 def _execute(argv: list[str]) -> int:
-    parser = _parser()
-    if not argv:
-        parser.print_help()
-        return 0
-    try:
-        arguments = parser.parse_args(argv)
-        properties = _properties(parser, arguments)
-    except SubcommandError as error:
-        error.show()
-        return 1
-    client = new_client(confluent_kafka().Consumer, consumer_properties(properties), error_cb=ClientErrorLog(_LOGGER))
-    with StopRequest() as stop:
-        VerifiableConsumer(client, arguments).run(stop)
-        return stop.exit_code
+    return run_client(argv, _parser(), _properties, _new_consumer)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from kafkalite.cli.command_line import run_command
 from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka, new_client, producer_properties
 from kafkalite.cli.stop_request import StopRequest
-from kafkalite.cli.subcommand_parser import SubcommandError, SubcommandParser
-from kafkalite.cli.verifiable_client import java_error, print_event, properties_of
+from kafkalite.cli.subcommand_parser import SubcommandParser
+from kafkalite.cli.verifiable_client import java_error, print_event, properties_of, run_client
 
 _QUEUE_FULL_POLL_S: Final = 0.1
 _LONGEST_POLL_S: Final = 0.1
@@ -134,31 +134,24 @@ class VerifiableProducer:
         )
 
 
+def _properties(parser: SubcommandParser, arguments: argparse.Namespace) -> dict[str, str]:
+    old_config = ("--producer.config", getattr(arguments, "producer.config"))
+    return {
+        "retries": "0",
+        "bootstrap.servers": arguments.bootstrap_server,
+        "acks": str(arguments.acks),
+        **properties_of(parser, old_config, arguments.command_config),
+    }
+
+
+def _new_producer(properties: dict[str, str], arguments: argparse.Namespace) -> VerifiableProducer:
+    error_log = ClientErrorLog("org.apache.kafka.tools.VerifiableProducer")
+    client = new_client(confluent_kafka().Producer, producer_properties(properties), error_cb=error_log)
+    return VerifiableProducer(client, arguments)
+
+
 def _execute(argv: list[str]) -> int:
-    parser = _parser()
-    if not argv:
-        parser.print_help()
-        return 0
-    try:
-        arguments = parser.parse_args(argv)
-        old_config = ("--producer.config", getattr(arguments, "producer.config"))
-        properties = {
-            "retries": "0",
-            "bootstrap.servers": arguments.bootstrap_server,
-            "acks": str(arguments.acks),
-            **properties_of(parser, old_config, arguments.command_config),
-        }
-    except SubcommandError as error:
-        error.show()
-        return 1
-    client = new_client(
-        confluent_kafka().Producer,
-        producer_properties(properties),
-        error_cb=ClientErrorLog("org.apache.kafka.tools.VerifiableProducer"),
-    )
-    with StopRequest() as stop:
-        VerifiableProducer(client, arguments).run(stop)
-        return stop.exit_code
+    return run_client(argv, _parser(), _properties, _new_producer)
 
 
 def main(argv: list[str] | None = None) -> int:

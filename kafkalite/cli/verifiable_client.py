@@ -1,16 +1,49 @@
-"""What the verifiable producer and consumer share: events as lines of JSON, properties, names of errors."""
+"""What the verifiable producer and consumer share: how they run, events as lines of JSON, properties, errors' names."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from typing import Any
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from kafkalite.cli.admin_options import load_properties
 from kafkalite.cli.java_exceptions import ToolError, class_name
+from kafkalite.cli.stop_request import StopRequest
 from kafkalite.cli.subcommand_parser import SubcommandError, SubcommandParser
 from kafkalite.errors import ErrorCode, KafkaError
+
+
+class VerifiableClient(Protocol):
+    """A producer or consumer that says what becomes of each record."""
+
+    def run(self, stop: StopRequest) -> None:
+        """Goes on until all is done or a stop is asked for."""
+
+
+def run_client(
+    argv: list[str],
+    parser: SubcommandParser,
+    read_properties: Callable[[SubcommandParser, Namespace], dict[str, str]],
+    new_client: Callable[[dict[str, str], Namespace], VerifiableClient],
+) -> int:
+    """Runs the client that a command line describes and returns the exit code; `read_properties` raises
+    SubcommandError."""
+    if not argv:
+        parser.print_help()
+        return 0
+    try:
+        arguments = parser.parse_args(argv)
+        properties = read_properties(parser, arguments)
+    except SubcommandError as error:
+        error.show()
+        return 1
+    client = new_client(properties, arguments)
+    with StopRequest() as stop:
+        client.run(stop)
+        return stop.exit_code
 
 
 def print_event(name: str, **fields: Any) -> None:
