@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 from kafkalite.broker.background_tasks import BackgroundTasks
@@ -38,12 +39,17 @@ class Server:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._background: BackgroundTasks
         self.broker: Broker
+        self.failure: str | None = None
+        """Why the broker cannot go on, and answers with errors until it is stopped."""
+        self.on_failure: Callable[[], None] | None = None
+        """Called when `failure` has been set."""
 
     async def start(self) -> None:
         """Opens the data directory and listens; raises OSError or StartError with a line for the user."""
         began = time.monotonic()
         loop = asyncio.get_running_loop()
         self.broker = Broker(self.config, clock=self._clock or SystemClock(loop), filesystem=self._filesystem)
+        self.broker.on_fatal_failure = self._note_failure
         try:
             self.broker.load()
             dispatcher = RequestDispatcher()
@@ -69,6 +75,11 @@ class Server:
             len(self.broker.metadata.image.topics),
             (time.monotonic() - began) * 1000,
         )
+
+    def _note_failure(self, reason: str) -> None:
+        self.failure = reason
+        if self.on_failure is not None:
+            self.on_failure()
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

@@ -13,8 +13,14 @@ from typing import Final
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.internal_topics import ensure_internal_topic
 from kafkalite.broker.request_context import RequestContext
+from kafkalite.coordinator.string_hash import partition_for
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import GROUP_METADATA_TOPIC, SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
+from kafkalite.identifiers import (
+    GROUP_METADATA_TOPIC,
+    SHARE_GROUP_STATE_TOPIC,
+    TRANSACTION_STATE_TOPIC,
+    TopicPartition,
+)
 from kafkalite.protocol.messages.find_coordinator import (
     Coordinator,
     FindCoordinatorRequest,
@@ -63,9 +69,12 @@ def _ensure(context: RequestContext, key_type: int, key: str) -> ErrorCode:
     if key_type == SHARE and (context.api_version < SHARE_MIN_VERSION or not is_share_partition_key(key)):
         return ErrorCode.INVALID_REQUEST
     try:
-        ensure_internal_topic(context.broker, topic)
+        partition_count = ensure_internal_topic(context.broker, topic)
     except KafkaError as error:
         return error.error
+    logs = context.broker.logs
+    if logs.has_offline_logs and logs.is_offline(TopicPartition(topic, partition_for(key, partition_count))):
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE
     return ErrorCode.NONE
 
 

@@ -20,6 +20,8 @@ from kafkalite.storage.log_flush import LogFlush
 logger = logging.getLogger("kafkalite.background")
 
 DELETE_INTERVAL_MS: Final = 1_000
+DIRECTORY_CHECK_INTERVAL_MS: Final = 1_000
+"""Looking whether a log directory is still there takes microseconds."""
 PRODUCER_EXPIRY_INTERVAL_MS: Final = 600_000
 METADATA_INTERVAL_MS: Final = 60_000
 MAX_FLUSH_INTERVAL_MS: Final = 1_000
@@ -52,6 +54,7 @@ class BackgroundTasks:
         self._every(
             "high watermarks", config.replica_high_watermark_checkpoint_interval_ms, self._checkpoint_high_watermarks
         )
+        self._every("log directories", DIRECTORY_CHECK_INTERVAL_MS, self._broker.logs.check_directories)
         self._every("deletion", DELETE_INTERVAL_MS, self._delete_due_files)
         self._every("producers", PRODUCER_EXPIRY_INTERVAL_MS, self._remove_expired_producers)
         self._every("metadata", METADATA_INTERVAL_MS, self._broker.metadata.run_periodic_tasks)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from kafkalite.broker.clock import Clock
 from kafkalite.broker.fetch_sessions import FetchSessionCache
 from kafkalite.broker.group_coordinator import GroupCoordinator
 from kafkalite.broker.log_appender import LogAppender
+from kafkalite.broker.log_dir_failure_handler import LogDirFailureHandler
 from kafkalite.broker.log_flusher import LogFlusher
 from kafkalite.broker.metadata_publisher import MetadataPublisher
 from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
@@ -28,7 +30,7 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.metadata.cluster_control import NodeRegistration
 from kafkalite.metadata.cluster_image import Endpoint
-from kafkalite.metadata.partition_elections import assign_directories
+from kafkalite.metadata.partition_elections import assign_directories, changes_after_unfencing
 from kafkalite.metadata.producer_id_control import generate_next_producer_id_block
 from kafkalite.storage.file_names import LOCK_FILE
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
@@ -37,6 +39,8 @@ from kafkalite.storage.log_directory import LogDirectoryError
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.meta_properties import read_meta_properties
 from kafkalite.storage.partition_log import PartitionLog
+
+logger = logging.getLogger("kafkalite.broker")
 
 DEFAULT_CONTROLLER_PORT: Final = 9093
 """Where Apache Kafka's stock configuration has its controller. Nothing listens there: it stands in the metadata."""
@@ -78,6 +82,8 @@ class Broker:
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
         }
         """Listener name -> the address that clients are told; a listener that is missing tells each client its own."""
+        self.on_fatal_failure: Callable[[str], None] | None = None
+        """Told why the broker cannot go on; whoever runs it stops it."""
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -121,6 +127,24 @@ class Broker:
             is_stray=lambda topic_partition, topic_id, _: self._is_stray(topic_partition, topic_id),
         )
         self._has_loaded_logs = True
+        self.log_dir_failures = LogDirFailureHandler(
+            self.logs,
+            self.metadata,
+            self.filesystem.absolute_path(config.metadata_log_dir),
+            self.clock,
+            timeout_ms=config.values["log.dir.failure.timeout.ms"],
+            resigning=(
+                self.group_coordinator.runtime,
+                self.transaction_coordinator.runtime,
+                self.share_coordinator.runtime,
+            ),
+            on_offline=self.fetch_purgatory.notify,
+            on_fatal=self._end,
+        )
+        self.logs.on_directory_failure = self.log_dir_failures.on_failure
+        reason = self.log_dir_failures.reason_to_end()
+        if reason is not None:
+            raise LogDirectoryError(reason[:1].upper() + reason[1:])
 
     def start(self, listeners: Sequence[Endpoint]) -> None:
         """Takes office: a new leader epoch for all partitions, and `listeners` as this broker's addresses."""
@@ -129,7 +153,11 @@ class Broker:
                 self.node_id,
                 random_uuid(),
                 listeners,
-                [directory.directory_id for directory in self.logs.directories if directory.directory_id is not None],
+                [
+                    directory.directory_id
+                    for directory in self.logs.directories
+                    if directory.is_online and directory.directory_id is not None
+                ],
                 self.config.broker_rack,
                 -1 if self._previous_broker_epoch is None else self._previous_broker_epoch,
             ),
@@ -137,6 +165,8 @@ class Broker:
         )
         self._publisher.publish_all()
         self.metadata.add_listener(self._publisher.publish)
+        # Logs that were found in another directory than they were in, which is no more, can have a leader now.
+        self.metadata.append(list(changes_after_unfencing(self.metadata.image, self.node_id)))
         self.replica_alter_log_dirs = ReplicaAlterLogDirs(self.logs, self.clock, self._publisher.publish_moved)
         self.group_coordinator.start()
         self.transaction_coordinator.start()
@@ -146,6 +176,7 @@ class Broker:
     def begin_shutdown(self) -> None:
         """From here on nothing new begins; what waits for data is answered with what there is."""
         self.is_shutting_down = True
+        self.log_dir_failures.close()
         self.fetch_purgatory.complete_all()
         self.replica_alter_log_dirs.close()
         self.group_coordinator.close()
@@ -211,6 +242,11 @@ class Broker:
         for write, error in zip(writes, await self.log_flusher.write_checkpoints(writes), strict=True):
             if error is not None:
                 self.logs.note_failed_checkpoint(write, error)
+
+    def _end(self, reason: str) -> None:
+        logger.critical("The broker ends because %s", reason)
+        if self.on_fatal_failure is not None:
+            self.on_fatal_failure(reason)
 
     # --- details ------------------------------------------------------------------------------------------------------
 

@@ -373,6 +373,15 @@ class CoordinatorRuntime(Generic[S]):
                 self.context(index)
         return list(self._contexts.values())
 
+    def resign_offline(self) -> None:
+        """Gives up the partitions whose log directory has failed: whoever waits is sent to another coordinator."""
+        logs = self._logs()
+        for index, context in list(self._contexts.items()):
+            if logs.is_offline(context.topic_partition):
+                del self._contexts[index]
+                self._contexts_by_key.clear()
+                context.unload()
+
     def unload(self) -> None:
         """Gives all partitions up: the topic has been deleted."""
         contexts, self._contexts = self._contexts, {}

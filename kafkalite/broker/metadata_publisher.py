@@ -12,6 +12,8 @@ from kafkalite.errors import KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.metadata.configurations_image import CLUSTER_DEFAULT, ConfigResource, ConfigResourceType
 from kafkalite.metadata.metadata_image import MetadataImage
+from kafkalite.metadata.partition_registration import is_reserved_directory
+from kafkalite.metadata.topics_image import TopicImage
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.settings import ConfigRecord
 from kafkalite.protocol.metadata_records.topics import (
@@ -91,6 +93,8 @@ class MetadataPublisher:
         topic_partition = TopicPartition(topic.name, index)
         log = self._logs.get(topic_partition)
         if log is None:
+            if self._logs.is_offline(topic_partition) or self._is_elsewhere(topic_partition, topic):
+                return
             try:
                 log = self._logs.create(topic_partition, topic_id, self.topic_config(topic.name), now_ms=self._now_ms())
             except KafkaError as error:
@@ -107,12 +111,29 @@ class MetadataPublisher:
         if directory_id is not None and partition.directories != (directory_id,):
             self._placed[topic_partition] = directory_id
 
+    def _is_elsewhere(self, topic_partition: TopicPartition, topic: TopicImage) -> bool:
+        """Whether a log that is not here lies in a directory that is not here either: an empty one in its place would
+        hide that."""
+        partition = topic.partitions[topic_partition.partition]
+        directory = partition.directory(self._config.node_id)
+        if is_reserved_directory(directory) or self._logs.has_directory(directory):
+            return False
+        logger.error(
+            "%s is offline: it lies in the log directory with the id %s, which is none of log.dirs. Give it back, or "
+            "delete the topic",
+            topic_partition,
+            directory,
+        )
+        self._logs.set_offline(topic_partition, topic.topic_id)
+        return True
+
     def _tell_directories(self) -> None:
         if self._placed:
             placed, self._placed = self._placed, {}
             self._on_placed(placed)
 
     def _remove(self, topic_id: Uuid) -> None:
+        self._logs.forget_offline(topic_id)
         for log in [log for log in self._logs.logs() if log.topic_id == topic_id]:
             self._logs.delete(log.topic_partition, now_ms=self._now_ms())
             self._on_delete(log.topic_partition)

@@ -2,7 +2,8 @@
 
     kafkalite-server [CONFIG] [--override key=value]... [--logging FILE]
 
-SIGTERM and Ctrl-C stop it cleanly. Exit codes: 0 after a stop, 1 where it cannot start, 2 for unusable arguments.
+SIGTERM and Ctrl-C stop it cleanly. Exit codes: 0 after a stop, 1 where it cannot start
+or go on, 2 for unusable arguments.
 """
 
 from __future__ import annotations
@@ -149,6 +150,7 @@ async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
     )
     server = Server(config)
     stop = asyncio.Event()
+    server.on_failure = stop.set
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
@@ -165,6 +167,8 @@ async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
         await server.stop()
     except (KafkaError, OSError) as error:
         logging.getLogger("kafkalite").error("Cannot stop cleanly: %s", _text(error))
+        return 1
+    if server.failure is not None:
         return 1
     logging.getLogger("kafkalite").info("Stopped")
     return 0

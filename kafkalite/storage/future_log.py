@@ -9,6 +9,8 @@ crash has left behind is removed at the next start.
 
 from __future__ import annotations
 
+import logging
+
 from kafkalite.records.record_batch import iter_batches
 from kafkalite.storage.file_names import FUTURE_DIRECTORY_SUFFIX, renamed_directory, unique_suffix
 from kafkalite.storage.log_directory import LogDirectory
@@ -17,6 +19,8 @@ from kafkalite.storage.log_loader import load_log
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin
+
+_logger = logging.getLogger(__name__)
 
 
 class FutureLog:
@@ -84,4 +88,7 @@ class FutureLog:
         """Removes the copy."""
         self.copy.close()
         self.copy.release_files(with_active=True)
-        self._logs.context.filesystem.remove_tree(self.copy.directory)
+        try:
+            self._logs.context.filesystem.remove_tree(self.copy.directory)
+        except OSError as error:  # its log directory has failed; the next start that finds it removes it
+            _logger.warning("%s cannot be removed: %s", self.copy.directory, error)

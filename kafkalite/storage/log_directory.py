@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from kafkalite.identifiers import CLUSTER_METADATA_TOPIC, Uuid
-from kafkalite.storage.file_names import LOCK_FILE, LogDirectoryName, parse_directory_name
+from kafkalite.storage.file_names import LOCK_FILE, META_PROPERTIES_FILE, LogDirectoryName, parse_directory_name
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
 from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties
 
@@ -52,6 +52,10 @@ class LogDirectory:
             self.meta_properties = read_meta_properties(filesystem, self.path)
         except OSError as error:
             raise LogDirectoryError(f"Cannot use log directory {self.path}: {error.strerror}") from error
+
+    def has_gone(self, filesystem: FileSystem) -> bool:
+        """Whether it was removed, unmounted or closed to this process: neither of its own two files can be seen."""
+        return not any(filesystem.exists(f"{self.path}/{name}") for name in (LOCK_FILE, META_PROPERTIES_FILE))
 
     def release_lock(self) -> None:
         if self.lock is not None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from kafkalite.errors import KafkaError
 from kafkalite.storage.log_flush import LogFlush, prepare_flush
 from kafkalite.storage.partition_log import PartitionLog
 
@@ -28,7 +29,7 @@ MAX_COSTLY_LOGS: Final = 100
 
 
 def prepare_due_flushes(logs: Iterable[PartitionLog], now_ms: int) -> list[LogFlush]:
-    """The flushes of this round, prepared. Raises KafkaError."""
+    """The flushes of this round, prepared; not those that cannot be."""
     unflushed = [log for log in logs if log.log_end_offset != log.recovery_point]
     wanted = _most_costly(unflushed)
     quiet = (log for log in unflushed if abs(now_ms - log.last_append_ms) >= WRITTEN_BACK_MS)
@@ -39,12 +40,15 @@ def prepare_due_flushes(logs: Iterable[PartitionLog], now_ms: int) -> list[LogFl
         # After a clock was set back by more than that, nobody knows how long it is: better too early than too late.
         is_due = abs(now_ms - log.last_flush_ms) >= log.config.flush_ms
         if log in wanted or is_rolled or is_due:
-            flush = prepare_flush(
-                log,
-                with_checkpoint=log in wanted or is_rolled,
-                max_segments=MAX_SEGMENTS_PER_FLUSH,
-                only_rolled=not (log in wanted or is_due),
-            )
+            try:
+                flush = prepare_flush(
+                    log,
+                    with_checkpoint=log in wanted or is_rolled,
+                    max_segments=MAX_SEGMENTS_PER_FLUSH,
+                    only_rolled=not (log in wanted or is_due),
+                )
+            except KafkaError:
+                continue  # reported where it happened; the other logs are none the worse for it
             if flush is not None:
                 flushes.append(flush)
     return flushes

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -82,7 +82,7 @@ class LogManager:
         self.get = self._logs.get
         """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
         self._checkpoints = LogCheckpoints(filesystem)
-        self._unavailable: set[TopicPartition] = set()
+        self._unavailable: dict[TopicPartition, Uuid | None] = {}
         self._cleaner: LogCleanerManager | None = None
         self.on_directory_failure: Callable[[LogDirectory], None] | None = None
         self._is_closed = False
@@ -131,17 +131,12 @@ class LogManager:
         stray: list[str] = []
         for done, found in enumerate(work, 1):
             directory, topic_partition = found.directory, found.topic_partition
-            if topic_partition in self._logs:
-                raise LogDirectoryError(
-                    f"Duplicate log directories for {topic_partition} are found in both {directory.path} and "
-                    f"{self._logs[topic_partition].log_directory}"
-                )
             try:
                 log = found.load(self.context, topic_config, now_ms)
             except OSError as error:
                 # One unreadable log neither keeps the others from being served nor is replaced by an empty one.
                 _logger.error("Error while loading log %s in dir %s: %s", topic_partition, directory.path, error)
-                self._unavailable.add(topic_partition)
+                self._unavailable[topic_partition] = None
                 directory.has_unread_logs = True
                 on_progress(done, len(work))
                 continue
@@ -149,6 +144,11 @@ class LogManager:
             if is_stray(topic_partition, log.topic_id, directory):
                 stray.append(self._rename_directory(log, STRAY_DIRECTORY_SUFFIX))
                 _logger.warning("Log of %s is marked stray and renamed to %s", topic_partition, stray[-1])
+            elif topic_partition in self._logs:
+                raise LogDirectoryError(
+                    f"Duplicate log directories for {topic_partition} are found in both {directory.path} and "
+                    f"{self._logs[topic_partition].log_directory}"
+                )
             else:
                 self._logs[topic_partition] = log
             on_progress(done, len(work))
@@ -174,12 +174,30 @@ class LogManager:
         """Whether a partition has a log that cannot be served: its directory has failed, or the log did not open."""
         return topic_partition in self._unavailable
 
+    @property
+    def offline_partitions(self) -> Collection[TopicPartition]:
+        """The partitions of which `is_offline` is true."""
+        return self._unavailable.keys()
+
+    def set_offline(self, topic_partition: TopicPartition, topic_id: Uuid) -> None:
+        """A partition's log is known to lie elsewhere: none is made in its place."""
+        self._unavailable[topic_partition] = topic_id
+
+    def forget_offline(self, topic_id: Uuid) -> None:
+        """A topic has been deleted: what was offline of it is in nobody's way."""
+        for topic_partition in [name for name, of in self._unavailable.items() if of == topic_id]:
+            del self._unavailable[topic_partition]
+
     def logs_in(self, directory: LogDirectory) -> list[PartitionLog]:
         return [log for log in self._logs.values() if log.log_directory == directory.path]
 
     def directory_of(self, log: PartitionLog) -> LogDirectory:
         path = log.log_directory
         return next(directory for directory in self.directories if directory.path == path)
+
+    def has_directory(self, directory_id: Uuid) -> bool:
+        """Whether one of the log directories, online or not, has this id."""
+        return any(directory.directory_id == directory_id for directory in self.directories)
 
     def directory_for_new_log(self) -> LogDirectory:
         """The online directory with the fewest logs. Raises KafkaError(KAFKA_STORAGE_ERROR) if there is none."""
@@ -408,6 +426,13 @@ class LogManager:
         if is_sync or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR):
             self.fail_directory(path)
 
+    def check_directories(self) -> None:
+        """Gives directories up that have gone: files that are open would take records that nobody ever finds again."""
+        for directory in self.directories:
+            if directory.is_online and directory.has_gone(self._filesystem):
+                _logger.error("Log directory %s has gone", directory.path)
+                self.fail_directory(directory.path)
+
     def fail_directory(self, path: str) -> None:
         """Takes a log directory and its logs out of service: what is on its disk is not known any more."""
         for directory in self.directories:
@@ -416,7 +441,7 @@ class LogManager:
                 offline = self.logs_in(directory)
                 _logger.error("Stopping serving logs in dir %s: %d partitions are offline", path, len(offline))
                 for log in offline:
-                    self._unavailable.add(log.topic_partition)
+                    self._unavailable[log.topic_partition] = log.topic_id
                     del self._logs[log.topic_partition]
                     log.is_closed = True
                     log.release_files(with_active=True)
