@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable
 
 from kafkalite.broker.api_registry import serves
+from kafkalite.broker.metadata_store import answer_or_raise
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.metadata.client_quota_control import alter_client_quotas as alter
 from kafkalite.protocol.messages.alter_client_quotas import (
@@ -16,12 +18,12 @@ from kafkalite.protocol.messages.alter_client_quotas import (
 
 
 @serves(AlterClientQuotasRequest)
-def alter_client_quotas(context: RequestContext, request: AlterClientQuotasRequest) -> AlterClientQuotasResponse:
+def alter_client_quotas(
+    context: RequestContext, request: AlterClientQuotasRequest
+) -> AlterClientQuotasResponse | Awaitable[AlterClientQuotasResponse]:
     store = context.broker.metadata
-    result = alter(store.image.client_quotas, request.entries, _is_resolvable)
-    if not request.validate_only:
-        store.append(result.records)
-    return AlterClientQuotasResponse(
+    result = alter(store.written_image.client_quotas, request.entries, _is_resolvable)
+    response = AlterClientQuotasResponse(
         entries=[
             ResponseEntryData(
                 error_code=error.error,
@@ -31,6 +33,7 @@ def alter_client_quotas(context: RequestContext, request: AlterClientQuotasReque
             for entity, error in result.response
         ]
     )
+    return store.commit([] if request.validate_only else result.records, answer_or_raise(response))
 
 
 def _is_resolvable(address: str) -> bool:

@@ -6,9 +6,11 @@ Deprecated in favour of IncrementalAlterConfigs. The levels of loggers cannot be
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.config_admin_manager import ConfigAdminManager
+from kafkalite.broker.metadata_store import answer_or_raise
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.metadata.configurations_image import ConfigResource
@@ -20,9 +22,11 @@ from kafkalite.protocol.messages.alter_configs import (
 
 
 @serves(AlterConfigsRequest)
-def alter_configs(context: RequestContext, request: AlterConfigsRequest) -> AlterConfigsResponse:
+def alter_configs(
+    context: RequestContext, request: AlterConfigsRequest
+) -> AlterConfigsResponse | Awaitable[AlterConfigsResponse]:
     metadata = context.broker.metadata
-    manager = ConfigAdminManager(metadata.image, context.broker.config)
+    manager = ConfigAdminManager(metadata.written_image, context.broker.config)
     asked = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
     response = AlterConfigsResponse()
     records = []
@@ -38,6 +42,4 @@ def alter_configs(context: RequestContext, request: AlterConfigsRequest) -> Alte
             records += manager.alter(target, [(config.name, config.value) for config in resource.configs])
         except KafkaError as error:
             answer.error_code, answer.error_message = error.error, error.message
-    if records and not request.validate_only:
-        metadata.append(records)
-    return response
+    return metadata.commit([] if request.validate_only else records, answer_or_raise(response))

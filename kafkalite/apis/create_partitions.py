@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Iterable
+
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
@@ -15,7 +17,9 @@ from kafkalite.protocol.messages.create_partitions import (
 
 
 @serves(CreatePartitionsRequest)
-def create_partitions(context: RequestContext, request: CreatePartitionsRequest) -> CreatePartitionsResponse:
+def create_partitions(
+    context: RequestContext, request: CreatePartitionsRequest
+) -> CreatePartitionsResponse | Awaitable[CreatePartitionsResponse]:
     names: dict[str, int] = {}
     for topic in request.topics:
         names[topic.name] = names.get(topic.name, 0) + 1
@@ -32,15 +36,16 @@ def create_partitions(context: RequestContext, request: CreatePartitionsRequest)
         validate_only=request.validate_only,
     )
     store = context.broker.metadata
-    result = replication_control.create_partitions(store.image, once)
-    try:
-        store.append(result.records)
-    except KafkaError as refusal:
-        error = ApiError.of(refusal)
-        return CreatePartitionsResponse(
-            results=[
-                CreatePartitionsTopicResult(name=name, error_code=error.error, error_message=error.message)
-                for name in names
-            ]
-        )
-    return CreatePartitionsResponse(results=results + result.response)
+    result = replication_control.create_partitions(store.written_image, once)
+    response = CreatePartitionsResponse(results=results + result.response)
+    return store.commit(result.records, lambda error: response if error is None else _refuse(names, error))
+
+
+def _refuse(names: Iterable[str], refusal: KafkaError) -> CreatePartitionsResponse:
+    error = ApiError.of(refusal)
+    return CreatePartitionsResponse(
+        results=[
+            CreatePartitionsTopicResult(name=name, error_code=error.error, error_message=error.message)
+            for name in names
+        ]
+    )

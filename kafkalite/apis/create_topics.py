@@ -6,6 +6,8 @@ A topic exists for all other requests once this one is answered.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.request_context import RequestContext
@@ -17,7 +19,9 @@ from kafkalite.protocol.messages.create_topics import CreatableTopicResult, Crea
 
 
 @serves(CreateTopicsRequest)
-def create_topics(context: RequestContext, request: CreateTopicsRequest) -> CreateTopicsResponse:
+def create_topics(
+    context: RequestContext, request: CreateTopicsRequest
+) -> CreateTopicsResponse | Awaitable[CreateTopicsResponse]:
     names: dict[str, int] = {}
     for topic in request.topics:
         names[topic.name] = names.get(topic.name, 0) + 1
@@ -29,24 +33,27 @@ def create_topics(context: RequestContext, request: CreateTopicsRequest) -> Crea
     store = context.broker.metadata
     try:
         result = replication_control.create_topics(
-            store.image, context.broker.config, allowed, describable=None, new_topic_id=random_uuid
+            store.written_image, context.broker.config, allowed, describable=None, new_topic_id=random_uuid
         )
-        store.append(result.records)
     except KafkaError as refusal:
-        error = ApiError.of(refusal)
-        return CreateTopicsResponse(
-            topics=[
-                CreatableTopicResult(name=topic.name, error_code=error.error, error_message=error.message)
-                for topic in request.topics
-            ]
-        )
+        return _refuse(request, refusal)
     response = result.response
     for name, count in names.items():
         if count > 1:
             response.topics.append(_invalid(name, "Duplicate topic name."))
         elif name == CLUSTER_METADATA_TOPIC:
             response.topics.append(_invalid(name, f"Creation of internal topic {name} is prohibited."))
-    return response
+    return store.commit(result.records, lambda error: response if error is None else _refuse(request, error))
+
+
+def _refuse(request: CreateTopicsRequest, refusal: KafkaError) -> CreateTopicsResponse:
+    error = ApiError.of(refusal)
+    return CreateTopicsResponse(
+        topics=[
+            CreatableTopicResult(name=topic.name, error_code=error.error, error_message=error.message)
+            for topic in request.topics
+        ]
+    )
 
 
 def _invalid(name: str, message: str) -> CreatableTopicResult:

@@ -6,9 +6,11 @@ requests once this one is answered; its files follow later.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import Uuid
 from kafkalite.metadata import replication_control
 from kafkalite.metadata.metadata_image import MetadataImage
@@ -21,7 +23,9 @@ from kafkalite.protocol.messages.delete_topics import (
 
 
 @serves(DeleteTopicsRequest)
-def delete_topics(context: RequestContext, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
+def delete_topics(
+    context: RequestContext, request: DeleteTopicsRequest
+) -> DeleteTopicsResponse | Awaitable[DeleteTopicsResponse]:
     topics = request.topics
     if context.api_version < 6:
         topics = [DeleteTopicState(name=name) for name in request.topic_names]
@@ -31,15 +35,12 @@ def delete_topics(context: RequestContext, request: DeleteTopicsRequest) -> Dele
     store = context.broker.metadata
     responses: list[DeletableTopicResult] = []
     names, ids = _split(topics, responses)
-    wanted = _resolve(store.image, names, ids, responses)
-    result = replication_control.delete_topics(store.image, wanted)
-    try:
-        store.append(result.records)
-    except KafkaError as refusal:
-        return _refuse(topics, refusal.error)
+    wanted = _resolve(store.written_image, names, ids, responses)
+    result = replication_control.delete_topics(store.written_image, wanted)
     for topic_id, error in result.response.items():
         responses.append(_result(wanted[topic_id], topic_id, error.error, error.message))
-    return DeleteTopicsResponse(responses=responses)
+    response = DeleteTopicsResponse(responses=responses)
+    return store.commit(result.records, lambda error: response if error is None else _refuse(topics, error.error))
 
 
 def _refuse(topics: list[DeleteTopicState], error: ErrorCode) -> DeleteTopicsResponse:

@@ -7,10 +7,12 @@ leaves, and are stored, except the levels of loggers (KIP-412), which end with t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.broker_loggers import alter_logger_levels
 from kafkalite.broker.config_admin_manager import ConfigAdminManager
+from kafkalite.broker.metadata_store import answer_or_raise
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.metadata.configuration_control import ConfigChange, UnknownOperationError
@@ -26,9 +28,9 @@ from kafkalite.protocol.metadata_record import MetadataRecord
 @serves(IncrementalAlterConfigsRequest)
 def incremental_alter_configs(
     context: RequestContext, request: IncrementalAlterConfigsRequest
-) -> IncrementalAlterConfigsResponse:
+) -> IncrementalAlterConfigsResponse | Awaitable[IncrementalAlterConfigsResponse]:
     metadata = context.broker.metadata
-    manager = ConfigAdminManager(metadata.image, context.broker.config)
+    manager = ConfigAdminManager(metadata.written_image, context.broker.config)
     asked = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
     response = IncrementalAlterConfigsResponse()
     forwarded: list[tuple[ConfigResource, list[ConfigChange], AlterConfigsResourceResponse]] = []
@@ -62,6 +64,4 @@ def incremental_alter_configs(
         records = []
         for _, _, answer in forwarded:
             answer.error_code, answer.error_message = failure.error, None
-    if records and not request.validate_only:
-        metadata.append(records)
-    return response
+    return metadata.commit([] if request.validate_only else records, answer_or_raise(response))

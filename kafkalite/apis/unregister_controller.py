@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from kafkalite.broker.api_registry import serves
+from kafkalite.broker.metadata_store import answer_or_raise
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode
 from kafkalite.protocol.messages.unregister_controller import (
@@ -15,7 +18,7 @@ from kafkalite.protocol.metadata_records.nodes import UnregisterControllerRecord
 @serves(UnregisterControllerRequest)
 def unregister_controller(
     context: RequestContext, request: UnregisterControllerRequest
-) -> UnregisterControllerResponse:
+) -> UnregisterControllerResponse | Awaitable[UnregisterControllerResponse]:
     controller_id = request.controller_id
     store = context.broker.metadata
     if controller_id == context.node_id:
@@ -23,10 +26,10 @@ def unregister_controller(
             error_code=ErrorCode.INVALID_REQUEST,
             error_message="Controller cannot unregister itself while it is active.",
         )
-    if controller_id not in store.image.cluster.controllers:
+    if controller_id not in store.written_image.cluster.controllers:
         return UnregisterControllerResponse(
             error_code=ErrorCode.CONTROLLER_ID_NOT_REGISTERED,
             error_message=f"Controller ID {controller_id} is not currently registered.",
         )
-    store.append([UnregisterControllerRecord(controller_id=controller_id)])
-    return UnregisterControllerResponse()
+    record = UnregisterControllerRecord(controller_id=controller_id)
+    return store.commit([record], answer_or_raise(UnregisterControllerResponse()))

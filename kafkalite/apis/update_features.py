@@ -6,7 +6,10 @@ version 2 name no single features.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from kafkalite.broker.api_registry import serves
+from kafkalite.broker.metadata_store import answer_or_raise
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.coordinator.string_hash import hash_map_order
 from kafkalite.errors import KafkaError
@@ -20,7 +23,9 @@ from kafkalite.protocol.messages.update_features import (
 
 
 @serves(UpdateFeaturesRequest)
-def update_features(context: RequestContext, request: UpdateFeaturesRequest) -> UpdateFeaturesResponse:
+def update_features(
+    context: RequestContext, request: UpdateFeaturesRequest
+) -> UpdateFeaturesResponse | Awaitable[UpdateFeaturesResponse]:
     store = context.broker.metadata
     # Apache Kafka reads the flag of version 0 and does not heed it.
     wanted = {
@@ -31,7 +36,7 @@ def update_features(context: RequestContext, request: UpdateFeaturesRequest) -> 
     updates = {name: wanted[name] for name in hash_map_order(wanted)}
     try:
         records = updated_features(
-            store.image,
+            store.written_image,
             context.node_id,
             store.kraft_version,
             updates,
@@ -43,9 +48,7 @@ def update_features(context: RequestContext, request: UpdateFeaturesRequest) -> 
             error_message="The update failed for all features since the following feature had an error: "
             f"{error.message}",
         )
-    if not request.validate_only:
-        store.append(records)
     response = UpdateFeaturesResponse(error_message=None)
     if context.api_version <= 1:
         response.results = [UpdatableFeatureResult(feature=name, error_message="NONE") for name in updates]
-    return response
+    return store.commit([] if request.validate_only else records, answer_or_raise(response))

@@ -8,7 +8,7 @@ not synced, and the days of idle beats that a long-lived Apache Kafka leaves bef
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from kafkalite.broker.metadata_snapshot import (
@@ -88,6 +88,8 @@ class MetadataLog:
         filesystem.make_directories(directory)
         self.snapshots: list[SnapshotId] = []
         self._segments: list[LogSegment] = []
+        self.before_roll: Callable[[], None] = lambda: None
+        """Called before the active segment's file is closed: nobody may be syncing it then."""
         self._epochs = LeaderEpochFileCache.load(filesystem, f"{directory}/{LEADER_EPOCH_CHECKPOINT_FILE}")
         self._open_files(now_ms)
         self.end_offset = self._segments[-1].base_offset
@@ -276,6 +278,7 @@ class MetadataLog:
         """Appends one batch, which begins at `end_offset`; on the disk for certain after `sync`. Raises OSError."""
         segment = self._segments[-1]
         if segment.should_roll(self._config, len(batch), header.max_timestamp, header.last_offset, now_ms):
+            self.before_roll()
             segment.file.sync()
             segment.become_inactive()
             segment.release_file()
@@ -287,7 +290,7 @@ class MetadataLog:
         self._note(header)
 
     def sync(self) -> None:
-        """Returns when all that was appended is on the disk."""
+        """Returns when all that was appended is on the disk. May run in another thread, beside `append`."""
         self._segments[-1].file.sync()
 
     def add_snapshot(self, snapshot_id: SnapshotId) -> None:

@@ -1,15 +1,17 @@
 """The metadata of this node: the log `__cluster_metadata-0`, and the image that its records make.
 
-This node is the quorum's only voter and its only broker, so a change is decided when it is written: `append` writes one
-batch, syncs it, replays it to the image and tells the listeners, in this order. Files and records are those of Apache
-Kafka, which may have written what is here and may go on with it.
+This node is the quorum's only voter and its only broker, so a change is committed when the disk has it: it is written
+as one batch, synced, replayed to the image and told to the listeners, in this order. `commit` does so while the loop
+goes on, for all that arrives together with one sync (`metadata_commits`); `append` at once. Files and records are those
+of Apache Kafka, which may have written what is here and may go on with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from kafkalite.broker.metadata_batches import (
     RaftControlRecord,
@@ -17,6 +19,7 @@ from kafkalite.broker.metadata_batches import (
     build_metadata_batch,
     leader_change,
 )
+from kafkalite.broker.metadata_commits import MetadataCommits, WrittenChange
 from kafkalite.broker.metadata_log import MetadataLog, MetadataLogError
 from kafkalite.broker.metadata_replay import MetadataReplay, read_bootstrap_records
 from kafkalite.broker.metadata_snapshot import (
@@ -40,6 +43,7 @@ from kafkalite.metadata.cluster_control import (
     unfence_broker,
 )
 from kafkalite.metadata.cluster_image import Endpoint
+from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.metadata.record_versions import record_version
 from kafkalite.protocol.control_records import KRaftVersionRecord
 from kafkalite.protocol.metadata_record import MetadataRecord
@@ -54,6 +58,8 @@ from kafkalite.storage.filesystem import FileSystem
 _logger = logging.getLogger(__name__)
 
 Listener = Callable[[Sequence[MetadataRecord]], None]
+Steps = Callable[[Sequence[MetadataRecord]], Iterator[None]]
+T = TypeVar("T")
 
 
 class MetadataLogSettings(NamedTuple):
@@ -71,7 +77,7 @@ class MetadataLogSettings(NamedTuple):
 
 
 class MetadataStore:
-    """The one writer of the metadata. `image` is what all else reads; nobody changes it but by `append`."""
+    """The one writer of the metadata. `image` is what all else reads; only `commit` and `append` change it."""
 
     def __init__(
         self,
@@ -97,6 +103,8 @@ class MetadataStore:
         self.leader_epoch = 0
         """The raft epoch in which this node leads."""
         self._listeners: list[Listener] = []
+        self._preparations: list[Steps] = []
+        self._consequences: list[Steps] = []
         self._failure: OSError | None = None
         self._last_snapshot_ms = now_ms()
         self.log = MetadataLog(
@@ -110,11 +118,25 @@ class MetadataStore:
         self._bytes_since_snapshot = self._replay.load(filesystem, self.log)
         self._replay.check_is_alone(self.log, node_id)
         self.image = self._replay.image
+        self.last_applied_offset = self.log.end_offset - 1
+        """The offset of the last record that is in the image; -1 in an empty log."""
+        self._commits = MetadataCommits(lambda: self.log.sync(), self._carry_out, self._note_failed_sync)
+        self._written_image: MetadataImage | None = None
+        self.log.before_roll = self._commits.wait_for_sync
 
     @property
-    def last_applied_offset(self) -> int:
-        """The offset of the last record of the log, all of which are in the image; -1 in an empty log."""
-        return self.log.end_offset - 1
+    def written_image(self) -> MetadataImage:
+        """What the image will be when all that has been written is committed: what a further change has to go by."""
+        image = self._written_image
+        if image is None:
+            written = list(self._commits.invisible())
+            if not written:
+                return self.image
+            image = self._written_image = self.image.copy()
+            for change in written:
+                for record in change.records:
+                    image.replay(record)
+        return image
 
     @property
     def is_in_transaction(self) -> bool:
@@ -135,6 +157,12 @@ class MetadataStore:
     def add_listener(self, listener: Listener) -> None:
         """`listener` is called with the records of each change, after the image has them."""
         self._listeners.append(listener)
+
+    def add_publisher(self, prepare: Steps, publish: Steps) -> None:
+        """`prepare` is called with the records of each change that has been committed, before the image has them,
+        `publish` after the listeners; both work in steps, between which other things happen."""
+        self._preparations.append(prepare)
+        self._consequences.append(publish)
 
     # --- starting and stopping ---
 
@@ -158,6 +186,7 @@ class MetadataStore:
     def stop(self) -> None:
         """Writes what a controlled shutdown leaves: partitions without leaders that this broker may lead again, and a
         fenced broker. The next start, this broker's or Apache Kafka's, waits for no session to expire."""
+        self._commits.drain()
         if self.broker_epoch >= 0 and self.image.cluster.is_active(self.node_id):
             self._append(enter_controlled_shutdown(self.image, self.node_id), sync=False)
             self._append(fence_broker(self.image, self.node_id), sync=False)
@@ -165,6 +194,7 @@ class MetadataStore:
 
     def close(self) -> None:
         """Lets go of the files."""
+        self._commits.close()
         self.log.close()
 
     def _begin_epoch(self) -> None:
@@ -195,6 +225,7 @@ class MetadataStore:
         )
         self.log.begin_epoch(self.leader_epoch)
         self.log.append(batch, read_header(batch), now_ms=now_ms)
+        self.last_applied_offset = self.log.end_offset - 1
 
     def _activation_records(self) -> list[MetadataRecord]:
         is_log_empty = self.image.features.metadata_version is None
@@ -207,8 +238,30 @@ class MetadataStore:
 
     # --- writing ---
 
+    def commit(self, records: Sequence[MetadataRecord], answer: Callable[[KafkaError | None], T]) -> T | Awaitable[T]:
+        """Makes a change durable, then visible, while the loop goes on; what `answer` gives is what is returned then.
+
+        All or nothing, as `append`. `answer` is called with the error where the change could not be written. A change
+        of nothing is over when those before it are, which it may have gone by (`written_image`).
+        """
+        if not self._settings.is_synced:
+            try:
+                self.append(records)
+            except KafkaError as error:
+                return answer(error)
+            return answer(None)
+        try:
+            self._write_change(records)
+        except OSError as error:
+            return answer(_storage_error(error))
+        if not records and not self._commits:
+            return answer(None)
+        committed: asyncio.Future[KafkaError | None] = asyncio.get_running_loop().create_future()
+        self._commits.add(WrittenChange(records, self.log.end_offset, committed))
+        return _answer_when(committed, answer)
+
     def append(self, records: Sequence[MetadataRecord]) -> int:
-        """Makes a change durable, then visible; returns the offset of its last record.
+        """Makes a change durable, then visible, at once; returns the offset of its last record.
 
         All or nothing: one batch, or where that would be too large several within one metadata transaction. Raises
         KafkaError(KAFKA_STORAGE_ERROR) when it cannot be written; the image is unchanged then. Where it is not known
@@ -222,38 +275,73 @@ class MetadataStore:
     def _append(self, records: Sequence[MetadataRecord], *, sync: bool) -> None:
         if not records:
             return
+        self._commits.drain()
         try:
-            self._write(self._split(self._to_frames(records)), sync=sync)
+            self._write_change(records)
+            if sync:
+                self._sync()
         except OSError as error:
             raise _storage_error(error) from error
+        for _ in self._carry_out(WrittenChange(records, self.log.end_offset)):
+            pass
+
+    def _carry_out(self, change: WrittenChange) -> Iterator[None]:
+        """A change that is committed becomes visible, with what it needs beforehand and what follows from it."""
+        for prepare in self._preparations:
+            yield from prepare(change.records)
         visible: list[MetadataRecord] = []
-        for record in records:
+        for record in change.records:
             visible += self._replay.replay(record)
+        self.last_applied_offset = change.end_offset - 1
         for listener in self._listeners:
             listener(visible)
+        for publish in self._consequences:
+            yield from publish(visible)
+        if change.committed is not None:
+            self._maybe_snapshot()
 
-    def _write(self, batches: list[list[bytes]], *, sync: bool) -> None:
+    def _write_change(self, records: Sequence[MetadataRecord]) -> None:
+        if not records:
+            return
         if self._failure is not None:
             raise self._failure
         now_ms = self._now_ms()
         start_offset = self.log.end_offset
         try:
-            for frames in batches:
+            for frames in self._split(self._to_frames(records)):
                 batch = build_metadata_batch(
                     frames, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
                 )
                 self.log.append(batch, read_header(batch), now_ms=now_ms)
                 self._bytes_since_snapshot += len(batch)
-            if sync:
-                self._sync()
         except OSError as error:
             if self.log.end_offset != start_offset:
-                _logger.error("The metadata log takes no more changes until the next start: %s", error)
-                self._failure = error
+                self._give_up(error)
             raise
+        if self._written_image is not None:
+            for record in records:
+                self._written_image.replay(record)
+
+    def _sync(self) -> None:
+        if self._settings.is_synced:
+            try:
+                self.log.sync()
+            except OSError as error:
+                self._give_up(error)
+                raise
+
+    def _note_failed_sync(self, error: OSError) -> KafkaError:
+        self._give_up(error)
+        return _storage_error(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Nobody knows what the disk holds."""
+        _logger.error("The metadata log takes no more changes until the next start: %s", error)
+        self._failure = error
+        self._written_image = None
 
     def _to_frames(self, records: Iterable[MetadataRecord]) -> list[bytes]:
-        level = self.image.features.metadata_version
+        level = self.written_image.features.metadata_version
         frames = []
         for record in records:
             if level is None and isinstance(record, FeatureLevelRecord):
@@ -267,7 +355,7 @@ class MetadataStore:
         batches: list[list[bytes]] = [[]]
         size = 0
         can_enclose = not self.is_in_transaction and versions.are_transactions_supported(
-            self.image.features.metadata_version_or_raise()
+            self.written_image.features.metadata_version_or_raise()
         )
         if can_enclose:
             batches[0].append(BeginTransactionRecord().to_frame(0))
@@ -280,10 +368,6 @@ class MetadataStore:
         if can_enclose:
             batches[-1].append(EndTransactionRecord().to_frame(0))
         return batches
-
-    def _sync(self) -> None:
-        if self._settings.is_synced:
-            self.log.sync()
 
     # --- snapshots ---
 
@@ -303,7 +387,7 @@ class MetadataStore:
 
     def write_snapshot(self) -> SnapshotId | None:
         """Writes what the image holds beside the log; None while a transaction is open or where nothing has changed."""
-        snapshot_id = SnapshotId(self.log.end_offset, self.log.last_epoch)
+        snapshot_id = SnapshotId(self.last_applied_offset + 1, self.log.last_epoch)
         if self.is_in_transaction or snapshot_id in self.log.snapshots:
             return None
         now_ms = self._now_ms()
@@ -340,3 +424,18 @@ class MetadataStore:
 
 def _storage_error(error: OSError) -> KafkaError:
     return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The metadata log cannot be written: {error.strerror or error}")
+
+
+def answer_or_raise(response: T) -> Callable[[KafkaError | None], T]:
+    """For `MetadataStore.commit`: the response where the change is committed; else its error is raised."""
+
+    def answer(error: KafkaError | None) -> T:
+        if error is not None:
+            raise error
+        return response
+
+    return answer
+
+
+async def _answer_when(committed: Awaitable[KafkaError | None], answer: Callable[[KafkaError | None], T]) -> T:
+    return answer(await committed)

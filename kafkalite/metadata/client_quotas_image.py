@@ -25,6 +25,11 @@ class ClientQuotasImage:
     def __init__(self) -> None:
         self.by_entity: dict[ClientQuotaEntity, dict[str, float]] = {}
 
+    def copy(self) -> ClientQuotasImage:
+        image = ClientQuotasImage()
+        image.by_entity = {entity: quotas.copy() for entity, quotas in self.by_entity.items()}
+        return image
+
     def replay(self, record: ClientQuotaRecord) -> None:
         entity = entity_of(record.entity)
         if not record.remove:

@@ -114,6 +114,12 @@ class ClusterImage:
         self.brokers: dict[int, BrokerRegistration] = {}
         self.controllers: dict[int, ControllerRegistration] = {}
 
+    def copy(self) -> ClusterImage:
+        image = ClusterImage()
+        image.brokers = self.brokers.copy()
+        image.controllers = self.controllers.copy()
+        return image
+
     def is_active(self, broker_id: int) -> bool:
         broker = self.brokers.get(broker_id)
         return broker is not None and broker.is_active

@@ -40,6 +40,11 @@ class ConfigurationsImage:
     def __init__(self) -> None:
         self.by_resource: dict[ConfigResource, dict[str, str]] = {}
 
+    def copy(self) -> ConfigurationsImage:
+        image = ConfigurationsImage()
+        image.by_resource = {resource: configs.copy() for resource, configs in self.by_resource.items()}
+        return image
+
     def configs(self, resource: ConfigResource) -> Mapping[str, str]:
         """What was set on a resource (not to be changed by the caller)."""
         return self.by_resource.get(resource, _NOTHING)

@@ -20,6 +20,12 @@ class FeaturesImage:
         self.metadata_version: int | None = None
         self.finalized_versions: dict[str, int] = {}
 
+    def copy(self) -> FeaturesImage:
+        image = FeaturesImage()
+        image.metadata_version = self.metadata_version
+        image.finalized_versions = self.finalized_versions.copy()
+        return image
+
     def level(self, feature: str) -> int:
         """The finalized level, 0 where there is none."""
         if feature == METADATA_VERSION_FEATURE:

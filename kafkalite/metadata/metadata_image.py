@@ -56,6 +56,13 @@ class ProducerIdsImage:
         self.broker_id = -1
         self.broker_epoch = -1
 
+    def copy(self) -> ProducerIdsImage:
+        image = ProducerIdsImage()
+        image.next_producer_id = self.next_producer_id
+        image.broker_id = self.broker_id
+        image.broker_epoch = self.broker_epoch
+        return image
+
     def replay(self, record: ProducerIdsRecord) -> None:
         if record.next_producer_id <= self.next_producer_id:
             raise ValueError(
@@ -98,6 +105,20 @@ class MetadataImage:
         self.acls = AclsImage()
         self.scram = ScramImage()
         self.delegation_tokens = DelegationTokensImage()
+
+    def copy(self) -> MetadataImage:
+        """An image of its own: what is replayed on either one, the other does not see."""
+        image = MetadataImage()
+        image.features = self.features.copy()
+        image.cluster = self.cluster.copy()
+        image.topics = self.topics.copy()
+        image.configs = self.configs.copy()
+        image.client_quotas = self.client_quotas.copy()
+        image.producer_ids = self.producer_ids.copy()
+        image.acls = self.acls.copy()
+        image.scram = self.scram.copy()
+        image.delegation_tokens = self.delegation_tokens.copy()
+        return image
 
     def replay(self, record: MetadataRecord) -> None:
         """Applies one record; raises ValueError where it contradicts what is there.

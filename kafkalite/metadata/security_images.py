@@ -37,6 +37,11 @@ class AclsImage:
     def __init__(self) -> None:
         self.by_id: dict[Uuid, StandardAcl] = {}
 
+    def copy(self) -> AclsImage:
+        image = AclsImage()
+        image.by_id = self.by_id.copy()
+        return image
+
     def replay(self, record: AccessControlEntryRecord) -> None:
         self.by_id[record.id] = StandardAcl(
             record.resource_type,
@@ -73,6 +78,11 @@ class ScramImage:
 
     def __init__(self) -> None:
         self.by_mechanism: dict[int, dict[str, ScramCredential]] = {}
+
+    def copy(self) -> ScramImage:
+        image = ScramImage()
+        image.by_mechanism = {mechanism: users.copy() for mechanism, users in self.by_mechanism.items()}
+        return image
 
     def credential(self, mechanism: int, user: str) -> ScramCredential | None:
         users = self.by_mechanism.get(mechanism)
@@ -115,6 +125,11 @@ class DelegationTokensImage:
 
     def __init__(self) -> None:
         self.by_id: dict[str, DelegationToken] = {}
+
+    def copy(self) -> DelegationTokensImage:
+        image = DelegationTokensImage()
+        image.by_id = self.by_id.copy()
+        return image
 
     def replay(self, record: DelegationTokenRecord) -> None:
         self.by_id[record.token_id] = DelegationToken(

@@ -27,6 +27,11 @@ class TopicImage:
         self.topic_id = topic_id
         self.partitions: dict[int, PartitionRegistration] = {}
 
+    def copy(self) -> TopicImage:
+        topic = TopicImage(self.name, self.topic_id)
+        topic.partitions = self.partitions.copy()  # registrations are never changed, only replaced
+        return topic
+
     def __repr__(self) -> str:
         return f"TopicImage({self.name!r}, {self.topic_id!r}, {len(self.partitions)} partitions)"
 
@@ -40,6 +45,15 @@ class TopicsImage:
         self.by_name: dict[str, TopicImage] = {}
         self.by_id: dict[Uuid, TopicImage] = {}
         self._names_with_collision_chars: dict[str, set[str]] = {}
+
+    def copy(self) -> TopicsImage:
+        image = TopicsImage()
+        for topic_id, topic in self.by_id.items():
+            image.by_id[topic_id] = image.by_name[topic.name] = topic.copy()
+        image._names_with_collision_chars = {
+            unified: set(names) for unified, names in self._names_with_collision_chars.items()
+        }
+        return image
 
     def __len__(self) -> int:
         return len(self.by_name)
