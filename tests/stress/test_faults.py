@@ -15,57 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaError, Producer
 
+from acknowledged_records import VALUE, create, new_producer, produce, read
 from broker_process import HOST, BrokerProcess
 from client_scenarios import wait_until
 from kafkalite_process import KafkaliteProcess
 from numbered_records import PATIENT
-
-VALUE = bytes(10_000)
-
-
-def new_producer(servers: str, *, patience_ms: int = 1_500) -> Producer:
-    return Producer({"bootstrap.servers": servers, "message.timeout.ms": patience_ms, **PATIENT})
-
-
-def produce(producer: Producer, topic: str, count: int) -> list[int]:
-    """The offsets of those records, of `count`, that were acknowledged."""
-    offsets: list[int] = []
-
-    def on_delivery(error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            offsets.append(message.offset())
-
-    for _ in range(count):
-        producer.produce(topic, VALUE, partition=0, on_delivery=on_delivery)
-        producer.poll(0)
-    producer.flush(30)
-    return offsets
-
-
-def read(servers: str, topic: str) -> list[int]:
-    """The offsets of all records."""
-    settings = {"bootstrap.servers": servers, "group.id": "reader", "enable.auto.commit": False, **PATIENT}
-    consumer = Consumer(settings)
-    partition = TopicPartition(topic, 0, 0)
-    _low, end = consumer.get_watermark_offsets(partition, timeout=20)
-    consumer.assign([partition])
-    offsets: list[int] = []
-    deadline = time.monotonic() + 30
-    while len(offsets) < end and time.monotonic() < deadline:
-        for message in consumer.consume(1_000, 0.1):
-            assert message.error() is None and message.value() == VALUE
-            offsets.append(message.offset())
-    consumer.close()
-    return offsets
-
-
-def create(servers: str, *topics: str) -> None:
-    admin = AdminClient({"bootstrap.servers": servers, **PATIENT})
-    for created in admin.create_topics([NewTopic(topic, 1) for topic in topics]).values():
-        created.result(30)
 
 
 class SmallDisk:
