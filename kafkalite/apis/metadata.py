@@ -9,6 +9,8 @@ by which this very client came.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED_FOR, TOPIC_OPERATIONS
 from kafkalite.broker.auto_topic_creation import auto_create_topics
@@ -30,7 +32,23 @@ _FIRST_VERSION_WITH_IDS = 12
 
 
 @serves(MetadataRequest)
-def metadata(context: RequestContext, request: MetadataRequest) -> MetadataResponse:
+def metadata(context: RequestContext, request: MetadataRequest) -> MetadataResponse | Awaitable[MetadataResponse]:
+    broker = context.broker
+    if request.topics and request.allow_auto_topic_creation and broker.config.auto_create_topics_enable:
+        by_name = broker.metadata.image.topics.by_name
+        missing = [topic.name or "" for topic in request.topics if topic.name not in by_name]
+        if missing and not _names_by_id(context, request):
+            return auto_create_topics(broker, dict.fromkeys(missing), lambda failed: _answer(context, request, failed))
+    return _answer(context, request, {})
+
+
+def _names_by_id(context: RequestContext, request: MetadataRequest) -> bool:
+    """Whether topics are asked for by their ids, which versions before 12 refuse."""
+    needs_name = context.api_version < _FIRST_VERSION_WITH_IDS
+    return any(topic.topic_id != Uuid.ZERO or (needs_name and topic.name is None) for topic in request.topics or ())
+
+
+def _answer(context: RequestContext, request: MetadataRequest, failed: dict[str, ErrorCode]) -> MetadataResponse:
     broker = context.broker
     version = context.api_version
     topics_image = broker.metadata.image.topics
@@ -39,10 +57,10 @@ def metadata(context: RequestContext, request: MetadataRequest) -> MetadataRespo
     if wanted is None or (not wanted and version == 0):
         topics = [_describe(broker, topic, operations) for topic in topics_image.by_name.values()]
     elif version < _FIRST_VERSION_WITH_IDS:
-        if any(topic.name is None or topic.topic_id != Uuid.ZERO for topic in wanted):
+        if _names_by_id(context, request):
             return _refuse(request)
-        topics = _by_name(context, request, operations)
-    elif any(topic.topic_id != Uuid.ZERO for topic in wanted):
+        topics = _by_name(context, request, operations, failed)
+    elif _names_by_id(context, request):
         topics = []
         for topic_id in dict.fromkeys(topic.topic_id for topic in wanted if topic.topic_id != Uuid.ZERO):
             topic = topics_image.by_id.get(topic_id)
@@ -53,7 +71,7 @@ def metadata(context: RequestContext, request: MetadataRequest) -> MetadataRespo
             else:
                 topics.append(_describe(broker, topic, operations))
     else:
-        topics = _by_name(context, request, operations)
+        topics = _by_name(context, request, operations, failed)
     host, port = context.advertised_address()
     cluster_operations = NOT_ASKED_FOR
     if request.include_cluster_authorized_operations:
@@ -78,14 +96,12 @@ def _refuse(request: MetadataRequest) -> MetadataResponse:
     )
 
 
-def _by_name(context: RequestContext, request: MetadataRequest, operations: int) -> list[MetadataResponseTopic]:
+def _by_name(
+    context: RequestContext, request: MetadataRequest, operations: int, failed: dict[str, ErrorCode]
+) -> list[MetadataResponseTopic]:
     broker = context.broker
     by_name = broker.metadata.image.topics.by_name
     names = dict.fromkeys(topic.name or "" for topic in request.topics or ())
-    missing = [name for name in names if name not in by_name]
-    failed: dict[str, ErrorCode] = {}
-    if missing and request.allow_auto_topic_creation and broker.config.auto_create_topics_enable:
-        failed = auto_create_topics(broker, missing)
     topics = []
     for name in names:
         topic = by_name.get(name)

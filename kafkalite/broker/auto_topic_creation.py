@@ -6,8 +6,8 @@ Apache Kafka answers the request that asks with an error and creates the topic b
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
 from kafkalite.broker.internal_topics import internal_topic_request
 from kafkalite.broker.random_uuid import random_uuid
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-def auto_create_topics(broker: Broker, names: Iterable[str]) -> dict[str, ErrorCode]:
-    """Creates missing topics, the internal ones with the properties they need; returns those that could not be made.
+
+def auto_create_topics(
+    broker: Broker, names: Iterable[str], answer: Callable[[dict[str, ErrorCode]], T]
+) -> T | Awaitable[T]:
+    """Creates missing topics, the internal ones with the properties they need; `answer` is called with those that
+    could not be made, when the others are there.
 
     A name that no topic can have gives INVALID_TOPIC_EXCEPTION, any other refusal UNKNOWN_TOPIC_OR_PARTITION and a
     warning in the log, as in Apache Kafka.
@@ -38,27 +43,31 @@ def auto_create_topics(broker: Broker, names: Iterable[str]) -> dict[str, ErrorC
         else:
             wanted.append(_creatable_topic(broker.config, name))
     if not wanted:
-        return failed
+        return answer(failed)
+    store = broker.metadata
+
+    def refuse(error: KafkaError) -> T:
+        _logger.warning("Auto topic creation failed: %s", error)
+        return answer(failed | {topic.name: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION for topic in wanted})
+
     try:
         result = create_topics(
-            broker.metadata.image,
+            store.written_image,
             broker.config,
             CreateTopicsRequest(topics=wanted),
             describable=(),
             new_topic_id=random_uuid,
         )
-        broker.metadata.append(result.records)
     except KafkaError as error:
-        _logger.warning("Auto topic creation failed: %s", error)
-        return failed | {topic.name: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION for topic in wanted}
+        return refuse(error)
     for topic in result.response.topics:
-        if topic.error_code:
+        if topic.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):  # somebody else is making it
             error_name = ErrorCode.for_code(topic.error_code).name
             _logger.warning(
                 "Auto topic creation failed for %s with error '%s': %s", topic.name, error_name, topic.error_message
             )
             failed[topic.name] = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    return failed
+    return store.commit(result.records, lambda error: answer(failed) if error is None else refuse(error))
 
 
 def _creatable_topic(config: BrokerConfig, name: str) -> CreatableTopic:

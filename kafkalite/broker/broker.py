@@ -164,7 +164,7 @@ class Broker:
             [Endpoint(name, host, port, 0) for name, host, port in self.controller_listeners()],
         )
         self._publisher.publish_all()
-        self.metadata.add_listener(self._publisher.publish)
+        self._publisher.attach(self.metadata)
         # Logs that were found in another directory than they were in, which is no more, can have a leader now.
         self.metadata.append(list(changes_after_unfencing(self.metadata.image, self.node_id)))
         self.replica_alter_log_dirs = ReplicaAlterLogDirs(self.logs, self.clock, self._publisher.publish_moved)
@@ -311,10 +311,10 @@ class Broker:
 
     def _note_directories(self, placed: dict[TopicPartition, Uuid]) -> None:
         """With several log directories the metadata learns here which one a new partition lies in."""
-        self.metadata.append(assign_directories(self.metadata.image, self.node_id, placed))
+        self.metadata.submit(assign_directories(self.metadata.written_image, self.node_id, placed))
 
     def _reserve_producer_ids(self) -> range:
-        result = generate_next_producer_id_block(self.metadata.image, self.node_id)
+        result = generate_next_producer_id_block(self.metadata.written_image, self.node_id)
         self.metadata.append(result.records)
         return result.response
 

@@ -88,19 +88,22 @@ def ensure_internal_topic(broker: Broker, name: str) -> int:
 
     Raises COORDINATOR_NOT_AVAILABLE where it cannot be made; the client will try again.
     """
-    image = broker.metadata.image
-    topic = image.topics.topic(name)
+    store = broker.metadata
+    topic = store.image.topics.topic(name)
+    if topic is None and store.written_image.topics.topic(name) is not None:
+        store.settle()
+        topic = store.image.topics.topic(name)
     if topic is None:
         request = CreateTopicsRequest(topics=[internal_topic_request(name, broker.config)])
-        result = create_topics(image, broker.config, request, describable=None, new_topic_id=random_uuid)
+        result = create_topics(store.written_image, broker.config, request, describable=None, new_topic_id=random_uuid)
         created = result.response.topics[0]
         if created.error_code:
             if name not in broker.impossible_topics:  # clients ask again and again
                 broker.impossible_topics.add(name)
                 _logger.error("The topic %s cannot be made: %s", name, created.error_message)
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, created.error_message)
-        broker.metadata.append(result.records)
-        topic = image.topics.topic(name)
+        store.append(result.records)
+        topic = store.image.topics.topic(name)
         if topic is None:
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
     return len(topic.partitions)

@@ -50,6 +50,8 @@ class LogDirFailureHandler:
         self._logs = logs
         self._metadata = metadata
         self._metadata_log_dir = metadata_log_dir
+        is_own = all(directory.path != metadata_log_dir for directory in logs.directories)
+        self._own_metadata_log_dir = LogDirectory(metadata_log_dir) if is_own else None
         self._clock = clock
         self._timeout_ms = timeout_ms
         self._resigning = tuple(resigning)
@@ -65,6 +67,14 @@ class LogDirFailureHandler:
             self._failed_at_ms = self._clock.steady_ms()
             self._timer = self._clock.call_later(0, self._handle)
 
+    def check_directories(self) -> None:
+        """Looks whether all directories are still there, also one that holds nothing but the metadata."""
+        self._logs.check_directories()
+        directory = self._own_metadata_log_dir
+        if directory is not None and directory.is_online and directory.has_gone(self._logs.context.filesystem):
+            directory.is_online = False
+            self.on_failure(directory)
+
     def close(self) -> None:
         """The broker stops."""
         self._is_closed = True
@@ -76,7 +86,11 @@ class LogDirFailureHandler:
         directories = self._logs.directories
         if not any(directory.is_online for directory in directories):
             return f"all log dirs in {', '.join(directory.path for directory in directories)} have failed"
-        if any(directory.path == self._metadata_log_dir and not directory.is_online for directory in directories):
+        own = self._own_metadata_log_dir
+        if any(
+            directory.path == self._metadata_log_dir and not directory.is_online
+            for directory in (directories if own is None else [own])
+        ):
             return f"the metadata log dir {self._metadata_log_dir} has failed"
         return None
 
@@ -98,7 +112,7 @@ class LogDirFailureHandler:
         failed = [one.directory_id for one in self._logs.directories if not one.is_online]
         known = [directory for directory in failed if directory is not None]
         try:
-            store.append(take_directories_offline(store.image, store.node_id, known))
+            store.append(take_directories_offline(store.written_image, store.node_id, known))
         except KafkaError as error:
             if self._clock.steady_ms() - self._failed_at_ms >= self._timeout_ms:
                 self._on_fatal(f"the metadata cannot be told which log dirs have failed: {error}")

@@ -244,7 +244,7 @@ class MetadataStore:
         All or nothing, as `append`. `answer` is called with the error where the change could not be written. A change
         of nothing is over when those before it are, which it may have gone by (`written_image`).
         """
-        if not self._settings.is_synced:
+        if not self._can_wait():
             try:
                 self.append(records)
             except KafkaError as error:
@@ -260,6 +260,17 @@ class MetadataStore:
         self._commits.add(WrittenChange(records, self.log.end_offset, committed))
         return _answer_when(committed, answer)
 
+    def submit(self, records: Sequence[MetadataRecord]) -> None:
+        """As `commit`, for whoever does not wait for it; may be called while a change is carried out."""
+        if not self._can_wait():
+            self.append(records)
+        elif records:
+            try:
+                self._write_change(records)
+            except OSError as error:
+                raise _storage_error(error) from error
+            self._commits.add(WrittenChange(records, self.log.end_offset))
+
     def append(self, records: Sequence[MetadataRecord]) -> int:
         """Makes a change durable, then visible, at once; returns the offset of its last record.
 
@@ -271,6 +282,18 @@ class MetadataStore:
             self._append(records, sync=True)
             self._maybe_snapshot()
         return self.last_applied_offset
+
+    def _can_wait(self) -> bool:
+        """Whether there is something to wait for, and a loop that goes on meanwhile."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        return self._settings.is_synced
+
+    def settle(self) -> None:
+        """Returns when all that has been written is committed and visible, or has failed."""
+        self._commits.drain()
 
     def _append(self, records: Sequence[MetadataRecord], *, sync: bool) -> None:
         if not records:

@@ -115,7 +115,7 @@ class StreamsGroups:
         broker = self._broker
         try:
             result = create_topics(
-                broker.metadata.image,
+                broker.metadata.written_image,
                 broker.config,
                 CreateTopicsRequest(topics=topics),
                 describable=(),

@@ -7,6 +7,7 @@ change holds for the next request, also after a restart, and what a single node 
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from kafkalite.protocol.messages.describe_topic_partitions import DescribeTopicP
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from kafkalite.storage.log_directory import LogDirectoryError
 from kafkalite.testing import KafkaliteServer
+from kafkalite_process import StartKafkalite
 from offline_broker import OfflineBroker
 
 
@@ -279,3 +281,24 @@ def test_partitions_on_a_failed_disk_have_no_leader(offline_broker: OfflineBroke
     for partition in partitions:
         assert partition.error_code == ErrorCode.LEADER_NOT_AVAILABLE
         assert (partition.leader_id, partition.replica_nodes, partition.offline_replicas) == (-1, [1], [1])
+
+
+def test_of_many_that_create_the_same_topic_at_once_one_is_told_that_it_did(start_kafkalite: StartKafkalite) -> None:
+    broker = start_kafkalite()
+    outcomes: list[int] = []
+
+    def create_all() -> None:
+        with WireClient(broker.bootstrap_servers) as client:
+            for number in range(20):
+                outcomes.extend(one.error_code for one in create(client, f"topic-{number}"))
+
+    threads = [threading.Thread(target=create_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [0] * 20 + [ErrorCode.TOPIC_ALREADY_EXISTS] * 60
+    broker.kill()
+    broker.start()
+    with WireClient(broker.bootstrap_servers) as client:
+        assert len(client.send(MetadataRequest(topics=None)).topics) == 20
