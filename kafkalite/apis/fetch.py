@@ -41,7 +41,7 @@ from kafkalite.storage.partition_log import PartitionLog
 
 TOPIC_IDS_VERSION: Final = 13
 
-_Answer: TypeAlias = "tuple[PartitionKey, FetchablePartition, PartitionData]"
+_Answer: TypeAlias = "tuple[FetchablePartition, PartitionData]"
 
 
 @serves(FetchRequest)
@@ -91,6 +91,7 @@ class _Fetch:
             session.update(self._wanted(), self._forgotten())
         if session.partitions:
             sessions.touch(session, self._broker.clock.steady_ms())
+            session.see(self._broker.metadata.last_applied_offset, request.isolation_level)
             self._session = session
             self._expected_epoch = session.epoch
             self._partitions = session.partitions
@@ -105,11 +106,16 @@ class _Fetch:
         answers, size, is_due = self._read()
         if is_due or size >= self._min_bytes or self._request.max_wait_ms <= 0:
             return self._respond(answers)
-        return self._broker.fetch_purgatory.wait(
-            [TopicPartition(p.topic, p.partition) for p in self._partitions.values() if p.topic is not None],
+        session = self._session
+        watched = self._partitions.values() if session is None else session.unsettled()
+        operation = self._broker.fetch_purgatory.delay(
+            [TopicPartition(p.topic, p.partition) for p in watched if p.topic is not None],
             self._request.max_wait_ms,
             self._try_complete,
         )
+        if session is not None:
+            session.wait_with(operation)
+        return operation.future
 
     def _try_complete(self, is_expired: bool) -> FetchResponse | None:
         answers, size, is_due = self._read()
@@ -135,31 +141,33 @@ class _Fetch:
         return topic is not None and wanted.partition in topic.partitions
 
     def _wanted_now(self) -> dict[PartitionKey, FetchablePartition]:
-        return {key: FetchablePartition(topic, self._topic_id(key), wanted) for key, topic, wanted in self._wanted()}
+        return {key: FetchablePartition(key, topic, wanted) for key, topic, wanted in self._wanted()}
 
     def _forgotten(self) -> Iterable[PartitionKey]:
         for topic in self._request.forgotten_topics_data:
             for partition in topic.partitions:
                 yield (topic.topic_id if self._uses_topic_ids else topic.topic), partition
 
-    def _topic_id(self, key: PartitionKey) -> Uuid:
-        return key[0] if isinstance(key[0], Uuid) else Uuid.ZERO
-
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def _read(self) -> tuple[list[_Answer], int, bool]:
-        """What can be answered now: the partitions' data, the size of their records, and whether that must go out."""
+        """What can be answered now: the partitions' data, the size of their records, and whether that must go out.
+
+        Of a session's partitions only those are looked at that may have something new to its client.
+        """
+        session = self._session
         readable: list[_Answer] = []
         erroneous: list[_Answer] = []
         size = 0
         is_due = False
-        has_readable = False
+        has_readable = session is not None and session.has_settled
         max_bytes = self._max_bytes
-        for key, wanted in self._partitions.items():
+        partitions = self._partitions.values() if session is None else session.unsettled()
+        for wanted in partitions:
             if wanted.topic is None:
                 image = self._broker.metadata.image.topics.by_id.get(wanted.topic_id)
                 if image is None:
-                    erroneous.append((key, wanted, _error(wanted, ErrorCode.UNKNOWN_TOPIC_ID)))
+                    erroneous.append((wanted, _error(wanted, ErrorCode.UNKNOWN_TOPIC_ID)))
                     continue
                 wanted.topic = image.name
             try:
@@ -168,10 +176,13 @@ class _Fetch:
                     raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
                 has_readable = True
                 data = self._read_partition(log, wanted, max_bytes - size, minimum_one_batch=size == 0)
+                if session is not None and not data.records and self._is_settled(log, wanted, data):
+                    session.settle(wanted, log.topic_partition)
+                    continue
             except KafkaError as error:
                 data = _error(wanted, error.error)
                 if error.error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
-                    erroneous.append((key, wanted, data))
+                    erroneous.append((wanted, data))
                     continue
                 if self._context.api_version <= 5 and error.error is ErrorCode.KAFKA_STORAGE_ERROR:
                     data.error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER
@@ -188,7 +199,7 @@ class _Fetch:
             if data.diverging_epoch.epoch >= 0:
                 is_due = True
             size += len(data.records)
-            readable.append((key, wanted, data))
+            readable.append((wanted, data))
         return readable + erroneous, size, is_due or not has_readable
 
     def _read_partition(
@@ -229,6 +240,15 @@ class _Fetch:
             ]
         return data
 
+    def _is_settled(self, log: PartitionLog, wanted: FetchablePartition, data: PartitionData) -> bool:
+        """Whether a partition's reader has all there is to read, and has been told where it begins and ends."""
+        return (
+            wanted.fetch_offset >= (log.last_stable_offset if self._request.isolation_level else log.high_watermark)
+            and wanted.high_watermark == data.high_watermark
+            and wanted.log_start_offset == data.log_start_offset
+            and wanted.last_fetched_epoch < 0
+        )
+
     # --- answering ----------------------------------------------------------------------------------------------------
 
     def _respond(self, answers: list[_Answer]) -> FetchResponse:
@@ -239,10 +259,10 @@ class _Fetch:
             if session.epoch != self._expected_epoch:
                 response.error_code = ErrorCode.INVALID_FETCH_SESSION_EPOCH
                 return response
-            answers = [answer for answer in answers if answer[1].note_answer(answer[2])]
-            for key, _, data in answers:
+            answers = [answer for answer in answers if answer[0].note_answer(answer[1])]
+            for wanted, data in answers:
                 if data.records:
-                    session.move_to_end(key)
+                    session.move_to_end(wanted)
         elif self._request.session_epoch == INITIAL_EPOCH and self._context.api_version >= 7:
             response.session_id = self._new_session(answers)
         self._add_topics(response, answers)
@@ -251,23 +271,24 @@ class _Fetch:
     def _new_session(self, answers: list[_Answer]) -> int:
         session = self._broker.fetch_sessions.create(
             len(answers),
+            self._broker.fetch_purgatory,
             uses_topic_ids=self._uses_topic_ids,
             is_privileged=self._is_from_replica,
             now_ms=self._broker.clock.steady_ms(),
         )
         if session is None:
             return INVALID_SESSION_ID
-        for key, wanted, data in answers:
+        for wanted, data in answers:
             wanted.note_answer(data)
-            session.partitions[key] = wanted
+            session.add(wanted)
         return session.session_id
 
     def _add_topics(self, response: FetchResponse, answers: list[_Answer]) -> None:
         topic: FetchableTopicResponse | None = None
         identity: str | Uuid | None = None
-        for key, wanted, data in answers:
-            if topic is None or key[0] != identity:
-                identity = key[0]
+        for wanted, data in answers:
+            if topic is None or wanted.key[0] != identity:
+                identity = wanted.key[0]
                 topic = FetchableTopicResponse(topic=wanted.topic or "", topic_id=wanted.topic_id)
                 response.responses.append(topic)
             topic.partitions.append(data)

@@ -2,15 +2,25 @@
 
 A session holds its partitions in the order in which they are read; one that gave records goes to the end, so that a
 small `max_bytes` starves nobody. Epochs count the requests of a session: 0 asks for a new one, -1 for none.
+
+Most partitions of a large session are settled: their reader has all there is, and knows where they begin and end. They
+are not looked at again before something happens to them, so that a fetch costs what its news cost, however many
+partitions the session has. What may change the answer for a settled partition, and is looked for:
+
+- records, markers, a new start, its deletion, the failure of its disk: the purgatory is told of all of them
+- a new leader epoch, a topic that is made again: then the metadata have changed, and everything is looked at once more
+- what the client asks: its request names the partition; or it asks with another isolation level
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Final, TypeAlias
 
+from kafkalite.broker.purgatory import DelayedOperation, Purgatory
 from kafkalite.errors import ErrorCode
-from kafkalite.identifiers import Uuid
+from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.protocol.messages.fetch import FetchPartition, PartitionData
 
 INVALID_SESSION_ID: Final = 0
@@ -30,21 +40,33 @@ class FetchablePartition:
         "current_leader_epoch",
         "fetch_offset",
         "high_watermark",
+        "key",
         "last_fetched_epoch",
         "log_start_offset",
         "max_bytes",
+        "order",
         "partition",
+        "session",
         "topic",
         "topic_id",
     )
 
-    def __init__(self, topic: str | None, topic_id: Uuid, wanted: FetchPartition) -> None:
+    def __init__(self, key: PartitionKey, topic: str | None, wanted: FetchPartition) -> None:
+        self.key = key
         self.topic = topic
-        self.topic_id = topic_id
+        self.topic_id = key[0] if isinstance(key[0], Uuid) else Uuid.ZERO
         self.partition: int = wanted.partition
         self.high_watermark = -1
         self.log_start_offset = -1
+        self.session: FetchSession | None = None
+        self.order = 0
+        """Its place among the partitions of its session."""
         self.update(wanted)
+
+    def on_change(self) -> None:
+        """Something has happened to the partition, which was settled in its session."""
+        if self.session is not None:
+            self.session.on_change(self)
 
     def update(self, wanted: FetchPartition) -> None:
         """Takes over what a request says of the partition."""
@@ -72,9 +94,24 @@ class FetchablePartition:
 class FetchSession:
     """The partitions of one incremental fetch session."""
 
-    __slots__ = ("created_ms", "epoch", "is_privileged", "last_used_ms", "partitions", "session_id", "uses_topic_ids")
+    __slots__ = (
+        "_next_order",
+        "_purgatory",
+        "_seen",
+        "_unsettled",
+        "_waiting",
+        "created_ms",
+        "epoch",
+        "is_privileged",
+        "last_used_ms",
+        "partitions",
+        "session_id",
+        "uses_topic_ids",
+    )
 
-    def __init__(self, session_id: int, *, uses_topic_ids: bool, is_privileged: bool, now_ms: int) -> None:
+    def __init__(
+        self, session_id: int, purgatory: Purgatory, *, uses_topic_ids: bool, is_privileged: bool, now_ms: int
+    ) -> None:
         self.session_id = session_id
         self.uses_topic_ids = uses_topic_ids
         self.is_privileged = is_privileged
@@ -82,6 +119,12 @@ class FetchSession:
         self.last_used_ms = now_ms
         self.epoch = 1
         self.partitions: dict[PartitionKey, FetchablePartition] = {}
+        """In the order in which they are read."""
+        self._purgatory = purgatory
+        self._unsettled: set[FetchablePartition] = set()
+        self._waiting: dict[DelayedOperation, None] = {}
+        self._next_order = 0
+        self._seen = (-1, -1)
 
     def update(
         self, wanted: Iterable[tuple[PartitionKey, str | None, FetchPartition]], forgotten: Iterable[PartitionKey]
@@ -90,16 +133,83 @@ class FetchSession:
         for key, topic, partition in wanted:
             known = self.partitions.get(key)
             if known is None:
-                topic_id = key[0] if isinstance(key[0], Uuid) else Uuid.ZERO
-                self.partitions[key] = FetchablePartition(topic, topic_id, partition)
+                self.add(FetchablePartition(key, topic, partition))
             else:
                 known.update(partition)
+                self._unsettle(known)
         for key in forgotten:
-            self.partitions.pop(key, None)
+            dropped = self.partitions.pop(key, None)
+            if dropped is not None:
+                self._stop_observing(dropped)
+                self._unsettled.discard(dropped)
 
-    def move_to_end(self, key: PartitionKey) -> None:
+    def add(self, partition: FetchablePartition) -> None:
+        """Puts a partition behind the others."""
+        partition.session = self
+        self._put_last(partition)
+        self._unsettled.add(partition)
+
+    def move_to_end(self, partition: FetchablePartition) -> None:
         """The partition gave records: the others come first next time."""
-        self.partitions[key] = self.partitions.pop(key)
+        if self.partitions.pop(partition.key, None) is not None:
+            self._put_last(partition)
+
+    def _put_last(self, partition: FetchablePartition) -> None:
+        partition.order = self._next_order
+        self._next_order += 1
+        self.partitions[partition.key] = partition
+
+    # --- what has to be looked at -------------------------------------------------------------------------------------
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether some of the partitions need not be looked at."""
+        return len(self._unsettled) < len(self.partitions)
+
+    def unsettled(self) -> list[FetchablePartition]:
+        """The partitions of which there may be something to say, in their order."""
+        if not self.has_settled:
+            return list(self.partitions.values())
+        return sorted(self._unsettled, key=attrgetter("order"))
+
+    def see(self, metadata_offset: int, isolation_level: int) -> None:
+        """A request has come: all that was settled under other metadata or another isolation level is so no more."""
+        seen = (metadata_offset, isolation_level)
+        if seen != self._seen:
+            self._seen = seen
+            self._unsettle_all()
+
+    def settle(self, partition: FetchablePartition, topic_partition: TopicPartition) -> None:
+        """The partition's reader has all there is and knows it: nothing to look at before something happens to it."""
+        self._unsettled.discard(partition)
+        self._purgatory.observe(topic_partition, partition)
+
+    def on_change(self, partition: FetchablePartition) -> None:
+        self._unsettled.add(partition)
+        for operation in self._waiting:
+            self._purgatory.wake(operation)
+
+    def wait_with(self, operation: DelayedOperation) -> None:
+        """An operation that is woken when something happens to a partition that is settled."""
+        self._waiting[operation] = None
+        operation.future.add_done_callback(lambda _: self._waiting.pop(operation, None))
+
+    def close(self) -> None:
+        """The session has ended: what happens concerns a request that still waits, and nobody else."""
+        self._unsettle_all()
+
+    def _unsettle_all(self) -> None:
+        for partition in self.partitions.values():
+            self._unsettle(partition)
+
+    def _unsettle(self, partition: FetchablePartition) -> None:
+        if partition not in self._unsettled:
+            self._stop_observing(partition)
+            self._unsettled.add(partition)
+
+    def _stop_observing(self, partition: FetchablePartition) -> None:
+        if partition.topic is not None:
+            self._purgatory.stop_observing(TopicPartition(partition.topic, partition.partition), partition)
 
 
 class FetchSessionError(Exception):
@@ -141,16 +251,22 @@ class FetchSessionCache:
 
     def remove(self, session_id: int) -> None:
         """Ends a session, if there is one."""
-        self._sessions.pop(session_id, None)
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            session.close()
 
-    def create(self, size: int, *, uses_topic_ids: bool, is_privileged: bool, now_ms: int) -> FetchSession | None:
+    def create(
+        self, size: int, purgatory: Purgatory, *, uses_topic_ids: bool, is_privileged: bool, now_ms: int
+    ) -> FetchSession | None:
         """A new session for a number of partitions, or None where no session may give way to it."""
         if len(self._sessions) >= self._slots and not self._evict(size, is_privileged, now_ms):
             return None
         session_id = self._random_session_id()
         while session_id == INVALID_SESSION_ID or session_id in self._sessions:
             session_id = self._random_session_id()
-        session = FetchSession(session_id, uses_topic_ids=uses_topic_ids, is_privileged=is_privileged, now_ms=now_ms)
+        session = FetchSession(
+            session_id, purgatory, uses_topic_ids=uses_topic_ids, is_privileged=is_privileged, now_ms=now_ms
+        )
         self._sessions[session_id] = session
         return session
 
@@ -159,11 +275,11 @@ class FetchSessionCache:
             return False
         oldest = next(iter(self._sessions.values()))
         if now_ms - oldest.last_used_ms > MIN_EVICTION_MS:
-            del self._sessions[oldest.session_id]
+            self.remove(oldest.session_id)
             return True
         candidates = [s for s in self._sessions.values() if is_privileged or now_ms - s.created_ms > MIN_EVICTION_MS]
         least = min(candidates, key=lambda s: (s.is_privileged, len(s.partitions), s.session_id), default=None)
         if least is None or (is_privileged, size) <= (least.is_privileged, len(least.partitions)):
             return False
-        del self._sessions[least.session_id]
+        self.remove(least.session_id)
         return True

@@ -2,13 +2,15 @@
 
 Appending to a partition wakes whoever watches it. The waking itself is put off to the loop's next round, so that an
 append is never held up by its readers, and a burst of appends wakes a reader once.
+
+Who only has to know that something has happened since, and waits for nothing yet, observes a partition instead.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from kafkalite.broker.clock import Clock, Timer
 from kafkalite.identifiers import TopicPartition
@@ -30,43 +32,80 @@ class DelayedOperation:
         self.is_scheduled = False
 
 
+class Observer(Protocol):
+    """Who wants to know that something has happened to a partition."""
+
+    def on_change(self) -> None: ...
+
+
 class Purgatory:
     """The waiting operations by the partitions that they watch. Used on the event loop's thread alone."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._operations: dict[DelayedOperation, None] = {}
         self._watchers: dict[TopicPartition, dict[DelayedOperation, None]] = {}
+        self._observers: dict[TopicPartition, dict[Observer, None]] = {}
 
     def wait(
         self, partitions: Iterable[TopicPartition], timeout_ms: int, try_complete: Callable[[bool], Any]
     ) -> asyncio.Future[Any]:
         """Puts an operation here; its future is done when it completes. Cancelling the future takes it away."""
+        return self.delay(partitions, timeout_ms, try_complete).future
+
+    def delay(
+        self, partitions: Iterable[TopicPartition], timeout_ms: int, try_complete: Callable[[bool], Any]
+    ) -> DelayedOperation:
+        """The same as `wait`, for those who `wake` the operation themselves, too."""
         operation = DelayedOperation(list(partitions), try_complete)
+        self._operations[operation] = None
         for partition in operation.partitions:
             self._watchers.setdefault(partition, {})[operation] = None
         operation.timer = self._clock.call_later(timeout_ms, self._expire, operation)
         operation.future.add_done_callback(lambda _: self._forget(operation))
-        return operation.future
+        return operation
+
+    def observe(self, partition: TopicPartition, observer: Observer) -> None:
+        """Has `observer.on_change` called when next something happens to a partition: once, and at once."""
+        self._observers.setdefault(partition, {})[observer] = None
+
+    def stop_observing(self, partition: TopicPartition, observer: Observer) -> None:
+        observers = self._observers.get(partition)
+        if observers is not None:
+            observers.pop(observer, None)
+            if not observers:
+                del self._observers[partition]
 
     def notify(self, partition: TopicPartition) -> None:
         """Something has happened to a partition: whoever watches it looks again in the loop's next round."""
+        if self._observers:
+            for observer in self._observers.pop(partition, ()):
+                observer.on_change()
         watchers = self._watchers.get(partition) if self._watchers else None
         if watchers:
-            loop = asyncio.get_running_loop()
             for operation in watchers:
-                if not operation.is_scheduled:
-                    operation.is_scheduled = True
-                    loop.call_soon(self._look, operation)
+                self.wake(operation)
+
+    def wake(self, operation: DelayedOperation) -> None:
+        """The operation looks again in the loop's next round."""
+        if not operation.is_scheduled:
+            operation.is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._look, operation)
 
     def complete_all(self) -> None:
         """Every operation is answered now, with what there is."""
-        for operation in {operation for watchers in self._watchers.values() for operation in watchers}:
+        for operation in list(self._operations):
             self._expire(operation)
+
+    @property
+    def observed(self) -> set[TopicPartition]:
+        """The partitions that somebody observes."""
+        return set(self._observers)
 
     @property
     def size(self) -> int:
         """How many operations wait."""
-        return len({operation for watchers in self._watchers.values() for operation in watchers})
+        return len(self._operations)
 
     def _look(self, operation: DelayedOperation) -> None:
         operation.is_scheduled = False
@@ -89,6 +128,7 @@ class Purgatory:
     def _forget(self, operation: DelayedOperation) -> None:
         if operation.timer is not None:
             operation.timer.cancel()
+        self._operations.pop(operation, None)
         for partition in operation.partitions:
             watchers = self._watchers.get(partition)
             if watchers is not None:

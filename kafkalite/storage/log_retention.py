@@ -56,6 +56,8 @@ def increment_log_start_offset(log: PartitionLog, offset: int) -> bool:
     log.recovery_point = max(log.recovery_point, offset)
     log.leader_epoch_cache.truncate_from_start(offset)
     log.update_last_stable_offset()
+    if log.on_append is not None:  # whoever reads the log is told where it begins
+        log.on_append(log)
     return True
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import Uuid
-from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ForgottenTopic
+from kafkalite.protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
+from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, ForgottenTopic
+from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from transcript import Side
 
 VERSIONS = range(4, 19)
@@ -133,6 +137,76 @@ def test_sessions_go_alike(compare, version: int) -> None:
     compare(scenario)
 
 
+@pytest.mark.parametrize("version", [12, 17])
+def test_what_happens_to_partitions_that_have_been_quiet_is_told_alike(compare, version: int) -> None:
+    def scenario(side: Side) -> None:
+        topic, doomed = filled_topic(side, 4), filled_topic(side, 1)
+        ids = {name: side.topic_id(name) for name in (topic, doomed)}
+
+        def fetch(epoch: int, session_id: int, *topics: FetchTopic, **facts: int) -> FetchRequest:
+            settings = {"max_wait_ms": 0, "min_bytes": 1, "max_bytes": 1 << 20, **facts}
+            return FetchRequest(session_id=session_id, session_epoch=epoch, topics=list(topics), **settings)
+
+        def named(name: str, *offsets: int, first: int = 0) -> FetchTopic:
+            partitions = [
+                FetchPartition(partition=first + index, fetch_offset=offset, partition_max_bytes=1 << 20)
+                for index, offset in enumerate(offsets)
+            ]
+            return FetchTopic(topic=name, topic_id=ids[name], partitions=partitions)
+
+        session = side.ask(fetch(0, 0, named(topic, 6, 6, 6, 6), named(doomed, 6)), version, label="all at the end")
+        epochs = iter(range(1, 100))
+
+        def ask(label: str, *topics: FetchTopic, **facts: int) -> None:
+            side.ask(fetch(next(epochs), session.session_id, *topics, **facts), version, label=label)
+
+        ask("quiet")
+        ask("still quiet")
+        side.produce(topic, "new", partition=2)
+        ask("a record")
+        ask("the same again, for the client has not moved on")
+        ask("it moves on", named(topic, 7, first=2))
+        ask("quiet again")
+        side.produce(topic, "one", partition=3)
+        side.produce(topic, "two", partition=1)
+        ask("two at once")
+        ask("the first that gives fills the answer, and gives way to the other", max_bytes=1)
+        ask("in turns", max_bytes=1)
+        ask("both move on", named(topic, 7, first=3), named(topic, 7, first=1))
+        side.produce(topic, "before the start", partition=0)
+        ask("a record before the start moves", named(topic, 7, first=0))
+        partitions = [DeleteRecordsPartition(partition_index=0, offset=3)]
+        deletion = DeleteRecordsRequest(
+            topics=[DeleteRecordsTopic(name=topic, partitions=partitions)], timeout_ms=30_000
+        )
+        side.send(deletion)
+        ask("the start has moved")
+        ask("which is told once")
+        ask("a step back", named(topic, 2, first=1))
+        ask("is remembered", isolation_level=1)
+        ask("and forward", named(topic, 7, first=1))
+        waiting = side.connect_again()
+        request = fetch(next(epochs), session.session_id, max_wait_ms=30_000)
+        correlation_id = waiting.send_request(request, version)
+        side.produce(topic, "woken", partition=0)
+        side.note("a quiet partition wakes", waiting.receive_response(FetchResponse, version, correlation_id))
+        waiting.close()
+        ask("it moves on as well", named(topic, 8, first=0))
+        side.send(DeleteTopicsRequest(topics=[DeleteTopicState(name=doomed)], timeout_ms=30_000), 6)
+        side.eventually(lambda: _is_gone(side, doomed))
+        ask("a topic is gone")
+        ask("and stays so")
+
+    compare(scenario)
+
+
+def _is_gone(side: Side, topic: str) -> bool:
+    [found] = side.send(
+        MetadataRequest(topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=False)
+    ).topics
+    return bool(found.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+
 def test_waiting_ends_alike(compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
@@ -143,8 +217,6 @@ def test_waiting_ends_alike(compare) -> None:
         waiting = side.connect_again()
         correlation_id = waiting.send_request(request(topic, 0, max_wait_ms=30_000, min_bytes=1), 12)
         side.produce(topic, "woken")
-        from kafkalite.protocol.messages.fetch import FetchResponse
-
         side.note("a record wakes", waiting.receive_response(FetchResponse, 12, correlation_id))
         correlation_id = waiting.send_request(request(topic, 1, max_wait_ms=30_000, min_bytes=150), 12)
         side.produce(topic, "not enough yet")
