@@ -54,7 +54,7 @@ class BackgroundTasks:
         self._every(
             "high watermarks", config.replica_high_watermark_checkpoint_interval_ms, self._checkpoint_high_watermarks
         )
-        self._every("log directories", DIRECTORY_CHECK_INTERVAL_MS, self._broker.logs.check_directories)
+        self._every("log directories", DIRECTORY_CHECK_INTERVAL_MS, self._broker.log_dir_failures.check_directories)
         self._every("deletion", DELETE_INTERVAL_MS, self._delete_due_files)
         self._every("producers", PRODUCER_EXPIRY_INTERVAL_MS, self._remove_expired_producers)
         self._every("metadata", METADATA_INTERVAL_MS, self._broker.metadata.run_periodic_tasks)

@@ -52,8 +52,6 @@ class LogDirFailureHandler:
         self._metadata_log_dir = metadata_log_dir
         is_own = all(directory.path != metadata_log_dir for directory in logs.directories)
         self._own_metadata_log_dir = LogDirectory(metadata_log_dir) if is_own else None
-        is_own = all(directory.path != metadata_log_dir for directory in logs.directories)
-        self._own_metadata_log_dir = LogDirectory(metadata_log_dir) if is_own else None
         self._clock = clock
         self._timeout_ms = timeout_ms
         self._resigning = tuple(resigning)
@@ -68,14 +66,6 @@ class LogDirFailureHandler:
         if self._timer is None and not self._is_closed:
             self._failed_at_ms = self._clock.steady_ms()
             self._timer = self._clock.call_later(0, self._handle)
-
-    def check_directories(self) -> None:
-        """Looks whether all directories are still there, also one that holds nothing but the metadata."""
-        self._logs.check_directories()
-        directory = self._own_metadata_log_dir
-        if directory is not None and directory.is_online and directory.has_gone(self._logs.context.filesystem):
-            directory.is_online = False
-            self.on_failure(directory)
 
     def check_directories(self) -> None:
         """Looks whether all directories are still there, also one that holds nothing but the metadata."""

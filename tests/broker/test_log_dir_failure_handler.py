@@ -83,7 +83,7 @@ def removed(broker: OfflineBroker, path: str = "/b") -> None:
     """The directory goes, and the broker looks."""
     filesystem = broker.filesystem
     filesystem.remove_tree(path)
-    broker.broker.logs.check_directories()
+    broker.broker.log_dir_failures.check_directories()
     broker.clock.advance(0)
 
 
@@ -201,7 +201,7 @@ def test_a_directory_that_is_given_back_is_served_after_the_next_start(new_offli
         produce(broker, "t", index)
     paths = directories_of(broker, "t")
     filesystem.rename("/b", "/elsewhere")
-    broker.broker.logs.check_directories()
+    broker.broker.log_dir_failures.check_directories()
     broker.clock.advance(0)
     broker.close()
     filesystem.rename("/elsewhere", "/b")
@@ -257,6 +257,7 @@ def test_logs_that_moved_with_their_directory_s_id_gone_are_led_at_once(new_offl
         ({"log.dirs": "a"}, ["/a"], "all log dirs in /a have failed"),
         ({"log.dirs": "a,b", "metadata.log.dir": "m"}, ["/a", "/b"], "all log dirs in /a, /b have failed"),
         (TWO_DIRECTORIES, ["/a"], "the metadata log dir /a has failed"),
+        ({"log.dirs": "a,b", "metadata.log.dir": "m"}, ["/m"], "the metadata log dir /m has failed"),
     ],
 )
 def test_a_broker_without_logs_or_metadata_ends(properties: dict[str, str], gone: list[str], reason: str) -> None:
@@ -267,7 +268,7 @@ def test_a_broker_without_logs_or_metadata_ends(properties: dict[str, str], gone
         assert reasons == []
         removed(broker, path)
     assert reasons == [reason]
-    if "/a" in gone and properties.get("metadata.log.dir") != "m":
+    if gone[0] == "/" + properties.get("metadata.log.dir", "a"):
         with pytest.raises(OSError, match="No such file"):
             broker.close()
 
@@ -410,7 +411,7 @@ def test_permission_lost_on_a_log_directory_takes_it_offline_at_the_next_thing_t
     assert produce(broker, "t", index) == produce(broker, "t", index) == 0
     disk.refuse("/b/", error, names=True)
     assert produce(broker, "t", index) == 0  # into a file that is open
-    broker.broker.logs.check_directories()
+    broker.broker.log_dir_failures.check_directories()
     assert is_online(broker) == {"/a": True, "/b": True}
     assert ErrorCode.KAFKA_STORAGE_ERROR in operation(broker, index)
     broker.clock.advance(0)
@@ -440,11 +441,11 @@ def test_a_directory_that_may_not_be_entered_any_more_counts_as_gone(new_offline
     disk = Closed()
     broker = new_offline_broker(TWO_DIRECTORIES, filesystem=disk)
     disk.refuse("/b/", errno.EACCES, names=True)
-    broker.broker.logs.check_directories()
+    broker.broker.log_dir_failures.check_directories()
     assert is_online(broker) == {"/a": True, "/b": False}
 
 
 def test_a_directory_without_its_lock_file_is_still_there(broker: OfflineBroker) -> None:
     broker.filesystem.remove("/b/.lock")
-    broker.broker.logs.check_directories()
+    broker.broker.log_dir_failures.check_directories()
     assert is_online(broker) == {"/a": True, "/b": True}

@@ -20,8 +20,16 @@ from confluent_kafka import KafkaError, Producer
 from acknowledged_records import VALUE, create, new_producer, produce, read
 from broker_process import HOST, BrokerProcess
 from client_scenarios import wait_until
+from group_load import GroupAccount, GroupMember
 from kafkalite_process import KafkaliteProcess
-from numbered_records import PATIENT
+from numbered_records import (
+    PARTITIONS,
+    PATIENT,
+    Load,
+    check_nothing_lost,
+    check_written_once_and_in_order,
+    read_topic,
+)
 
 
 class SmallDisk:
@@ -145,3 +153,39 @@ def test_a_broker_that_stood_still_goes_on(
     assert producer.flush(60) == 0
     assert delivered == [(None, offset) for offset in range(10)]
     assert read(servers, "t") == list(range(10))
+
+
+@pytest.mark.parametrize("stands_still_s", [2, pytest.param(60, marks=pytest.mark.stress)])
+def test_groups_and_producers_get_on_after_a_standstill(
+    start_kafkalite: Callable[..., BrokerProcess], stands_still_s: float
+) -> None:
+    session = {"group.consumer.min.session.timeout.ms": "6000", "group.consumer.session.timeout.ms": "6000"}
+    broker = start_kafkalite(properties=session)
+    servers = broker.bootstrap_servers
+    create(servers, "source", partitions=PARTITIONS)
+    load = Load(servers, "source", idempotence=True)
+    groups = [GroupAccount(protocol, protocol) for protocol in ("classic", "consumer")]
+    members = [GroupMember(servers, group) for group in groups for _ in range(2)]
+
+    def have_all_come_on(since: list[int]) -> bool:
+        load.produce(load.acknowledged + 100)
+        return all(group.commits > before + 2 for group, before in zip(groups, since, strict=True))
+
+    wait_until(lambda: have_all_come_on([0, 0]), timeout_s=60)
+    os.kill(broker.pid, signal.SIGSTOP)
+    time.sleep(stands_still_s)
+    os.kill(broker.pid, signal.SIGCONT)
+    commits = [group.commits for group in groups]
+    wait_until(lambda: have_all_come_on(commits), timeout_s=60)
+    load.finish()
+    wait_until(lambda: all(group.committed == load.end_offsets for group in groups), timeout_s=60)
+    for member in members:
+        member.stop()
+    for member in members:
+        member.join()
+    assert not load.errors and load.acknowledged == load.produced
+    everything = {partition: set(range(end)) for partition, end in load.end_offsets.items()}
+    assert all(group.seen == everything for group in groups)
+    records = read_topic(servers, "source")
+    check_nothing_lost(load, records)
+    check_written_once_and_in_order(load, records)
