@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -80,6 +80,9 @@ class Workload:
     properties: Mapping[str, str] = field(default_factory=dict)
     limits: Callable[[int, float], Figures] | None = None
     """The same figures of something that is no broker, given a size and the seconds that it may take."""
+    brokers: Mapping[str, type[BrokerProcess]] = field(default_factory=lambda: BROKERS)
+    surroundings: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True)
+    """What the brokers run in; gives false where that cannot be had here."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,8 @@ class Bench:
         return [each.offset for each in sorted(found.partitions, key=lambda each: int(each.partition_index))]
 
     def warm_up(self, load: Load) -> None:
-        """Runs a load without counting it: JIT compilers and caches have seen it then."""
-        load.run()
+        """Runs a load without counting it: JIT compilers and caches have seen it then, and partitions are open."""
+        load.run(allow_errors=True)
 
     def run(self, load: Load) -> tuple[LoadFigures, float]:
         """Runs a load and returns its figures, and the broker's CPU in microseconds for each request."""
@@ -153,13 +156,21 @@ class Bench:
         return figures, (self.cpu_seconds() - before) / max(figures.requests, 1) * 1e6
 
 
+class BrokerDidNotStartError(Exception):
+    """What it said before it ended."""
+
+
 @contextmanager
-def bench(side: str, directory: Path, seconds: float, properties: Mapping[str, str]) -> Iterator[Bench]:
-    """A fresh broker of one side with a Bench on it."""
-    broker = BROKERS[side](directory, properties=dict(properties))
-    with broker:
-        measured = Bench(side, broker, seconds)
-        try:
-            yield measured
-        finally:
-            measured.client.close()
+def bench(workload: Workload, side: str, directory: Path, seconds: float) -> Iterator[Bench]:
+    """A fresh broker of one side with a Bench on it. Raises BrokerDidNotStartError."""
+    broker = workload.brokers[side](directory, properties=dict(workload.properties))
+    try:
+        broker.start()
+    except (RuntimeError, TimeoutError) as error:
+        raise BrokerDidNotStartError(str(error)) from error
+    measured = Bench(side, broker, seconds)
+    try:
+        yield measured
+    finally:
+        measured.client.close()
+        broker.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 
@@ -40,3 +41,27 @@ def resident_mb(pid: int) -> float:
         except OSError:
             continue
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+class OtherWork:
+    """How much of the processors others have used since this was made: neither this process nor what it started."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._others = self._others_so_far()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def cores(self) -> float:
+        return max(0.0, self._others_so_far() - self._others) / self.seconds
+
+    @staticmethod
+    def _others_so_far() -> float:
+        """In seconds, among them those that a virtual machine did not get."""
+        user, nice, system, _idle, _iowait, irq, softirq, steal = Path("/proc/stat").read_text().split()[1:9]
+        ticks = sum(map(int, (user, nice, system, irq, softirq, steal)))
+        ended = os.times()
+        own = cpu_seconds(os.getpid()) + ended.children_user + ended.children_system
+        return ticks / os.sysconf("SC_CLK_TCK") - own

@@ -19,6 +19,8 @@ _DOCS: Final = _HERE.parent.parent / "docs"
 _PAGE: Final = _DOCS / "performance-scale.md"
 _PLOTS: Final = _DOCS / "plots"
 LIMIT: Final = "limit"
+OTHER_WORK: Final = "other_work"
+"""What else the machine did while a size was measured, in cores; kept beside the figures, and not shown."""
 
 
 class Results:

@@ -9,14 +9,14 @@ import argparse
 import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE), str(_HERE.parent / "fixtures"), str(_HERE.parent.parent)]
 
-from measuring import BROKERS, Workload, bench  # noqa: E402
-from report import Results, print_table, write_report  # noqa: E402
+from measuring import BROKERS, BrokerDidNotStartError, Workload, bench  # noqa: E402
+from process_figures import OtherWork  # noqa: E402
+from report import OTHER_WORK, Results, print_table, write_report  # noqa: E402
 from workloads import (  # noqa: E402
     batch_sizes,
     connections,
@@ -27,6 +27,7 @@ from workloads import (  # noqa: E402
     groups,
     latency,
     partitions,
+    small_machines,
     topics,
 )
 
@@ -44,6 +45,8 @@ WORKLOADS = {
         latency.WORKLOAD,
         latency.SHARE_WORKLOAD,
         flush.WORKLOAD,
+        small_machines.ADDRESS_SPACE_WORKLOAD,
+        small_machines.CGROUP_WORKLOAD,
     )
 }
 
@@ -56,20 +59,31 @@ def allow_many_files() -> None:
 
 def measure(workload: Workload, sides: list[str], sizes: list[int], seconds: float) -> Results:
     results = Results(workload)
-    for side in sides:
-        with (
-            tempfile.TemporaryDirectory(prefix="kafkalite-benchmark-") as folder,
-            bench(side, Path(folder), seconds, workload.properties) as one,
-        ):
-            for size in sizes or workload.sizes:
-                began = time.monotonic()
-                results.add(side, size, workload.measure(one, size))
-                took = time.monotonic() - began
-                print(f"{workload.name}: {side}, {size:,} {workload.counted}: {took:.0f} s", file=sys.stderr)
+    with workload.surroundings() as are_there:
+        if not are_there:
+            print(f"{workload.name}: not possible here", file=sys.stderr)
+        for side in sides if are_there else []:
+            try:
+                measure_side(results, side, sizes or list(workload.sizes), seconds)
+            except BrokerDidNotStartError as error:
+                print(f"{workload.name}: {side} does not start: {error}", file=sys.stderr)
     if workload.limits is not None:
         for size in sizes or workload.sizes:
             results.add("limit", size, workload.limits(size, seconds))
     return results
+
+
+def measure_side(results: Results, side: str, sizes: list[int], seconds: float) -> None:
+    workload = results.workload
+    with (
+        tempfile.TemporaryDirectory(prefix="kafkalite-benchmark-", ignore_cleanup_errors=True) as folder,
+        bench(workload, side, Path(folder), seconds) as one,
+    ):
+        for size in sizes:
+            machine = OtherWork()
+            results.add(side, size, {**workload.measure(one, size), OTHER_WORK: machine.cores()})
+            took = f"{machine.seconds:.0f} s, other work on the machine {machine.cores():.2f} cores"
+            print(f"{workload.name}: {side}, {size:,} {workload.counted}: {took}", file=sys.stderr, flush=True)
 
 
 def main() -> int:

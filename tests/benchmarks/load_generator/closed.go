@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// closed keeps so many requests in flight on every connection: the next one is sent when one is answered.
+// closed keeps so many requests in flight on every connection: the next one is sent when one is answered, or, where the
+// plan has a rate, when it is due and fewer are in flight.
 func closed(plan *Plan, connections []*Connection) *Figures {
 	deal(plan, connections)
 	var left atomic.Int64
@@ -16,6 +17,14 @@ func closed(plan *Plan, connections []*Connection) *Figures {
 	}
 	began := time.Now()
 	end := began.Add(time.Duration(plan.Seconds * 1e9))
+	var started atomic.Int64
+	mayStart := func() bool {
+		if plan.Rate > 0 {
+			due := time.Duration(float64(started.Add(1)-1) / plan.Rate * 1e9)
+			time.Sleep(time.Until(began.Add(due)))
+		}
+		return left.Add(-1) >= 0 && time.Now().Before(end)
+	}
 	figures := &Figures{}
 	var latencies []time.Duration
 	var lock sync.Mutex
@@ -27,7 +36,7 @@ func closed(plan *Plan, connections []*Connection) *Figures {
 			mine := &Figures{}
 			var times []time.Duration
 			if plan.InFlight == 1 {
-				for left.Add(-1) >= 0 && time.Now().Before(end) {
+				for mayStart() {
 					sent := time.Now()
 					connection.send(connection.nextFrame(plan.Counters))
 					times = mine.note(plan, connection, sent, times)
@@ -36,7 +45,7 @@ func closed(plan *Plan, connections []*Connection) *Figures {
 				inFlight := make(chan time.Time, plan.InFlight-1) // one more is with the receiver
 				go func() {
 					defer close(inFlight)
-					for left.Add(-1) >= 0 && time.Now().Before(end) {
+					for mayStart() {
 						frame := connection.nextFrame(plan.Counters)
 						inFlight <- time.Now()
 						connection.send(frame)

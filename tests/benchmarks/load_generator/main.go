@@ -42,13 +42,14 @@ type Plan struct {
 	ZeroAt      []int     `json:"zero_at"`      // where int16s have to be zero for a response to be no error
 	MinResponse int       `json:"min_response"` // what is shorter is an error
 
-	// paced: the frames are sent at this rate, and a consumer reads what they produce.
-	Rate            float64 `json:"rate"`              // requests per second, all connections together
-	OffsetAt        int     `json:"offset_at"`         // the base offset in a response
-	Fetch           string  `json:"fetch"`             // a file with the consumer's frame
-	FetchOffsetAt   int     `json:"fetch_offset_at"`   // the int64 in it that says from where to read
-	FetchRecordsAt  int     `json:"fetch_records_at"`  // where its response has the size of the batches, a varint
-	FetchNextOffset int64   `json:"fetch_next_offset"` // where to begin
+	Rate float64 `json:"rate"` // requests per second, all connections together
+
+	// paced: the frames are sent at the rate, and a consumer reads what they produce.
+	OffsetAt        int    `json:"offset_at"`         // the base offset in a response
+	Fetch           string `json:"fetch"`             // a file with the consumer's frame
+	FetchOffsetAt   int    `json:"fetch_offset_at"`   // the int64 in it that says from where to read
+	FetchRecordsAt  int    `json:"fetch_records_at"`  // where its response has the size of the batches, a varint
+	FetchNextOffset int64  `json:"fetch_next_offset"` // where to begin
 
 	// fan_out: every connection has its frame waiting; when this one is sent, all are answered.
 	Trigger string `json:"trigger"` // a file with that frame
