@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,8 @@ def simulation() -> GroupSimulation:
 def new_simulation() -> Callable[..., GroupSimulation]:
     """Makes coordinators with other settings."""
 
-    def make(**settings: int) -> GroupSimulation:
-        return GroupSimulation(GroupCoordinatorConfig(**{"initial_rebalance_delay_ms": 0, **settings}))
+    def make(initial_rebalance_delay_ms: int = 0, **settings: Any) -> GroupSimulation:
+        config = GroupCoordinatorConfig(initial_rebalance_delay_ms=initial_rebalance_delay_ms, **settings)
+        return GroupSimulation(config)
 
     return make

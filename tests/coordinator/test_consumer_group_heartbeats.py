@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from consumer_group_simulation import ConsumerGroupSimulation, durable_state
@@ -14,7 +16,7 @@ from kafkalite.protocol.coordinator_records.consumer_group import (
 )
 from kafkalite.protocol.messages.consumer_group_heartbeat import Assignment
 
-JOIN = {"rebalance_timeout_ms": 30_000, "topic_partitions": []}
+JOIN: dict[str, Any] = {"rebalance_timeout_ms": 30_000, "topic_partitions": []}
 
 
 @pytest.fixture
@@ -59,7 +61,6 @@ def test_sessions_begin_anew_after_a_restart(group: ConsumerGroupSimulation) -> 
     member = group.join("a", "t")
     group.advance(44_000)
     again = group.restarted()
-    assert isinstance(again, ConsumerGroupSimulation)
     again.advance(44_000)
     assert again.go_on(member) == 0
     again.advance(46_000)
@@ -162,7 +163,7 @@ def test_regular_expressions_are_matched_after_the_heartbeat_and_when_topics_are
     group: ConsumerGroupSimulation,
 ) -> None:
     group.topic("other", 1)
-    facts = {"subscribed_topic_names": None, "subscribed_topic_regex": "t.*", **JOIN}
+    facts: dict[str, Any] = {"subscribed_topic_names": None, "subscribed_topic_regex": "t.*", **JOIN}
     assert group.beat("a", 0, **facts).assignment == Assignment()
     group.advance(0)
     resolved = group.consumer_group().resolved_regexes["t.*"]
@@ -180,7 +181,6 @@ def test_regular_expressions_are_matched_after_the_heartbeat_and_when_topics_are
     group.advance(0)
     assert group.consumer_group().resolved_regexes["t.*"].topics == {"t", "t2"}
     again = group.restarted()
-    assert isinstance(again, ConsumerGroupSimulation)
     assert durable_state(again.consumer_group()) == durable_state(group.consumer_group())
     group.beat("a", -1)
     assert group.consumer_group().resolved_regexes == {}

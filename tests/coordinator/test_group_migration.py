@@ -50,7 +50,7 @@ def test_members_of_a_classic_group_keep_their_partitions_when_it_turns_into_a_c
     assert (group.group_epoch, group.state_name, set(group.members)) == (2, "Reconciling", {member_id, "new"})
     assert set(migration.owners().values()) == {member_id}
     assert (new.epoch, new.owned) == (2, {})
-    assert durable_state(migration.restarted().consumer_group()) == durable_state(group)  # type: ignore[attr-defined]
+    assert durable_state(migration.restarted().consumer_group()) == durable_state(group)
     assert migration.heartbeat(member_id, generation_id) == ErrorCode.REBALANCE_IN_PROGRESS
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kafkalite.coordinator.coordinator_result import CoordinatorResult
@@ -37,7 +39,7 @@ class Shard:
         self.timers = CoordinatorTimers(lambda: self.now_ms)
         return ShareCoordinatorShard(self.timers, self.config, lambda topic_id: 2 if topic_id == TOPIC else 0)
 
-    def run(self, result: CoordinatorResult[object] | CoordinatorResult[None]) -> list[type]:
+    def run(self, result: CoordinatorResult[Any]) -> list[type]:
         for record in result.records:
             self.shard.replay(len(self.log), -1, record.key, record.value, self.now_ms)
             self.log.append(record.to_bytes())

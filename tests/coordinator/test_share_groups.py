@@ -241,7 +241,7 @@ class ShareGroupMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         before = self._state()
-        self.group = self.group.restarted()  # type: ignore[assignment]
+        self.group = self.group.restarted()
         assert self._state() == before
 
     def _state(self) -> Any:

@@ -22,6 +22,7 @@ from kafkalite.coordinator.transaction_state import (
     ONGOING,
     PREPARE_ABORT,
     PREPARE_COMMIT,
+    TransactionState,
 )
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
@@ -122,6 +123,9 @@ class Simulation:
     def metadata(self) -> TransactionMetadata:
         return self.shard.transactions["x"]
 
+    def state(self) -> TransactionState:
+        return self.metadata.state
+
     def set_epoch(self, epoch: int) -> ProducerIdAndEpoch:
         """The producer has used up its epochs to this one."""
         self.shard.transactions["x"] = self.metadata._replace(producer_epoch=epoch)
@@ -201,7 +205,7 @@ def test_an_open_transaction_is_aborted_before_its_producer_is_replaced(
     simulation.add(first, A0, version=TV0)
     assert simulation.init() is ErrorCode.CONCURRENT_TRANSACTIONS
     assert simulation.markers == [(A0, FIRST_ID, aborted_epoch, False)]
-    assert simulation.metadata.state is COMPLETE_ABORT
+    assert simulation.state() is COMPLETE_ABORT
     assert simulation.init() == (FIRST_ID, 2)
     assert refused(simulation.add, first, A0) is ErrorCode.PRODUCER_FENCED
 
@@ -272,7 +276,7 @@ def test_in_the_newer_generation_every_end_raises_the_epoch(
         simulation.add(producer, A0, B0)
         producer = simulation.end(producer, is_commit=is_commit)
         assert producer == (FIRST_ID, epoch)
-        assert simulation.metadata.state is state
+        assert simulation.state() is state
         assert simulation.markers[-2:] == [(A0, FIRST_ID, epoch, is_commit), (B0, FIRST_ID, epoch, is_commit)]
 
 
@@ -317,7 +321,7 @@ def test_in_the_newer_generation_ends_without_partitions(
         assert refused(simulation.end, asked, is_commit=is_commit) is ErrorCode.INVALID_TXN_STATE
     else:
         assert simulation.end(asked, is_commit=False) == (FIRST_ID, producer.producer_epoch + 1)
-        assert simulation.metadata.state is COMPLETE_ABORT
+        assert simulation.state() is COMPLETE_ABORT
 
 
 def test_the_end_at_the_last_epoch_gives_another_id_and_may_be_repeated(simulation: Simulation) -> None:
@@ -341,10 +345,10 @@ def test_a_decision_is_carried_out_when_the_last_partition_takes_its_marker(simu
     assert refused(simulation.end, producer, is_commit=False) is ErrorCode.INVALID_TXN_STATE
     simulation.offline = {B0}
     simulation.advance(1000)
-    assert simulation.metadata.state is PREPARE_COMMIT
+    assert simulation.state() is PREPARE_COMMIT
     simulation.offline = set()
     simulation.advance(1000)
-    assert simulation.metadata.state is COMPLETE_COMMIT
+    assert simulation.state() is COMPLETE_COMMIT
     assert [partition for partition, *_ in simulation.markers] == [A0, A1, B0]
 
 
@@ -359,11 +363,11 @@ def test_a_decision_outlives_a_restart(
     simulation.add(producer, A0, B0)
     simulation.offline = {A0, B0}
     simulation.end(producer, is_commit=is_commit)
-    assert simulation.metadata.state is prepared
+    assert simulation.state() is prepared
     simulation.offline = set()
     simulation.restart()
     simulation.advance(0)
-    assert simulation.metadata.state is complete
+    assert simulation.state() is complete
     assert {(partition, is_commit) for partition, _, _, is_commit in simulation.markers} == {
         (A0, is_commit),
         (B0, is_commit),
@@ -374,7 +378,7 @@ def test_what_cannot_be_written_has_not_happened(simulation: Simulation) -> None
     producer = simulation.init()
     simulation.append_error = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
     assert refused(simulation.add, producer, A0) is ErrorCode.KAFKA_STORAGE_ERROR
-    assert simulation.metadata.state is EMPTY
+    assert simulation.state() is EMPTY
     simulation.append_error = None
     simulation.add(producer, A0)
     simulation.append_error = KafkaError(ErrorCode.KAFKA_STORAGE_ERROR)
@@ -391,9 +395,9 @@ def test_a_transaction_that_takes_too_long_is_aborted_and_its_producer_fenced(se
     producer = simulation.init(timeout_ms=30_000)
     simulation.add(producer, A0, version=TV0)
     simulation.advance(29_000)
-    assert simulation.metadata.state is ONGOING
+    assert simulation.state() is ONGOING
     simulation.advance(12_000)
-    assert simulation.metadata.state is COMPLETE_ABORT
+    assert simulation.state() is COMPLETE_ABORT
     assert simulation.markers == [(A0, FIRST_ID, 1, False)]
     assert refused(simulation.end, producer, version=TV0) is ErrorCode.PRODUCER_FENCED
     assert refused(simulation.add, producer, B0) is ErrorCode.PRODUCER_FENCED
@@ -404,7 +408,7 @@ def test_a_transaction_in_two_phases_has_no_timeout() -> None:
     producer = simulation.init(enables_two_phase_commit=True, timeout_ms=0)
     simulation.add(producer, A0)
     simulation.advance(10_000_000)
-    assert simulation.metadata.state is ONGOING
+    assert simulation.state() is ONGOING
 
 
 def test_transactional_ids_that_nobody_uses_are_forgotten(simulation: Simulation) -> None:

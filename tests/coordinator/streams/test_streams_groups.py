@@ -155,7 +155,7 @@ def test_rack_aware_assignment_asks_for_client_tags(simulation: StreamsGroupSimu
     simulation.group_overrides["streams.rack.aware.assignment.tags"] = "zone,cluster"
     thread = simulation.thread("a")
     response = simulation.streams_beat("a", thread.epoch).response
-    [status] = response.status or ()
+    [status] = response.status or []
     assert status.status_code == Status.MISSING_CLIENT_TAGS
     assert "[zone, cluster]" in status.status_detail
     assert told(simulation.streams_beat("a", thread.epoch, version=0).response) == []
@@ -209,10 +209,9 @@ def test_an_empty_group_goes_with_all_its_records(simulation: StreamsGroupSimula
 def test_members_commit_at_their_epoch(simulation: StreamsGroupSimulation, epoch: int, error: ErrorCode | None) -> None:
     thread = simulation.thread("a")
     group = simulation.streams_group()
-    facts = {"is_transactional": False, "api_version": 9}
     if error is None:
-        assert group.validate_offset_commit("a", None, thread.epoch, **facts) is None
+        group.validate_offset_commit("a", None, thread.epoch, is_transactional=False, api_version=9)
     else:
         with pytest.raises(KafkaError) as raised:
-            group.validate_offset_commit("a", None, thread.epoch + epoch, **facts)
+            group.validate_offset_commit("a", None, thread.epoch + epoch, is_transactional=False, api_version=9)
         assert raised.value.error is error
