@@ -1,6 +1,6 @@
 """What happens by the clock: retention, compaction, flushing, checkpoints, removal of files, the metadata's snapshots.
 
-Decisions are made on the event loop's thread; the slow part, syncing, is done by one worker thread.
+Decisions are made on the event loop's thread; the slow part, syncing and removing files, is done by one worker thread.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.clock import Timer
@@ -39,6 +39,7 @@ class BackgroundTasks:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-flush")
         self._flushing: asyncio.Future[list[OSError | None]] | None = None
         self._checkpointing: asyncio.Future[list[OSError | None]] | None = None
+        self._deleting: asyncio.Future[int] | None = None
         self._log_cleaner = LogCleaner(broker)
 
     def start(self) -> None:
@@ -66,7 +67,8 @@ class BackgroundTasks:
         for timer in self._timers.values():
             timer.cancel()
         await self._log_cleaner.stop()
-        running = [future for future in (self._flushing, self._checkpointing) if future is not None]
+        futures: tuple[asyncio.Future[Any] | None, ...] = (self._flushing, self._checkpointing, self._deleting)
+        running = [future for future in futures if future is not None]
         if running:
             await asyncio.wait(running)
         self._worker.shutdown()
@@ -114,7 +116,11 @@ class BackgroundTasks:
                 self._broker.logs.note_failed_checkpoint(write, error)
 
     def _delete_due_files(self) -> None:
-        self._broker.logs.delete_due_files(self._broker.clock.now_ms())
+        if self._deleting is not None and not self._deleting.done():
+            return
+        delete = self._broker.logs.prepare_deletions(self._broker.clock.now_ms())
+        if delete is not None:
+            self._deleting = asyncio.get_running_loop().run_in_executor(self._worker, delete)
 
     def _remove_expired_producers(self) -> None:
         self._broker.logs.remove_expired_producers(self._broker.clock.now_ms())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from kafkalite.storage.filesystem import File, FileSystem, remove_if_exists
@@ -108,7 +108,11 @@ class LogContext:
 
     def delete_due(self, now_ms: int) -> int:
         """Removes what has waited long enough; returns the number of files and directories removed."""
-        removed = 0
+        return self.remove(self.take_due(now_ms))
+
+    def take_due(self, now_ms: int) -> list[PendingDeletion]:
+        """What has waited long enough, for whoever `remove`s it: it waits no longer."""
+        due: list[PendingDeletion] = []
         waiting: deque[PendingDeletion] = deque()
         pending = self.pending_deletions
         # Where the clock was set back since the last look, what waits does not wait until it has caught up.
@@ -120,7 +124,15 @@ class LogContext:
                 deletion = deletion._replace(due_ms=deletion.due_ms - set_back_ms)
             if deletion.due_ms > now_ms:
                 waiting.append(deletion)
-                continue
+            else:
+                due.append(deletion)
+        self.pending_deletions = waiting
+        return due
+
+    def remove(self, deletions: Iterable[PendingDeletion]) -> int:
+        """Removes files and directories, from any thread; returns how many were there."""
+        removed = 0
+        for deletion in deletions:
             try:
                 if not deletion.is_directory:
                     removed += remove_if_exists(self.filesystem, deletion.path)
@@ -129,5 +141,4 @@ class LogContext:
                     removed += 1
             except OSError as error:
                 _logger.error("Cannot remove %s: %s", deletion.path, error)
-        self.pending_deletions = waiting
         return removed

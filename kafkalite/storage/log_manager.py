@@ -14,6 +14,7 @@ import errno
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
     from kafkalite.storage.log_cleaner_manager import LogCleanerManager
 
 _logger = logging.getLogger(__name__)
+
+_LOGS_PER_STEP = 100
+"""So many logs are looked at for segments to delete before others have their turn."""
+_WEIGHT_OF_DELETION = 20
+"""Each segment's files are renamed, which takes as long as looking at so many logs."""
 
 
 class LoadedLogs(NamedTuple):
@@ -304,16 +310,21 @@ class LogManager:
         return sum(self.cleanup_steps(now_ms))
 
     def cleanup_steps(self, now_ms: int) -> Iterator[int]:
-        """`cleanup_logs` a hundred logs at a time; each step gives the number of segments that went in it."""
-        logs = list(self._logs.values())
-        for start in range(0, len(logs), 100):
-            deleted = 0
-            for log in logs[start : start + 100]:
-                try:
-                    deleted += 0 if log.is_closed else delete_old_segments(log, now_ms)
-                except KafkaError:
-                    pass  # logged and reported where it happened; the other logs are none the worse for it
-            yield deleted
+        """`cleanup_logs` a hundred logs at a time, fewer where segments go; each step gives how many went in it."""
+        deleted = 0
+        weight = 0
+        for log in list(self._logs.values()):
+            gone = 0
+            try:
+                gone = 0 if log.is_closed else delete_old_segments(log, now_ms)
+            except KafkaError:
+                pass  # logged and reported where it happened; the other logs are none the worse for it
+            deleted += gone
+            weight += _WEIGHT_OF_DELETION * gone + 1
+            if weight >= _LOGS_PER_STEP:
+                yield deleted
+                deleted = weight = 0
+        yield deleted
 
     def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
         """The flushes that are due: logs whose `flush.ms` is over, segments that have rolled, logs that nobody writes
@@ -398,6 +409,12 @@ class LogManager:
     def delete_due_files(self, now_ms: int) -> int:
         """Removes segments and logs whose delay is over; returns how many files and directories."""
         return self.context.delete_due(now_ms)
+
+    def prepare_deletions(self, now_ms: int) -> Callable[[], int] | None:
+        """As `delete_due_files`, for a worker thread to call: taking away a large file takes long. None where nothing
+        is due."""
+        due = self.context.take_due(now_ms)
+        return partial(self.context.remove, due) if due else None
 
     def remove_expired_producers(self, now_ms: int) -> None:
         for log in self._logs.values():

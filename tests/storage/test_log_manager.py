@@ -190,6 +190,35 @@ def test_checkpoints_tell_recovery_points_and_start_offsets(batch):
     assert LogManager(filesystem, ["/a"]).clean_shutdown_broker_epoch() == 17
 
 
+def test_what_is_due_is_removed_by_whoever_takes_it():
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    for index in range(2):
+        manager.create(TopicPartition("t", index), TOPIC_ID, CONFIG, NOW_MS)
+    manager.delete(TopicPartition("t", 0), NOW_MS)
+    manager.delete(TopicPartition("t", 1), NOW_MS + 1)
+    assert manager.prepare_deletions(NOW_MS + CONFIG.file_delete_delay_ms - 1) is None
+    delete = manager.prepare_deletions(NOW_MS + CONFIG.file_delete_delay_ms)
+    assert delete is not None
+    assert manager.prepare_deletions(NOW_MS + CONFIG.file_delete_delay_ms) is None
+    assert sum("-delete" in name for name in filesystem.list_directory("/a")) == 2
+    assert delete() == 1
+    assert sum("-delete" in name for name in filesystem.list_directory("/a")) == 1
+
+
+def test_retention_gives_others_their_turn_after_few_logs_that_lose_segments(batch):
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    config = TopicConfig({"retention.ms": "1"}, {})
+    for index in range(40):
+        manager.create(TopicPartition("t", index), TOPIC_ID, config, NOW_MS)
+    assert list(manager.cleanup_steps(NOW_MS)) == [0]
+    for log in manager.logs():
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    steps = list(manager.cleanup_steps(NOW_MS + 3600_000))
+    assert sum(steps) == 40 and max(steps) <= 5
+
+
 def test_whoever_moves_many_starts_writes_them_once(batch):
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
