@@ -9,6 +9,7 @@ import argparse
 import resource
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -27,6 +28,7 @@ from workloads import (  # noqa: E402
     groups,
     latency,
     partitions,
+    rebalance,
     small_machines,
     topics,
 )
@@ -38,6 +40,7 @@ WORKLOADS = {
         connections.WORKLOAD,
         fan_out.WORKLOAD,
         groups.WORKLOAD,
+        rebalance.WORKLOAD,
         topics.WORKLOAD,
         fetch_sessions.WORKLOAD,
         batch_sizes.WORKLOAD,
@@ -67,6 +70,8 @@ def measure(workload: Workload, sides: list[str], sizes: list[int], seconds: flo
                 measure_side(results, side, sizes or list(workload.sizes), seconds)
             except BrokerDidNotStartError as error:
                 print(f"{workload.name}: {side} does not start: {error}", file=sys.stderr)
+            except Exception:  # what has been measured until then counts
+                traceback.print_exc()
     if workload.limits is not None:
         for size in sizes or workload.sizes:
             results.add("limit", size, workload.limits(size, seconds))

@@ -25,7 +25,7 @@ from kafkalite.protocol.messages.offset_fetch import (
 from kafkalite.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from kafkalite.protocol.schema import Request
 
-_HEARTBEAT_VERSION, _COMMIT_VERSION, _FETCH_VERSION = 4, 8, 9
+_JOIN_VERSION, _HEARTBEAT_VERSION, _COMMIT_VERSION, _FETCH_VERSION = 9, 4, 8, 9
 _UNDER_WAY = 50
 _NOT_YET = {ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.NOT_COORDINATOR}
 
@@ -42,24 +42,29 @@ def _exchange(bench: Bench, requests: list[Request], version: int) -> list[Any]:
     return responses
 
 
-def _found_groups(bench: Bench, names: list[str]) -> list[str]:
-    """Makes groups with one static member each, whose generation is 1; returns the members' ids."""
-
-    def join(name: str) -> JoinGroupRequest:
-        return JoinGroupRequest(
-            group_id=name,
-            group_instance_id="member",
-            session_timeout_ms=1_800_000,
-            rebalance_timeout_ms=60_000,
-            protocol_type="consumer",
-            protocols=[JoinGroupRequestProtocol(name="range", metadata=b"")],
-        )
-
+def group_coordinator_is_there(bench: Bench) -> None:
+    """Apache Kafka makes __consumer_offsets when the first group asks for it, and answers later."""
     deadline = time.monotonic() + 60
-    while bench.client.send(join("first"), 9).error_code in _NOT_YET:
+    while bench.client.send(_join("first"), _JOIN_VERSION).error_code in _NOT_YET:
         assert time.monotonic() < deadline, "no group coordinator"
         time.sleep(0.1)
-    joined = _exchange(bench, [join(name) for name in names], 9)
+
+
+def _join(group: str) -> JoinGroupRequest:
+    return JoinGroupRequest(
+        group_id=group,
+        group_instance_id="member",
+        session_timeout_ms=1_800_000,
+        rebalance_timeout_ms=60_000,
+        protocol_type="consumer",
+        protocols=[JoinGroupRequestProtocol(name="range", metadata=b"")],
+    )
+
+
+def _found_groups(bench: Bench, names: list[str]) -> list[str]:
+    """Makes groups with one static member each, whose generation is 1; returns the members' ids."""
+    group_coordinator_is_there(bench)
+    joined = _exchange(bench, [_join(name) for name in names], _JOIN_VERSION)
     assert {each.error_code for each in joined} == {ErrorCode.NONE}
     members = [str(each.member_id) for each in joined]
     syncs: list[Request] = [
