@@ -79,5 +79,6 @@ class LogCleaner:
                     if self._worker is None:
                         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-cleaner")
                     await loop.run_in_executor(self._worker, step)
+                has_cleaned = has_cleaned and not cleaner.was_aborted
         finally:
             cleaner.stop_process()

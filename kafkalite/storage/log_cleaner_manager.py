@@ -67,6 +67,8 @@ class LogCleanerManager:
         """Whether a process of its own does the work, for which the file system must be the machine's. It is kept until
         `stop_process`."""
         self._process: CleanerProcess | None = None
+        self.was_aborted = False
+        """Whether the last cleaning came to no end, so that the next one had better wait for a while."""
         self._checkpoints: dict[str, dict[TopicPartition, int]] = {}
         self._unwritten: set[str] = set()
         self._uncleanable: set[PartitionLog] = set()
@@ -177,6 +179,7 @@ class LogCleanerManager:
         What happens between the steps happens on the log's thread, which iterates. Steps keep their errors for the
         iteration, where they end the cleaning with a line in the log; a log with damage is left alone from then on.
         """
+        self.was_aborted = False
         self.write_checkpoints()
         to_clean = self.grab_filthiest(logs, now_ms)
         if to_clean is None:
@@ -186,6 +189,7 @@ class LogCleanerManager:
             yield from self._clean(to_clean, now_ms)
         except CleaningAborted as error:
             _logger.info("Log cleaning was aborted: %s", error)
+            self.was_aborted = True
         except (InvalidBatchError, KafkaError, ValueError) as error:
             _logger.warning(
                 "Unexpected error during log cleaning of %s. Marking its partition as uncleanable: %s",
@@ -250,7 +254,14 @@ class LogCleanerManager:
 
             return SegmentCleaner(self._filesystem, cleaning.task, check)
         if self._process is None:
-            self._process = CleanerProcess()
+            try:
+                self._process = CleanerProcess()
+            except (
+                OSError
+            ) as error:  # the interpreter is being replaced, memory is short: nothing is wrong with the log
+                _logger.warning("The cleaner's process cannot be started, cleaning goes on in a thread: %s", error)
+                self.has_own_process = False
+                return self._begin(cleaning, log)
         if self._is_stopping:
             raise CleaningAborted("the broker is stopping")
         self._process.begin(cleaning.task, self.max_bytes_per_second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -126,4 +127,22 @@ async def test_nothing_is_started_while_there_is_nothing_to_clean(scene: Scene) 
     scene.dirty_log("one", "delete")
     await scene.cleaner.clean_all()
     assert scene.cleaner._worker is None
+    await scene.cleaner.stop()
+
+
+@pytest.mark.parametrize("program", ["missing", "false"])
+async def test_a_process_that_cannot_be_started_is_no_fault_of_the_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    scene = Scene(LocalFileSystem(), str(tmp_path / "data"))
+    log = scene.dirty_log("one")
+    before = log.size()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none") if program == "missing" else "/bin/false")
+    await asyncio.wait_for(scene.cleaner.clean_all(), 20)
+    assert scene.logs.directories[0].is_online and not log.is_closed
+    # One that ends at once is tried again after the backoff.
+    assert log.size() == (before // 3 if program == "missing" else before)
+    monkeypatch.undo()
+    await asyncio.wait_for(scene.cleaner.clean_all(), 20)
+    assert log.size() == before // 3
     await scene.cleaner.stop()
