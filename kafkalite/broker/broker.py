@@ -142,6 +142,7 @@ class Broker:
             on_fatal=self._end,
         )
         self.logs.on_directory_failure = self.log_dir_failures.on_failure
+        self.metadata.on_failure = self.log_dir_failures.on_metadata_failure
         reason = self.log_dir_failures.reason_to_end()
         if reason is not None:
             raise LogDirectoryError(reason[:1].upper() + reason[1:])

@@ -16,7 +16,7 @@ from kafkalite.broker.metadata_store import MetadataStore
 from kafkalite.errors import KafkaError
 from kafkalite.identifiers import TopicPartition
 from kafkalite.metadata.cluster_control import take_directories_offline
-from kafkalite.storage.log_directory import LogDirectory
+from kafkalite.storage.log_directory import LogDirectory, is_final
 from kafkalite.storage.log_manager import LogManager
 
 logger = logging.getLogger("kafkalite.log_dirs")
@@ -66,6 +66,17 @@ class LogDirFailureHandler:
         if self._timer is None and not self._is_closed:
             self._failed_at_ms = self._clock.steady_ms()
             self._timer = self._clock.call_later(0, self._handle)
+
+    def on_metadata_failure(self, error: OSError, is_sync: bool) -> None:
+        """The metadata log could not be written (`MetadataStore.on_failure`)."""
+        if not is_final(error, is_sync=is_sync):
+            return
+        own = self._own_metadata_log_dir
+        if own is None:
+            self._logs.fail_directory(self._metadata_log_dir)
+        elif own.is_online:
+            own.is_online = False
+            self.on_failure(own)
 
     def check_directories(self) -> None:
         """Looks whether all directories are still there, also one that holds nothing but the metadata."""

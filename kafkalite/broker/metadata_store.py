@@ -106,6 +106,8 @@ class MetadataStore:
         self._preparations: list[Steps] = []
         self._consequences: list[Steps] = []
         self._failure: OSError | None = None
+        self.on_failure: Callable[[OSError, bool], None] = lambda error, is_sync: None
+        """Told of every failed write, and whether it was a sync."""
         self._last_snapshot_ms = now_ms()
         self.log = MetadataLog(
             filesystem,
@@ -340,6 +342,7 @@ class MetadataStore:
         except OSError as error:
             if self.log.end_offset != start_offset:
                 self._give_up(error)
+            self.on_failure(error, False)
             raise
         if self._written_image is not None:
             for record in records:
@@ -350,11 +353,12 @@ class MetadataStore:
             try:
                 self.log.sync()
             except OSError as error:
-                self._give_up(error)
+                self._note_failed_sync(error)
                 raise
 
     def _note_failed_sync(self, error: OSError) -> KafkaError:
         self._give_up(error)
+        self.on_failure(error, True)
         return _storage_error(error)
 
     def _give_up(self, error: OSError) -> None:

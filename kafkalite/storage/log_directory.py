@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 
@@ -13,6 +14,18 @@ from kafkalite.storage.meta_properties import MetaProperties, read_meta_properti
 _logger = logging.getLogger(__name__)
 
 _REMOTE_INDEX_CACHE_DIRECTORY = "remote-log-index-cache"
+
+
+_PASSING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR)
+
+
+def is_final(error: OSError, *, is_sync: bool) -> bool:
+    """Whether a log directory is given up for this error.
+
+    A full disk may have room again, and descriptors come back. Not so after a failed sync, whatever the error: what it
+    did not write, the next one may pass over in silence.
+    """
+    return is_sync or error.errno not in _PASSING_ERRORS
 
 
 class LogDirectoryError(Exception):

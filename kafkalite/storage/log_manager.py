@@ -30,7 +30,7 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
-from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError
+from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError, is_final
 from kafkalite.storage.log_flush import LogFlush
 from kafkalite.storage.log_flush_scheduler import prepare_due_flushes
 from kafkalite.storage.log_retention import delete_old_segments
@@ -436,11 +436,7 @@ class LogManager:
     # --- failures ---
 
     def _note_failure(self, path: str, error: OSError, is_sync: bool = False) -> None:
-        """A full disk may have room again, and descriptors come back; for anything else the directory is given up.
-
-        So it is after a failed sync in any case: what it did not write, the next one may pass over in silence.
-        """
-        if is_sync or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR):
+        if is_final(error, is_sync=is_sync):
             self.fail_directory(path)
 
     def check_directories(self) -> None:

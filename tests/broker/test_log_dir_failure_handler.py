@@ -14,6 +14,7 @@ import pytest
 from kafkalite.broker.api_registry import served_apis
 from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import TopicPartition
+from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_records import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
@@ -271,6 +272,25 @@ def test_a_broker_without_logs_or_metadata_ends(properties: dict[str, str], gone
     if gone[0] == "/" + properties.get("metadata.log.dir", "a"):
         with pytest.raises(OSError, match="No such file"):
             broker.close()
+
+
+@pytest.mark.parametrize("metadata_log_dir", ["a", "m"])
+@pytest.mark.parametrize(("error", "ends"), [(errno.EIO, True), (errno.EACCES, True), (errno.ENOSPC, False)])
+def test_a_broker_that_cannot_write_its_metadata_ends_but_not_for_want_of_room(
+    metadata_log_dir: str, error: int, ends: bool
+) -> None:
+    disk = Disk()
+    broker = OfflineBroker({"log.dirs": "a,b", "metadata.log.dir": metadata_log_dir}, filesystem=disk)
+    reasons: list[str] = []
+    broker.broker.on_fatal_failure = reasons.append
+    disk.refuse(f"/{metadata_log_dir}/__cluster_metadata-0/", error)
+    topic = CreatableTopic(name="t", num_partitions=1, replication_factor=1)
+    answer = broker.ask(CreateTopicsRequest(topics=[topic]))
+    assert answer.topics[0].error_code == ErrorCode.KAFKA_STORAGE_ERROR
+    broker.clock.advance(0)
+    assert reasons == ([f"the metadata log dir /{metadata_log_dir} has failed"] if ends else [])
+    disk.refuse("", 0)
+    broker.close()
 
 
 def test_a_broker_whose_metadata_cannot_be_told_for_too_long_ends(new_offline_broker: NewBroker) -> None:
