@@ -63,8 +63,9 @@ class Listener:
 
     async def accept_connections(self) -> None:
         """Lets in who has connected since `bind`, and whoever comes."""
+        backlog = self.broker.config.socket_listen_backlog_size
         for sock in self._sockets:
-            self._servers.append(await self._loop.create_server(self._new_connection, sock=sock))
+            self._servers.append(await self._loop.create_server(self._new_connection, sock=sock, backlog=backlog))
 
     def _new_connection(self) -> Connection:
         return Connection(self, self._dispatcher, self._loop)

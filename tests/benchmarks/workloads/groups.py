@@ -10,6 +10,7 @@ from load import Load
 from measuring import Bench, Figure, Figures, Workload
 
 from kafkalite.errors import ErrorCode
+from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 from kafkalite.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from kafkalite.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from kafkalite.protocol.messages.offset_commit import (
@@ -45,7 +46,10 @@ def _exchange(bench: Bench, requests: list[Request], version: int) -> list[Any]:
 def group_coordinator_is_there(bench: Bench) -> None:
     """Apache Kafka makes __consumer_offsets when the first group asks for it, and answers later."""
     deadline = time.monotonic() + 60
-    while bench.client.send(_join("first"), _JOIN_VERSION).error_code in _NOT_YET:
+    while (
+        bench.client.send(FindCoordinatorRequest(key="first"), 2).error_code in _NOT_YET
+        or bench.client.send(_join("first"), _JOIN_VERSION).error_code in _NOT_YET
+    ):
         assert time.monotonic() < deadline, "no group coordinator"
         time.sleep(0.1)
 
