@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from kafkalite.broker.clock import Clock, Timer
+from kafkalite.broker.coordinator_loader import CoordinatorLoader
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult, Deferred
 from kafkalite.coordinator.coordinator_timers import NEVER, CoordinatorTimers
 from kafkalite.coordinator.string_hash import partition_for
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
-from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record import Record
-from kafkalite.records.record_batch import build_batch, decode_batch, iter_batches
-from kafkalite.storage.end_transaction_marker import read_end_transaction_marker
+from kafkalite.records.record_batch import build_batch
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin, VerificationState
@@ -35,6 +35,7 @@ T = TypeVar("T")
 NO_PRODUCER_ID: Final = -1
 NO_PRODUCER_EPOCH: Final = -1
 MAX_REMEMBERED_KEYS: Final = 10_000
+_LOADED: Final = object()
 RETRY_BACKOFF_MS: Final = 500
 """When a timer's records could not be written, its shard is looked at again after this."""
 
@@ -216,69 +217,6 @@ class CoordinatorContext(Generic[S]):
             except Exception:
                 logger.exception("A timer of %s failed", self.topic_partition)
 
-    # Loading
-
-    def load(self, buffer_size: int) -> None:
-        """Replays the partition's log.
-
-        Where the topic is compacted, the last one of records with the same key is enough: it is replayed in its place.
-        Records of transactions keep their order among the others.
-        """
-        began_ms = self._clock.steady_ms()
-        offset = self.log.log_start_offset
-        count = 0
-        latest: dict[bytes, Record] = {}
-        is_compacted = self.log.config.is_compacted
-        while offset < self.log.log_end_offset:
-            data = self.log.read(offset, buffer_size).records.read()
-            next_offset = offset
-            for position, header in iter_batches(data):
-                next_offset = header.next_offset
-                if header.producer_id >= 0:
-                    self._replay_loaded(latest)
-                if header.is_control:
-                    marker = read_end_transaction_marker(data, position, header)
-                    if marker is not None:
-                        self.shard.replay_end_transaction_marker(header.producer_id, is_commit=marker.is_commit)
-                    continue
-                for record in decode_batch(data, position, header):
-                    if record.offset < offset:
-                        continue
-                    count += 1
-                    if record.key is None:
-                        logger.error("Record %d of %s has no key: ignored", record.offset, self.topic_partition)
-                    elif header.producer_id >= 0 or not is_compacted:
-                        self._load_record(record, header.producer_id)
-                    else:
-                        latest.pop(record.key, None)
-                        latest[record.key] = record
-            if next_offset == offset:
-                break
-            offset = next_offset
-        self._replay_loaded(latest)
-        self.shard.on_loaded(self._clock.now_ms())
-        self.arm()
-        if count:
-            took_ms = self._clock.steady_ms() - began_ms
-            logger.info("Loaded %d records of %s in %d ms", count, self.topic_partition, took_ms)
-
-    def _replay_loaded(self, latest: dict[bytes, Record]) -> None:
-        for record in latest.values():
-            self._load_record(record, NO_PRODUCER_ID)
-        latest.clear()
-
-    def _load_record(self, record: Record, producer_id: int) -> None:
-        assert record.key is not None
-        try:
-            decoded = self.shard.decode(record.key, record.value)
-        except ProtocolError as error:
-            logger.error("Record %d of %s cannot be read: %s", record.offset, self.topic_partition, error)
-            return
-        if decoded is None:
-            logger.warning("Record %d of %s is of an unknown type: ignored", record.offset, self.topic_partition)
-            return
-        self.shard.replay(record.offset, producer_id, *decoded, self._clock.now_ms())
-
     def unload(self) -> None:
         """Gives the partition up."""
         if self._wakeup is not None:
@@ -294,6 +232,17 @@ class CoordinatorRuntime(Generic[S]):
     """All partitions of a coordinator, loaded when the broker starts or when they are first asked for."""
 
     def __init__(
+class _Loading(Generic[S]):
+    """A partition that is being loaded, and what is to be done in it then."""
+
+    __slots__ = ("context", "operations", "steps")
+
+    def __init__(self, context: CoordinatorContext[S], steps: Iterator[None]) -> None:
+        self.context = context
+        self.steps = steps
+        self.operations: list[Callable[[CoordinatorContext[S]], object]] = []
+
+
         self,
         topic: str,
         *,
@@ -318,6 +267,9 @@ class CoordinatorRuntime(Generic[S]):
 
     def partition_for(self, key: str) -> int:
         """The partition that is responsible for a key; makes the topic if it is not there."""
+        self._loadings: dict[int, _Loading[S]] = {}
+        self._to_load: deque[int] = deque()
+        self._is_loading_scheduled = False
         if not self._partition_count:
             self._partition_count = self._ensure_topic()
         return partition_for(key, self._partition_count)
@@ -325,7 +277,8 @@ class CoordinatorRuntime(Generic[S]):
     def context_for(self, key: str) -> CoordinatorContext[S]:
         """The partition that is responsible for a key, loaded.
 
-        Raises COORDINATOR_NOT_AVAILABLE where its topic cannot be made, NOT_COORDINATOR where its log is offline.
+        Raises COORDINATOR_NOT_AVAILABLE where its topic cannot be made, NOT_COORDINATOR where its log is offline,
+        COORDINATOR_LOAD_IN_PROGRESS where it is still being loaded.
         """
         context = self._contexts_by_key.get(key)
         if context is None:
@@ -338,38 +291,82 @@ class CoordinatorRuntime(Generic[S]):
         return context
 
     def context(self, partition: int) -> CoordinatorContext[S]:
-        """A partition by its number, loaded."""
+        """A partition by its number, loaded; raises COORDINATOR_LOAD_IN_PROGRESS where that takes longer."""
         context = self._contexts.get(partition)
         if context is None:
-            log = self._logs().get(TopicPartition(self._topic, partition))
-            if log is None or self._is_closed:
-                raise KafkaError(ErrorCode.NOT_COORDINATOR)
-            context = CoordinatorContext(log, self._logs, self._clock, self._new_shard, self._compression)
-            context.load(self._load_buffer_size)
-            self._contexts[partition] = context
+            if partition not in self._loadings:
+                self._begin_loading(partition)
+                context = self._contexts.get(partition)
+            if context is None:
+                raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         return context
 
     def start(self, partition_count: int) -> None:
-        """The topic exists, with so many partitions: what is in them is loaded, one partition a round of the loop."""
+        """The topic exists, with so many partitions: what is in them is loaded, a step in each round of the loop."""
         self._partition_count = partition_count
-        self._load_next(0)
+        self._to_load.extend(range(partition_count))
+        self._load_on()
 
-    def _load_next(self, partition: int) -> None:
-        for index in range(partition, self._partition_count):
-            log = self._logs().get(TopicPartition(self._topic, index))
-            if not self._is_closed and log is not None and log.log_end_offset > log.log_start_offset:
-                try:
-                    self.context(index)
-                except Exception:
-                    logger.exception("%s-%d cannot be loaded", self._topic, index)
-                self._clock.call_later(0, self._load_next, index + 1)
+    def _begin_loading(self, partition: int) -> None:
+        """Takes the first step, which is the only one where there is little to load."""
+        log = self._logs().get(TopicPartition(self._topic, partition))
+        if log is None or self._is_closed:
+            raise KafkaError(ErrorCode.NOT_COORDINATOR)
+        context = CoordinatorContext(log, self._logs, self._clock, self._new_shard, self._compression)
+        steps = CoordinatorLoader(context, self._clock, self._load_buffer_size).steps()
+        loading = self._loadings[partition] = _Loading(context, steps)
+        self._step(partition, loading)
+        if partition in self._loadings and not self._is_loading_scheduled:
+            self._is_loading_scheduled = True
+            self._clock.call_later(0, self._load_on)
+
+    def _step(self, partition: int, loading: _Loading[S]) -> None:
+        try:
+            if next(loading.steps, _LOADED) is not _LOADED:
                 return
 
     def contexts(self) -> list[CoordinatorContext[S]]:
-        """All partitions that have ever been written to; none while there is no topic."""
+        """All partitions that have ever been written to; none while there is no topic.
+
+        Raises COORDINATOR_LOAD_IN_PROGRESS where one is not loaded yet.
+        """
         for index in range(self._partition_count):
-            log = self._logs().get(TopicPartition(self._topic, index))
-            if log is not None and log.log_end_offset > log.log_start_offset:
+        except BaseException:
+            self._loadings.pop(partition, None)  # whoever asks next tries again
+            raise
+        if self._loadings.pop(partition, None) is not loading:  # given up meanwhile
+            return
+        context = self._contexts[partition] = loading.context
+        context.arm()
+        for operation in loading.operations:
+            operation(context)
+
+    def _load_on(self) -> None:
+        """A step of the partition whose turn it is, or the beginning of the next one."""
+        self._is_loading_scheduled = True
+        partition = -1
+        try:
+            if self._loadings:
+                partition, loading = next(iter(self._loadings.items()))
+                self._step(partition, loading)
+                if partition in self._loadings:
+                    self._loadings[partition] = self._loadings.pop(partition)
+            else:
+                while self._to_load and partition < 0:
+                    index = self._to_load.popleft()
+                    if index not in self._contexts and self._has_records(index):
+                        partition = index
+                        self._begin_loading(partition)
+        except Exception:
+            logger.exception("%s-%d cannot be loaded", self._topic, partition)
+        self._is_loading_scheduled = bool(self._loadings or self._to_load)
+        if self._is_loading_scheduled:
+            self._clock.call_later(0, self._load_on)
+
+    def _has_records(self, partition: int) -> bool:
+        log = self._logs().get(TopicPartition(self._topic, partition))
+        return not self._is_closed and log is not None and log.log_end_offset > log.log_start_offset
+            if self._has_records(index):
                 self.context(index)
         return list(self._contexts.values())
 
@@ -377,9 +374,28 @@ class CoordinatorRuntime(Generic[S]):
         """Gives up the partitions whose log directory has failed: whoever waits is sent to another coordinator."""
         logs = self._logs()
         for index, context in list(self._contexts.items()):
+    def for_each(self, operation: Callable[[CoordinatorContext[S]], object]) -> None:
+        """Does something in all partitions that have ever been written to; where one is not loaded yet, when it is."""
+        for index in range(self._partition_count):
+            if index not in self._contexts and self._has_records(index):
+                if index not in self._loadings:
+                    try:
+                        self._begin_loading(index)
+                    except Exception:
+                        logger.exception("%s-%d cannot be loaded", self._topic, index)
+                if index in self._loadings:
+                    self._loadings[index].operations.append(operation)
+                    continue
+            context = self._contexts.get(index)
+            if context is not None:
+                operation(context)
+
             if logs.is_offline(context.topic_partition):
                 del self._contexts[index]
                 self._contexts_by_key.clear()
+        for index, loading in list(self._loadings.items()):
+            if logs.is_offline(loading.context.topic_partition):
+                del self._loadings[index]
                 context.unload()
 
     def unload(self) -> None:
@@ -389,6 +405,8 @@ class CoordinatorRuntime(Generic[S]):
         self._partition_count = 0
         for context in contexts.values():
             context.unload()
+        self._loadings.clear()
+        self._to_load.clear()
 
     def close(self) -> None:
         """The broker stops: whoever waits is answered, and nothing is loaded any more."""

@@ -132,10 +132,13 @@ class GroupCoordinator:
             self.runtime.unload()
             return
         topic_ids: set[Uuid] = {record.topic_id for record in records if isinstance(record, RemoveTopicRecord)}
-        for context in self.runtime.contexts():
+
+        def follow(context: CoordinatorContext[GroupCoordinatorShard]) -> None:
             context.shard.groups.on_topics_changed(changed)
             if topic_ids:
                 context.run(context.shard.delete_topics(topic_ids, topics.by_name.__contains__))
+
+        self.runtime.for_each(follow)
 
     def _context(self, group_id: str) -> CoordinatorContext[GroupCoordinatorShard]:
         if not group_id:
@@ -188,6 +191,8 @@ class GroupCoordinator:
             partition = self._context(request.group_id)
             error_code = partition.shard.groups.heartbeat_classic_group(request)
         except KafkaError as error:
+            if error.error is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+                return HeartbeatResponse()  # as Apache Kafka: nobody knows yet, and the member shall not leave for it
             return HeartbeatResponse(error_code=operation_error(error))
         partition.arm()
         return HeartbeatResponse(error_code=error_code)

@@ -86,20 +86,21 @@ class ShareCoordinator:
         if self._broker.metadata.image.topics.topic(SHARE_GROUP_STATE_TOPIC) is None:
             self.runtime.unload()
             return
-        for context in self.runtime.contexts():
-            context.run(context.shard.delete_topics(topic_ids))
+        self.runtime.for_each(lambda context: context.run(context.shard.delete_topics(topic_ids)))
 
     def _prune(self) -> None:
         if self._is_closed:
             return
-        for context in self.runtime.contexts():
+        self.runtime.for_each(self._prune_partition)
+        self._broker.clock.call_later(self._prune_interval_ms, self._prune)
+
+    def _prune_partition(self, context: CoordinatorContext[ShareCoordinatorShard]) -> None:
+        try:
             offset = context.shard.redundant_offset
             if offset > context.log.log_start_offset:
-                try:
-                    context.log.delete_records(offset)
-                except KafkaError as error:
-                    logger.warning("What has been overtaken in %s stays: %s", context.log.topic_partition, error)
-        self._broker.clock.call_later(self._prune_interval_ms, self._prune)
+                context.log.delete_records(offset)
+        except KafkaError as error:
+            logger.warning("What has been overtaken in %s stays: %s", context.topic_partition, error)
 
     # What share partitions and administrators ask
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kafkalite.broker.coordinator_loader import RECORDS_PER_STEP, CoordinatorLoader
 from kafkalite.broker.coordinator_runtime import CoordinatorContext
 from kafkalite.coordinator.classic_group import ClassicGroup
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
@@ -13,14 +14,17 @@ from kafkalite.coordinator.string_hash import partition_for
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import GROUP_METADATA_TOPIC, TopicPartition
 from kafkalite.protocol.coordinator_records.offsets import OffsetCommitKey, OffsetCommitValue
-from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest
+from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from kafkalite.protocol.messages.heartbeat import HeartbeatRequest
 from kafkalite.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
+from kafkalite.protocol.messages.list_groups import ListGroupsRequest
 from kafkalite.protocol.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
 from kafkalite.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
+from kafkalite.records.compression import CompressionType
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, decode_batch, iter_batches
 from kafkalite.storage.partition_log import PartitionLog
@@ -325,3 +329,90 @@ async def test_a_log_that_moves_to_another_directory_is_written_there(
     assert after.log_end_offset == 2
     broker.restart()
     assert fetch(broker) == {0: 6}
+
+
+def commit_many(broker: OfflineBroker, count: int) -> None:
+    """`count` records in the log of the group g, and an offset of 7 in the end."""
+    for number in range(count // 1_000):
+        assert set(commit(broker, number, partitions=1_000)) == {0}
+    assert commit(broker, 7) == [0]
+
+
+async def test_a_large_partition_is_loaded_in_steps_and_answers_that_it_loads(offline_broker: OfflineBroker) -> None:
+    offline_broker.create_topic("t", 1_000)
+    commit_many(offline_broker, 5_000)
+    offline_broker.restart()
+    group = OffsetFetchRequestGroup(group_id="g", topics=None)
+    (answer,) = offline_broker.ask(OffsetFetchRequest(groups=[group]), 9).groups
+    assert answer.error_code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    assert commit(offline_broker, 8) == [ErrorCode.COORDINATOR_LOAD_IN_PROGRESS]
+    assert offline_broker.ask(ListGroupsRequest()).error_code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    heartbeat = HeartbeatRequest(group_id="g", generation_id=1, member_id="m")
+    assert offline_broker.ask(heartbeat).error_code == ErrorCode.NONE
+    assert commit(offline_broker, 5, group_id="another") == [ErrorCode.NONE]
+    offline_broker.clock.advance(0)
+    assert offline_broker.ask(ListGroupsRequest()).error_code == ErrorCode.NONE
+    assert fetch(offline_broker) == {0: 7} | dict.fromkeys(range(1, 1_000), 4)
+    assert fetch(offline_broker, "another") == {0: 5}
+
+
+async def test_so_many_records_are_a_step_of_loading(offline_broker: OfflineBroker) -> None:
+    offline_broker.create_topic("t", 1_000)
+    commit_many(offline_broker, 5_000)
+    broker = offline_broker.broker
+    new_shard = broker.group_coordinator._new_shard
+    context = CoordinatorContext(
+        group_log(offline_broker), lambda: broker.logs, offline_broker.clock, new_shard, CompressionType.NONE
+    )
+    steps = sum(1 for _ in CoordinatorLoader(context, offline_broker.clock, 1 << 16).steps())
+    assert steps == 5_001 // RECORDS_PER_STEP + 1_000 // RECORDS_PER_STEP  # read, and the last of each key replayed
+
+
+async def test_a_topic_that_is_deleted_while_its_offsets_are_loaded_has_none_afterwards(
+    offline_broker: OfflineBroker,
+) -> None:
+    offline_broker.create_topic("t", 1_000)
+    commit_many(offline_broker, 3_000)
+    offline_broker.restart()
+    with pytest.raises(KafkaError, match="loading"):
+        context_of(offline_broker)
+    offline_broker.ask(DeleteTopicsRequest(topics=[DeleteTopicState(name="t")], timeout_ms=1000))
+    offline_broker.create_topic("t", 1)
+    for _ in range(100):
+        offline_broker.clock.advance(0)
+    assert fetch(offline_broker) == {}
+
+
+async def test_a_broker_that_stops_while_it_loads_leaves_all_as_it_was(offline_broker: OfflineBroker) -> None:
+    offline_broker.create_topic("t", 1_000)
+    commit_many(offline_broker, 3_000)
+    offline_broker.restart()
+    with pytest.raises(KafkaError, match="loading"):
+        context_of(offline_broker)
+    offline_broker.restart()
+    for _ in range(100):
+        offline_broker.clock.advance(0)
+    assert fetch(offline_broker)[0] == 7
+
+
+async def test_a_log_that_cannot_be_read_is_tried_again_by_the_next_request(
+    offline_broker: OfflineBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline_broker.create_topic("t", 1_000)
+    commit_many(offline_broker, 3_000)
+    offline_broker.restart()
+    with pytest.raises(KafkaError, match="loading"):
+        context_of(offline_broker)
+    with monkeypatch.context() as broken:
+
+        def replay(*_: object) -> None:
+            raise RuntimeError("a fault of the program")
+
+        broken.setattr(GroupCoordinatorShard, "replay", replay)
+        for _ in range(100):
+            offline_broker.clock.advance(0)
+    with pytest.raises(KafkaError, match="loading"):
+        context_of(offline_broker)
+    for _ in range(100):
+        offline_broker.clock.advance(0)
+    assert fetch(offline_broker)[0] == 7
