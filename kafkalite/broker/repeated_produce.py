@@ -7,17 +7,19 @@ only offsets change. What remains is to look at the batch, and all that one read
 partition is appended with one write.
 
 Whatever is out of the ordinary is left to the API's handler: requests for several partitions, transactions, topics
-whose records the broker has to look at, flushes to wait for, large batches, and errors of any kind.
+whose records the broker has to look at, flushes to wait for, large batches, and errors.
+
+Where writing takes long, a worker thread does it; the connection waits, and others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.broker.log_appender import LARGE_BATCH
-from kafkalite.errors import KafkaError
+from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.codec import compile_encoder
 from kafkalite.protocol.messages.produce import (
     PartitionProduceResponse,
@@ -34,10 +36,12 @@ from kafkalite.records.record_batch import (
     BatchHeader,
     read_header,
 )
+from kafkalite.storage.log_append import UnfinishedAppend
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
     from kafkalite.identifiers import Uuid
+    from kafkalite.storage.partition_log import PartitionLog
 
 FIRST_VERSION: Final = 7
 """From here on a batch may have any codec, and the three offsets of an answer stand together."""
@@ -65,10 +69,24 @@ class KnownRequest:
         self.topic = topic
         self.topic_id = topic_id
         self.partition = partition
-        self.pack_answer = self._compile_answer(version) if has_answer else None
+        self.pack_answer = self._compile_answer() if has_answer else None
         """The frame that answers: given correlation id, base offset, log append time and log start offset."""
 
-    def _compile_answer(self, version: int) -> Callable[[int, int, int, int], bytes]:
+    def _encode(self, answer: PartitionProduceResponse) -> bytes:
+        """A response behind its correlation id."""
+        topic = TopicProduceResponse(name=self.topic, topic_id=self.topic_id, partition_responses=[answer])
+        encoded = bytearray(b"\0" if self.is_flexible else b"")  # the header's tagged fields
+        version = self.key_and_version & 0xFFFF
+        compile_encoder(ProduceResponse, version)(ProduceResponse(responses=[topic]), encoded)
+        return bytes(encoded)
+
+    def refusal(self, correlation_id: int, error: ErrorCode) -> bytes:
+        """The frame that says that nothing was appended."""
+        answer = PartitionProduceResponse(index=self.partition, error_code=error, base_offset=-1)
+        encoded = self._encode(answer)
+        return _pack_length(4 + len(encoded)) + _pack_length(correlation_id) + encoded
+
+    def _compile_answer(self) -> Callable[[int, int, int, int], bytes]:
         base_offset, log_append_time_ms, log_start_offset = _PATTERN_OFFSETS
         answer = PartitionProduceResponse(
             index=self.partition,
@@ -76,10 +94,7 @@ class KnownRequest:
             log_append_time_ms=log_append_time_ms,
             log_start_offset=log_start_offset,
         )
-        topic = TopicProduceResponse(name=self.topic, topic_id=self.topic_id, partition_responses=[answer])
-        pattern = bytearray(b"\0" if self.is_flexible else b"")  # the response header's tagged fields
-        compile_encoder(ProduceResponse, version)(ProduceResponse(responses=[topic]), pattern)
-        before, _, behind = bytes(pattern).partition(_OFFSETS.pack(*_PATTERN_OFFSETS))
+        before, _, behind = self._encode(answer).partition(_OFFSETS.pack(*_PATTERN_OFFSETS))
         layout = Struct(f">ii{len(before)}sqqq{len(behind)}s")
         size = layout.size - 4
         pack = layout.pack
@@ -105,12 +120,50 @@ class KnownRequest:
         return bytes(frame[_BEGINNING_POSITION:end])
 
 
+class PendingRun:
+    """The answers of several requests whose batches a worker thread is writing."""
+
+    __slots__ = ("_append", "_known", "_log", "_requests", "awaitable")
+
+    def __init__(
+        self,
+        known: KnownRequest,
+        requests: list[tuple[int, BatchHeader]],
+        log: PartitionLog,
+        append: UnfinishedAppend,
+        written: Awaitable[None],
+    ) -> None:
+        """`requests`: their correlation ids and the headers of their batches."""
+        self._known = known
+        self._requests = requests
+        self._log = log
+        self._append = append
+        self.awaitable = written
+
+    def encode(self, written: None, out: bytearray) -> None:
+        """Appends all the answers, once `awaitable` is done."""
+        pack_answer = self._known.pack_answer
+        assert pack_answer is not None
+        try:
+            offset = self._append.finish().first_offset
+        except KafkaError as error:
+            for correlation_id, _ in self._requests:
+                out += self._known.refusal(correlation_id, error.error)
+            return
+        log_start_offset = self._log.log_start_offset
+        for correlation_id, header in self._requests:
+            out += pack_answer(correlation_id, offset, -1, log_start_offset)
+            offset += header[6] + 1
+
+
 class RepeatedProduce:
     """The requests that one connection is known to make, and the answering of them."""
 
-    __slots__ = ("_beginning_sizes", "_broker", "_known")
+    __slots__ = ("_beginning_sizes", "_broker", "_known", "pending")
 
     def __init__(self, broker: Broker) -> None:
+        self.pending: PendingRun | None = None
+        """Where `answer` stopped because of it: the answers that have to be waited for before all that follow."""
         self._broker = broker
         self._known: dict[bytes, KnownRequest] = {}
         self._beginning_sizes: tuple[int, ...] = ()
@@ -170,23 +223,27 @@ class RepeatedProduce:
                 break
             if found is not known:
                 if known is not None:
-                    refused_at = self._append(known, run, out)
-                    if refused_at is not None:
-                        return refused_at
+                    stop_at = self._append(known, run, position, out)
+                    if stop_at is not None:
+                        return stop_at
                     run = []
                 known = found
             run.append((position, correlation_id, view[at : at + length], header))
             position = behind
         if known is not None:
-            refused_at = self._append(known, run, out)
-            if refused_at is not None:
-                return refused_at
+            stop_at = self._append(known, run, position, out)
+            if stop_at is not None:
+                return stop_at
         return position
 
     def _append(
-        self, known: KnownRequest, run: list[tuple[int, int, memoryview, BatchHeader]], out: bytearray
+        self,
+        known: KnownRequest,
+        run: list[tuple[int, int, memoryview, BatchHeader]],
+        behind: int,
+        out: bytearray,
     ) -> int | None:
-        """Appends a run of batches; returns the position of the first request that needs another answer than theirs."""
+        """Appends a run of batches that ends before `behind`; returns where to stop, None for nowhere."""
         broker = self._broker
         try:
             log = broker.leader_log(known.topic, known.partition)
@@ -196,7 +253,12 @@ class RepeatedProduce:
             return run[0][0]
         pack_answer = known.pack_answer
         now_ms = broker.clock.now_ms()
-        offset = log.append_plain([(records, header) for _, _, records, header in run], now_ms)
+        batches = [(records, header) for _, _, records, header in run]
+        offset = log.append_plain(batches, now_ms, may_put_off=pack_answer is not None)
+        if isinstance(offset, UnfinishedAppend):
+            written = broker.log_appender.write(offset)
+            self.pending = PendingRun(known, [(request[1], request[3]) for request in run], log, offset, written)
+            return behind
         if offset is not None:
             if pack_answer is not None:
                 log_start_offset = log.log_start_offset

@@ -28,6 +28,7 @@ from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.storage.log_slice import LogSlice
 
 if TYPE_CHECKING:
+    from kafkalite.broker.repeated_produce import PendingRun
     from kafkalite.broker.request_context import RequestContext
     from kafkalite.network.request_dispatcher import PendingAnswer, RequestDispatcher
 
@@ -188,8 +189,13 @@ class Connection(asyncio.BufferedProtocol):
         out = ResponseBuffer()
         try:
             while end - position >= 4:
-                if context.repeated_produce is not None:
-                    position = context.repeated_produce.answer(view, position, end, max_size, out)
+                repeated = context.repeated_produce
+                if repeated is not None:
+                    position = repeated.answer(view, position, end, max_size, out)
+                    if repeated.pending is not None:
+                        run, repeated.pending = repeated.pending, None
+                        self._wait(run, view[position:], out)
+                        return
                     if end - position < 4:
                         break
                 (size,) = _unpack_size(view, position)
@@ -205,9 +211,7 @@ class Connection(asyncio.BufferedProtocol):
                 pending = dispatch(context, view, position + 4, behind, out)
                 position = behind
                 if pending is not None:
-                    self._backlog = bytes(view[position:])
-                    self._send(out)
-                    self._wait(pending)
+                    self._wait(pending, view[position:], out)
                     return
                 if len(out) > OUTPUT_LIMIT:
                     self._send(out)
@@ -240,12 +244,15 @@ class Connection(asyncio.BufferedProtocol):
         frame[:filled] = view[position:end]
         self._frame, self._frame_filled = frame, filled
 
-    def _wait(self, pending: PendingAnswer) -> None:
+    def _wait(self, pending: PendingAnswer | PendingRun, rest: memoryview, out: ResponseBuffer) -> None:
+        """Sends the answers that are there; `rest` is taken up after the one that is not."""
+        self._backlog = bytes(rest)
+        self._send(out)
         future = asyncio.ensure_future(pending.awaitable)
         self._pending = future
         future.add_done_callback(lambda done: self._answered(pending, done))
 
-    def _answered(self, pending: PendingAnswer, done: asyncio.Future[Any]) -> None:
+    def _answered(self, pending: PendingAnswer | PendingRun, done: asyncio.Future[Any]) -> None:
         if self._pending is not done:
             return  # the connection has gone
         self._pending = None
@@ -254,12 +261,11 @@ class Connection(asyncio.BufferedProtocol):
             response = done.result()
             if frame is not None:  # of a request that failed nobody knows who still looks at its bytes
                 self._listener.frame_buffers.give_back(frame)
-            if response is not None:
-                out = ResponseBuffer()
-                self._dispatcher.encode(pending.route, pending.correlation_id, response, out)
-                self._send(out)
+            out = ResponseBuffer()
+            pending.encode(response, out)
+            self._send(out)
         except Exception:
-            logger.exception("%s: a request (API key %d) failed", self, pending.route.api_key)
+            logger.exception("%s: a request (API key %d) failed", self, self._context.api_key)
             self._close(None)
             return
         if not self._unsent:

@@ -50,12 +50,17 @@ class Route(NamedTuple):
 class PendingAnswer:
     """An answer that its handler still waits for, and how it is to be encoded."""
 
-    __slots__ = ("awaitable", "correlation_id", "route")
+    __slots__ = ("_correlation_id", "_route", "awaitable")
 
     def __init__(self, route: Route, correlation_id: int, awaitable: Awaitable[Response | None]) -> None:
-        self.route = route
-        self.correlation_id = correlation_id
+        self._route = route
+        self._correlation_id = correlation_id
         self.awaitable = awaitable
+
+    def encode(self, response: Response | None, out: ResponseBuffer) -> None:
+        """Appends the frame that answers, once `awaitable` has given the response."""
+        if response is not None:
+            _encode(self._route, self._correlation_id, response, out)
 
 
 class RequestDispatcher:
@@ -100,22 +105,10 @@ class RequestDispatcher:
         if observer is not None:
             observer(context, request, view[position - 4 : end], answer)
         if isinstance(answer, Response):
-            self.encode(route, correlation_id, answer, out)
+            _encode(route, correlation_id, answer, out)
         elif answer is not None:
             return PendingAnswer(route, correlation_id, answer)
         return None
-
-    def encode(self, route: Route, correlation_id: int, response: Response, out: ResponseBuffer) -> None:
-        """Appends a response frame."""
-        start = len(out)
-        slices_before = out.slices_size
-        out += route.pack_header(0, correlation_id)
-        try:
-            route.encode(response, out)
-        except BaseException:
-            out.cut(start)  # no half of a response goes out
-            raise
-        _pack_size_into(out, start, len(out) - start - 4 + out.slices_size - slices_before)
 
     def _new_route(self, api_key: int, version: int, correlation_id: int, out: ResponseBuffer) -> Route | None:
         """The route of requests that are met for the first time; None for a version that is refused with an answer."""
@@ -152,7 +145,20 @@ class RequestDispatcher:
             error_code=ErrorCode.UNSUPPORTED_VERSION,
             api_keys=[ApiVersion(api_key=api.api_key, min_version=lowest, max_version=highest)],
         )
-        self.encode(self._route(api, 0), correlation_id, response, out)
+        _encode(self._route(api, 0), correlation_id, response, out)
+
+
+def _encode(route: Route, correlation_id: int, response: Response, out: ResponseBuffer) -> None:
+    """Appends a response frame."""
+    start = len(out)
+    slices_before = out.slices_size
+    out += route.pack_header(0, correlation_id)
+    try:
+        route.encode(response, out)
+    except BaseException:
+        out.cut(start)  # no half of a response goes out
+        raise
+    _pack_size_into(out, start, len(out) - start - 4 + out.slices_size - slices_before)
 
 
 def describe_frame(view: memoryview, position: int, end: int) -> str:

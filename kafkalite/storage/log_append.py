@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Event
+from collections.abc import Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.errors import ErrorCode, KafkaError
@@ -16,6 +17,7 @@ from kafkalite.storage.transaction_index import AbortedTxn
 if TYPE_CHECKING:
     from kafkalite.storage.log_segment import LogSegment
     from kafkalite.storage.partition_log import PartitionLog
+    from kafkalite.storage.write_pace import WritePace
 
 
 class LogAppendInfo(NamedTuple):
@@ -32,61 +34,66 @@ class LogAppendInfo(NamedTuple):
 
 
 class UnfinishedAppend:
-    """A client's batch that has its place at the end of a log while its bytes are on their way there.
+    """Clients' batches that have their place at the end of a log while their bytes are on their way there.
 
     `write` is called once, in any thread. `finish`, on the log's thread and any number of times, waits for it and takes
-    the batch into the log: until then nobody sees it, and it has no effect.
+    the batches into the log: until then nobody sees them, and they have no effect.
     """
 
     __slots__ = (
-        "_batch",
         "_error",
         "_file",
-        "_header",
-        "_is_written",
+        "_headers",
         "_log",
         "_log_append_time_ms",
         "_now_ms",
         "_outcome",
+        "_pace",
+        "_pieces",
         "_segment",
+        "_writing",
     )
 
     def __init__(
         self,
         log: PartitionLog,
         segment: LogSegment,
-        prefix: bytes,
-        rest: memoryview,
-        header: BatchHeader,
+        pieces: Sequence[Buffer],
+        headers: list[BatchHeader],
         log_append_time_ms: int,
         now_ms: int,
+        pace: WritePace,
     ) -> None:
+        """`pieces`: the bytes of the batches, of which these are the headers."""
         self._log = log
         self._segment = segment
         self._file = segment.file
-        self._batch: tuple[bytes, memoryview] | None = (prefix, rest)
-        self._header = header
+        self._pieces = pieces
+        self._headers = headers
         self._log_append_time_ms = log_append_time_ms
         self._now_ms = now_ms
-        self._is_written = Event()
+        self._pace = pace
+        self._writing = Lock()
+        self._writing.acquire()
         self._error: OSError | None = None
         self._outcome: LogAppendInfo | KafkaError | None = None
 
     def write(self) -> None:
         """Writes the bytes, all or none of them."""
-        assert self._batch is not None
         try:
-            self._file.append(*self._batch)
+            self._pace.append(self._file, self._pieces, sum(map(len, self._pieces)))
         except OSError as error:
             self._error = error
         finally:
-            self._batch = None
-            self._is_written.set()
+            self._pieces = ()
+            self._writing.release()
 
     def finish(self) -> LogAppendInfo:
-        """Where the batch stands now; raises KafkaError where it could not be written. A flush may be due."""
+        """Where the batches stand now, from the first to the last; raises KafkaError where they could not be written.
+        A flush may be due."""
         if self._outcome is None:
-            self._is_written.wait()
+            with self._writing:
+                pass
             self._log.unfinished_append = None
             if self._error is None and not self._log.is_closed:
                 self._outcome = self._take_in()
@@ -97,18 +104,21 @@ class UnfinishedAppend:
         return self._outcome
 
     def settle(self) -> None:
-        """`finish` for whoever only needs the log to be done with it: an error is told to who waits for the batch."""
+        """`finish` for whoever only needs the log to be done with it: an error is told to who waits for the batches."""
         try:
             self.finish()
         except KafkaError:
             pass
 
     def _take_in(self) -> LogAppendInfo:
-        log, header, segment = self._log, self._header, self._segment
-        segment.note_appended(header.size_in_bytes, log.log_end_offset + header.last_offset_delta, header.max_timestamp)
+        log, segment = self._log, self._segment
+        first_offset = log.log_end_offset
+        segment.note_several_appended(self._headers, first_offset)
         if segment.is_open():
             segment.file.size = segment.size  # another handle than the one written to, if that was let go of meanwhile
-        return log.note_appended(header, self._log_append_time_ms, self._now_ms, True)
+        for header in self._headers:
+            appended = log.note_appended(header, self._log_append_time_ms, self._now_ms, True)
+        return appended._replace(first_offset=first_offset)
 
 
 def append_trusted(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from kafkalite.storage.filesystem import File, FileSystem, remove_if_exists
+from kafkalite.storage.write_pace import WritePace
 
 _logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class LogContext:
         "release_files",
         "release_indexes",
         "report_failure",
+        "write_pace",
     )
 
     def __init__(
@@ -80,6 +82,7 @@ class LogContext:
         self._open_count = 0
         self._index_bytes = 0
         self.max_index_bytes = DEFAULT_MAX_INDEX_BYTES
+        self.write_pace = WritePace()
 
     def open_file(self, path: str, *, create: bool = False) -> File:
         """Opens a segment's file, making room first where there are too many open ones."""

@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import KafkaError
-from kafkalite.records.compression import Buffer
 from kafkalite.records.record_batch import BatchHeader
 from kafkalite.storage.file_names import (
     LOG_SUFFIX,
@@ -409,14 +408,8 @@ class LogSegment:
         if len(offsets) > _TAIL_BATCHES:
             self._shorten_tail()
 
-    def append_pieces(self, pieces: list[Buffer], headers: list[BatchHeader], offset: int) -> None:
-        """Writes batches, given in any number of pieces, and takes them into the indexes; `offset` is the first one's.
-
-        Raises OSError; nothing is changed then."""
-        file = self._file
-        if file is None:
-            file = self.file
-        file.append(*pieces)
+    def note_several_appended(self, headers: list[BatchHeader], offset: int) -> None:
+        """Takes batches that were written at the segment's end into the indexes; `offset` is the first one's."""
         note_appended = self.note_appended
         for header in headers:
             last_offset = offset + header[6]

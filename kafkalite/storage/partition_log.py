@@ -348,9 +348,12 @@ class PartitionLog:
             raise self.storage_error("appending records", error) from error
         return self.note_appended(header, log_append_time_ms, now_ms, defer_flush)
 
-    def append_plain(self, batches: list[tuple[memoryview, BatchHeader]], now_ms: int) -> int | None:
+    def append_plain(
+        self, batches: list[tuple[memoryview, BatchHeader]], now_ms: int, *, may_put_off: bool = False
+    ) -> int | UnfinishedAppend | None:
         """Appends clients' batches of format 2, each given with its header, with one write; returns the first offset.
 
+        `may_put_off`: where writing will take long, it is left to the caller, as with `begin_append`.
         None, and nothing was appended: `append` has to take them one by one, and knows what is the matter. That is so
         for producers with ids, for whatever needs more than a look at the header, and where a segment ends.
         """
@@ -385,10 +388,18 @@ class PartitionLog:
             or segment.should_roll(config, size, max_timestamp, offset - 1, now_ms, len(batches))
         ):
             return None
+        headers = [header for _, header in batches]
+        context = self._context
+        if may_put_off and context.write_pace.is_slow(size) and context.filesystem.is_durable:
+            self.unfinished_append = UnfinishedAppend(
+                self, segment, (b"".join(pieces),), headers, NO_TIMESTAMP, now_ms, context.write_pace
+            )
+            return self.unfinished_append
         try:
-            segment.append_pieces(pieces, [header for _, header in batches], first_offset)
+            context.write_pace.append(segment.file, pieces, size)
         except OSError:
             return None
+        segment.note_several_appended(headers, first_offset)
         self.log_end_offset = self.high_watermark = offset
         self.last_append_ms = now_ms
         self.unflushed_batches += len(batches)
@@ -411,7 +422,9 @@ class PartitionLog:
         if isinstance(placed, LogAppendInfo):
             return placed
         segment, prefix, rest, header, log_append_time_ms = placed
-        self.unfinished_append = UnfinishedAppend(self, segment, prefix, rest, header, log_append_time_ms, now_ms)
+        self.unfinished_append = UnfinishedAppend(
+            self, segment, (prefix, rest), [header], log_append_time_ms, now_ms, self._context.write_pace
+        )
         return self.unfinished_append
 
     def finish_append(self) -> None:

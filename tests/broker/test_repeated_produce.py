@@ -280,11 +280,45 @@ def test_a_changed_configuration_holds_for_the_next_request(kafka: KafkaliteServ
     assert answer_of(small).base_offset == 2
 
 
-def test_no_record_is_acknowledged_on_a_full_disk(conversation: Conversation, disk: DiskThatFills) -> None:
+@pytest.fixture
+def fast_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No write seems to take long."""
+    monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", 10**12)
+
+
+@pytest.fixture
+def slow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every write seems to take long, so that worker threads make them."""
+    monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", -1)
+
+
+@pytest.mark.parametrize("memory", ["fast_memory", "slow_memory"])
+def test_no_record_is_acknowledged_on_a_full_disk(
+    conversation: Conversation, disk: DiskThatFills, memory: str, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(memory)
     conversation.exchange([produce_frame(batch_of(b"first"), 1)])
     disk.is_full = True
     answers = conversation.exchange([produce_frame(batch_of(b"more"), number) for number in range(5)])
     assert {answer_of(payload).error_code for payload in answers} == {ErrorCode.KAFKA_STORAGE_ERROR}
+
+
+def test_slow_writes_of_several_connections_keep_the_order_of_each(kafka: KafkaliteServer, slow_memory: None) -> None:
+    conversations = [Conversation(kafka) for _ in range(4)]
+    frames = [produce_frame(batch_of(b"x" * 1000), number) for number in range(40)]
+    for conversation in conversations:
+        conversation.exchange(frames[:1])
+    for conversation in conversations:
+        conversation.exchange(frames, answers=0)
+    offsets = []
+    for conversation in conversations:
+        answers = conversation.exchange([], answers=40)
+        assert [int.from_bytes(payload[:4], "big") for payload in answers] == list(range(40))
+        mine = [answer_of(payload).base_offset for payload in answers]
+        assert mine == sorted(mine)
+        offsets += mine
+        conversation.close()
+    assert sorted(offsets) == list(range(4, 164))
 
 
 def test_without_acks_nothing_is_answered_but_everything_appended(conversation: Conversation) -> None:
@@ -359,12 +393,13 @@ class Dice:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_all_answers_and_files_are_those_of_requests_that_are_decoded(
-    tmp_path: Path, seed: int, recognised: list[int]
+    tmp_path: Path, seed: int, recognised: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = Dice(seed).frames(600)
     outcomes = []
-    for way in ("together", "alone"):
+    for way in ("together", "put off", "alone"):
         directory = tmp_path / way
+        monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", -1 if way == "put off" else 10**12)
         with KafkaliteServer(directory, clock=StillClock()) as kafka:
             ids = create_topics(kafka, list(TOPICS))
             made = []
@@ -374,14 +409,14 @@ def test_all_answers_and_files_are_those_of_requests_that_are_decoded(
                 else:
                     made.append(produce_frame(topic_id=ids[options["topic"]], **options))
             answers = []
-            if way == "together":
+            if way != "alone":
                 conversation = Conversation(kafka)
                 for start in range(0, len(made), 30):
                     answers += conversation.exchange(made[start : start + 30])
                 conversation.close()
                 assert sum(recognised) > 100
                 del recognised[:]
-            else:  # on a connection of its own no request has been seen before
+            else:  # on a connection of its own no request was seen before
                 for frame in made:
                     conversation = Conversation(kafka)
                     answers += conversation.exchange([frame])
@@ -396,9 +431,10 @@ def test_all_answers_and_files_are_those_of_requests_that_are_decoded(
             if path.suffix in (".log", ".index", ".timeindex", ".snapshot")
         }
         outcomes.append((answers, files))
-    (together, files_together), (alone, files_alone) = outcomes
-    for (_, options), answer, expected in zip(frames, together, alone, strict=True):
-        assert answer == expected, options
-    assert files_together.keys() == files_alone.keys()
-    for path, data in files_alone.items():
-        assert files_together[path] == data, path
+    *recognised_ones, (alone, files_alone) = outcomes
+    for answers, files in recognised_ones:
+        for (_, options), answer, expected in zip(frames, answers, alone, strict=True):
+            assert answer == expected, options
+        assert files.keys() == files_alone.keys()
+        for path, data in files_alone.items():
+            assert files[path] == data, path
