@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("client_scenarios")
+pytest.register_assert_rewrite("client_scenarios", "modern_group_machine", "tool_comparison")
 pytest_plugins = [
     "transcript",
     "toolchains",

@@ -45,8 +45,8 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("installed")
     made = run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
     assert made.returncode == 0, made.stderr
-    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    installed = run(*pip, f"{wheel}[cli]", "pytest", cwd=folder)
+    python = folder / "venv" / "bin" / "python"
+    installed = run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]", "pytest", cwd=folder)
     assert installed.returncode == 0, installed.stderr
     yield folder / "venv"
 

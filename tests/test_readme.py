@@ -15,6 +15,7 @@ PYTHON_EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def example(text: str) -> str:
+    found: str
     (found,) = [code for code in PYTHON_EXAMPLES if text in code]
     return found
 

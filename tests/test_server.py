@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ def is_open(connection: socket.socket) -> bool:
         return True
 
 
-def test_a_stop_ends_a_thousand_connections_and_leaves_a_clean_directory(tmp_path) -> None:
+def test_a_stop_ends_a_thousand_connections_and_leaves_a_clean_directory(tmp_path: Path) -> None:
     server = KafkaliteServer(tmp_path / "data").start()
     connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
     server.stop()
@@ -97,7 +98,7 @@ def is_open_now(connection: socket.socket) -> bool:
         return True
 
 
-async def test_a_port_that_is_taken_stops_the_start_with_one_line_and_unlocks_the_directory(tmp_path) -> None:
+async def test_a_port_that_is_taken_stops_the_start_with_one_line_and_unlocks_the_directory(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         properties = {"listeners": f"PLAINTEXT://127.0.0.1:{port}", "log.dirs": str(tmp_path)}
@@ -108,7 +109,7 @@ async def test_a_port_that_is_taken_stops_the_start_with_one_line_and_unlocks_th
     lock.release()
 
 
-async def test_the_broker_runs_on_asyncios_own_loop_too(tmp_path) -> None:
+async def test_the_broker_runs_on_asyncios_own_loop_too(tmp_path: Path) -> None:
     assert type(asyncio.get_running_loop()).__module__.startswith("asyncio")
     server = Server(BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0", "log.dirs": str(tmp_path)}))
     await server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_what_is_in_memory_outlives_a_restart_of_the_same_object() -> None:
         assert topics(kafka) == ["kept"]
 
 
-def test_what_is_in_a_directory_outlives_the_object(tmp_path) -> None:
+def test_what_is_in_a_directory_outlives_the_object(tmp_path: Path) -> None:
     with KafkaliteServer(tmp_path) as kafka:
         create_topic(kafka, "kept")
     with KafkaliteServer(tmp_path) as kafka:
@@ -65,7 +66,7 @@ def test_properties_are_given_as_python_values() -> None:
             assert len(topic.partitions) == 3
 
 
-def test_what_keeps_it_from_starting_is_raised_and_leaves_no_thread(tmp_path) -> None:
+def test_what_keeps_it_from_starting_is_raised_and_leaves_no_thread(tmp_path: Path) -> None:
     (tmp_path / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=x\n")
     before = threading.active_count()
     with pytest.raises(Exception, match="7"):

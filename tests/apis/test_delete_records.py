@@ -38,6 +38,6 @@ def test_moved_starts_are_there_after_a_kill(start_kafkalite: StartKafkalite) ->
     broker.start()
     with WireClient(broker.bootstrap_servers) as client:
         asked = [ListOffsetsPartition(partition_index=index, timestamp=-2) for index in range(PARTITIONS)]
-        request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name="t", partitions=asked)])
-        (answer,) = client.send(request).topics
-        assert {one.partition_index: one.offset for one in answer.partitions} == {index: index for index in range(5)}
+        offsets = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name="t", partitions=asked)])
+        (listed,) = client.send(offsets).topics
+        assert {one.partition_index: one.offset for one in listed.partitions} == {index: index for index in range(5)}

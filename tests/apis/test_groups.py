@@ -51,7 +51,7 @@ def sync_request(member_id: str, **facts: Any) -> SyncGroupRequest:
 
 @pytest.mark.parametrize("version", range(10))
 async def test_a_group_is_joined_in_every_version(offline_broker: OfflineBroker, version: int) -> None:
-    facts = {"rebalance_timeout_ms": 20_000} if version else {}
+    facts: dict[str, Any] = {"rebalance_timeout_ms": 20_000} if version else {}
     answer = offline_broker.ask(join_request(**facts), version)
     if version >= 4:
         assert answer.error_code == ErrorCode.MEMBER_ID_REQUIRED

@@ -274,9 +274,9 @@ def test_partitions_on_a_failed_disk_have_no_leader(offline_broker: OfflineBroke
     request = MetadataRequest(topics=[MetadataRequestTopic(name="orders")])
     assert [p.leader_id for p in offline_broker.ask(request).topics[0].partitions] == [1, 1]
     log = offline_broker.broker.leader_log("orders", 1)
-    offline_broker.broker.logs.context.report_failure(log.log_directory, OSError(errno.EIO, "I/O error"))
+    offline_broker.broker.logs.context.report_failure(log.log_directory, OSError(errno.EIO, "I/O error"), False)
     partitions = offline_broker.ask(request).topics[0].partitions
-    partitions += offline_broker.ask(DescribeTopicPartitionsRequest()).topics[0].partitions
+    partitions += offline_broker.ask(DescribeTopicPartitionsRequest(topics=[])).topics[0].partitions
     assert len(partitions) == 4
     for partition in partitions:
         assert partition.error_code == ErrorCode.LEADER_NOT_AVAILABLE

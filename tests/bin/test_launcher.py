@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from fresh_checkout import REPOSITORY, SETTING_UP, ZOOKEEPER_ANSWER, copy_of_repository, run_script
 
@@ -82,7 +83,7 @@ def test_an_interrupted_set_up_is_begun_again_from_nothing(fresh_checkout: Path)
 def test_an_installation_that_fails_ends_the_start_and_the_next_start_goes_on(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path / "checkout")
     (tmp_path / "no-packages").mkdir()
-    unreachable = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "no-packages")}
+    unreachable: dict[str, Any] = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "no-packages")}
     for _ in range(2):
         result = run_script(checkout / "bin" / "kafkalite-server", "--version", **unreachable)
         assert (result.stdout, result.returncode) == ("", 1)

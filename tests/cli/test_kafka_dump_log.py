@@ -11,14 +11,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from java_tools import JavaTools
 from kafkalite.cli import kafka_dump_log
-
-if TYPE_CHECKING:
-    from conftest import JavaTools
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "dump_log"
 REAL = "written_by_apache_kafka"

@@ -18,42 +18,50 @@ CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
 _ID = re.compile(r"[\w-]{22}(?=[,}\n])")
 
 
+class BothTools:
+    """Called with arguments it runs both tools, each on directories and a configuration of its own."""
+
+    def __init__(self, roots: dict[str, Path], run_java_tool: RunJavaTool, capsys: pytest.CaptureFixture[str]) -> None:
+        self.roots = roots
+        self._run_java_tool = run_java_tool
+        self._capsys = capsys
+
+    def configure(self, text: str) -> None:
+        """What the configuration says; ROOT is each side's own directory."""
+        for root in self.roots.values():
+            (root / "server.properties").write_text(text.replace("ROOT", str(root)))
+
+    def __call__(self, *arguments: str) -> str:
+        """Compares what they say; "CONFIG" is the configuration. Gives our output."""
+        words = {
+            name: [str(root / "server.properties") if word == "CONFIG" else word for word in arguments]
+            for name, root in self.roots.items()
+        }
+        theirs = self._run_java_tool("kafka.tools.StorageTool", *words["theirs"])
+        code = main(words["ours"])
+        ours = self._capsys.readouterr()
+        their_root, our_root = self.roots["theirs"], self.roots["ours"]
+        assert code == theirs.returncode
+        assert normal(ours.out, our_root) == normal(theirs.stdout, their_root)
+        if "Exception" not in theirs.stderr:  # Apache Kafka shows a stack where a line would do
+            assert normal(ours.err, our_root) == normal(theirs.stderr, their_root)
+        else:
+            assert ours.err.strip() in theirs.stderr.replace(str(their_root), str(our_root))
+        return ours.out
+
+
+def normal(text: str, root: Path) -> list[str]:
+    """The lines without what is each side's own, nor the order of a hash map of directories."""
+    text = _ID.sub("<id>", text.replace(str(root), "ROOT")).replace("ROOT/b is already", "ROOT/a is already")
+    return sorted(text.splitlines())
+
+
 @pytest.fixture
-def compare(tmp_path: Path, run_java_tool: RunJavaTool, capsys: pytest.CaptureFixture[str]):
-    """`compare(*arguments)` runs both on directories and configuration files of their own; "CONFIG" is the file."""
+def compare(tmp_path: Path, run_java_tool: RunJavaTool, capsys: pytest.CaptureFixture[str]) -> BothTools:
     roots = {name: tmp_path / name for name in ("theirs", "ours")}
     for root in roots.values():
         root.mkdir()
-
-    def configure(text: str) -> None:
-        for root in roots.values():
-            (root / "server.properties").write_text(text.replace("ROOT", str(root)))
-
-    def run(*arguments: str) -> str:
-        words = {
-            name: [str(root / "server.properties") if word == "CONFIG" else word for word in arguments]
-            for name, root in roots.items()
-        }
-        theirs = run_java_tool("kafka.tools.StorageTool", *words["theirs"])
-        code = main(words["ours"])
-        ours = capsys.readouterr()
-
-        def normal(text: str, root: Path) -> list[str]:
-            """Without what is each side's own, nor the order of a hash map of directories."""
-            text = _ID.sub("<id>", text.replace(str(root), "ROOT")).replace("ROOT/b is already", "ROOT/a is already")
-            return sorted(text.splitlines())
-
-        assert code == theirs.returncode
-        assert normal(ours.out, roots["ours"]) == normal(theirs.stdout, roots["theirs"])
-        if "Exception" not in theirs.stderr:  # Apache Kafka shows a stack where a line would do
-            assert normal(ours.err, roots["ours"]) == normal(theirs.stderr, roots["theirs"])
-        else:
-            assert ours.err.strip() in theirs.stderr.replace(str(roots["theirs"]), str(roots["ours"]))
-        return ours.out
-
-    run.configure = configure  # type: ignore[attr-defined]
-    run.roots = roots  # type: ignore[attr-defined]
-    return run
+    return BothTools(roots, run_java_tool, capsys)
 
 
 DYNAMIC = (
@@ -64,7 +72,7 @@ DYNAMIC = (
 STATIC = DYNAMIC.replace("bootstrap.servers=localhost:9093", "voters=3@localhost:9093")
 
 
-def test_a_dynamic_quorum_is_formatted_alike(compare) -> None:
+def test_a_dynamic_quorum_is_formatted_alike(compare: BothTools) -> None:
     compare.configure(DYNAMIC + "metadata.log.dir=ROOT/a\n")
     compare("info", "-c", "CONFIG")
     compare("format", "-t", CLUSTER_ID, "-c", "CONFIG")
@@ -82,7 +90,7 @@ def test_a_dynamic_quorum_is_formatted_alike(compare) -> None:
     assert ours.records == theirs.records == []
 
 
-def test_a_static_quorum_is_formatted_alike(compare) -> None:
+def test_a_static_quorum_is_formatted_alike(compare: BothTools) -> None:
     compare.configure(STATIC + "metadata.log.dir=ROOT/b\n")
     compare("format", "-t", CLUSTER_ID, "-c", "CONFIG", "-s")
     compare("format", "-t", CLUSTER_ID, "-c", "CONFIG", "-f", "kraft.version=1")
@@ -92,7 +100,7 @@ def test_a_static_quorum_is_formatted_alike(compare) -> None:
     compare("info", "-c", "CONFIG")
 
 
-def test_look_ups_are_answered_alike(compare) -> None:
+def test_look_ups_are_answered_alike(compare: BothTools) -> None:
     compare("version-mapping")
     compare("version-mapping", "-r", "4.0-IV1")
     compare("feature-dependencies", "-f", "eligible.leader.replicas.version=1", "-f", "metadata.version=30")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kafkalite.config.broker_config import BrokerConfig, ConfigSource
+from kafkalite.config.broker_config import BrokerConfig, ConfigSource, ConfigSynonym
 from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF
 from kafkalite.config.config_entry import (
     ConfigEntry,
@@ -35,10 +35,10 @@ def test_a_topics_own_value_comes_first_then_all_that_the_broker_has_for_it() ->
         False,
         False,
         [
-            ("retention.ms", "5", ConfigSource.TOPIC_CONFIG),
-            ("log.retention.ms", "7000", ConfigSource.STATIC_BROKER_CONFIG),
-            ("log.retention.hours", "1", ConfigSource.STATIC_BROKER_CONFIG),
-            ("log.retention.hours", "168", ConfigSource.DEFAULT_CONFIG),
+            ConfigSynonym("retention.ms", "5", ConfigSource.TOPIC_CONFIG),
+            ConfigSynonym("log.retention.ms", "7000", ConfigSource.STATIC_BROKER_CONFIG),
+            ConfigSynonym("log.retention.hours", "1", ConfigSource.STATIC_BROKER_CONFIG),
+            ConfigSynonym("log.retention.hours", "168", ConfigSource.DEFAULT_CONFIG),
         ],
         5,
     )

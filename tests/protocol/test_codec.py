@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +22,8 @@ from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataReques
 from kafkalite.protocol.messages.produce import ProduceRequest
 from kafkalite.protocol.primitives import ProtocolError, UnsupportedVersionError
 from kafkalite.protocol.schema import Field, Message, Struct
+
+SomeStruct = TypeVar("SomeStruct", bound=Struct)
 
 _NUMBERS = {"int8": 7, "int16": 15, "int32": 31, "int64": 63}
 
@@ -54,7 +56,7 @@ def random_value(field: Field, version: int, chance: random.Random, *, is_flexib
     return [random_struct(field.element, version, chance) for _ in range(count)]
 
 
-def random_struct(cls: type[Struct], version: int, chance: random.Random) -> Struct:
+def random_struct(cls: type[SomeStruct], version: int, chance: random.Random) -> SomeStruct:
     values = {
         field.name: random_value(field, version, chance, is_flexible=False)
         for field in cls.fields

@@ -115,9 +115,10 @@ def end_brokers(folder: Path) -> None:
 
 def fill(broker: KafkaliteProcess, tools: Path) -> None:
     """Orders in a topic of three partitions, and a group that has read some."""
-    run = [tools / "kafka-topics.sh", "--bootstrap-server", broker.bootstrap_servers]
+    run = [str(tools / "kafka-topics.sh"), "--bootstrap-server", broker.bootstrap_servers]
     subprocess.run([*run, "--create", "--topic", "orders", "--partitions", "3"], check=True, capture_output=True)
-    produce = [tools / "kafka-console-producer.sh", "--bootstrap-server", broker.bootstrap_servers, "--topic", "orders"]
+    producer = str(tools / "kafka-console-producer.sh")
+    produce = [producer, "--bootstrap-server", broker.bootstrap_servers, "--topic", "orders"]
     subprocess.run(produce, input="".join(f"{order}\n" for order in ORDERS), text=True, check=True)
     client = WireClient(broker.bootstrap_servers)
     wanted = OffsetCommitRequestPartition(partition_index=1, committed_offset=7, committed_metadata="so far")
