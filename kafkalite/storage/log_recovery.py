@@ -85,6 +85,7 @@ class _LogRecovery:
             for position, header in iter_file_batches(segment.file, start.position, segment.size):
                 if position == start.position and position and header.last_offset != start.offset:
                     break
+                segment.note_timestamp(header)  # behind the last index entry, so perhaps nowhere else
                 if header.next_offset >= checkpoint:
                     return (
                         (checkpoint, position + header.size_in_bytes) if header.next_offset == checkpoint else nothing

@@ -271,6 +271,12 @@ class LogSegment:
         """Takes a batch that stands in the file into the indexes, as `append` does."""
         self._note_batch(position, header.size_in_bytes, header.last_offset, header.max_timestamp)
 
+    def note_timestamp(self, header: BatchHeader) -> None:
+        """Takes the timestamp of a batch into account that the indexes need not name: no entry is due for it yet."""
+        if header.max_timestamp > self.max_timestamp:
+            self._max_timestamp = header.max_timestamp
+            self._offset_of_max_timestamp = header.last_offset
+
     def _note_batch(self, position: int, size: int, last_offset: int, max_timestamp: int) -> None:
         if self._max_timestamp is None:
             self._read_max_timestamp()

@@ -188,6 +188,26 @@ def test_recovery_inside_a_segment_gives_the_same_indexes_as_writing_it(memory_d
     disk.close()
 
 
+@pytest.mark.parametrize("count", range(1, 12))
+def test_the_largest_timestamp_is_known_also_where_it_lies_between_the_last_index_entry_and_the_recovery_point(
+    memory_disk, batch, count
+):
+    disk = memory_disk
+    log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
+    for number in range(count):
+        log.append(batch(b"%04d" % number, timestamp=1000 + number), now_ms=disk.now_ms)
+    checkpointed(disk, log)
+    disk.kill()
+    log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
+    assert log.recovery_point == count
+    log.roll(disk.now_ms)
+    assert log.segments[0].time_index.last_entry() == (1000 + count - 1, count - 1)
+    for number in range(count):
+        found = log.offset_for_timestamp(1000 + number)
+        assert found is not None and found.offset == number
+    disk.close()
+
+
 def test_index_entries_behind_the_recovery_point_are_not_believed(memory_disk, batch):
     disk = memory_disk
     log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)

@@ -10,7 +10,7 @@ directory. Clients live through all of it. What must come out:
 
 The dice are seeded; where in its work a kill meets the broker is up to the machine. Of the long form
 `KAFKALITE_TORTURE_KILLS` and `KAFKALITE_TORTURE_MINUTES` say how long it is (whichever is over first) and
-`KAFKALITE_TORTURE_SEED` which dice it throws.
+`KAFKALITE_TORTURE_SEED` which dice it throws; `KAFKALITE_TORTURE_PACE` multiplies how much is written between the kills.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ MINUTES = float(os.environ.get("KAFKALITE_TORTURE_MINUTES", "60"))
 SEED = int(os.environ.get("KAFKALITE_TORTURE_SEED", "1"))
 LIVENESS_S = 60.0
 """Within that everyone gets on, however often clients have to begin again."""
-PER_SECOND = {"source": 300, "fast": 2_000, "plain": 700}
+PACE = float(os.environ.get("KAFKALITE_TORTURE_PACE", "1"))
+PER_SECOND = {"source": 300 * PACE, "fast": 2_000 * PACE, "plain": 700 * PACE}
 """Records, while the broker works; the copy and the groups follow `source`."""
 COPIES = "copies"
 PROPERTIES = {
@@ -253,8 +254,8 @@ class Torture:
             f"{self.kills.total()} kills {dict(self.kills)}, {sum(load.produced for load in self.loads)} records, "
             f"{transactions} transactions with setbacks {dict(setbacks)}",
             *(f"group {it.name}: {it.commits} commits, setbacks {dict(it.setbacks)}" for it in self.groups),
-            f"restart to first answer: median {statistics.median(self.restarts_s):.2f} s, "
-            f"longest {max(self.restarts_s):.2f} s",
+            f"restart to first answer: median {statistics.median(self.restarts_s or [0.0]):.2f} s, "
+            f"longest {max(self.restarts_s, default=0.0):.2f} s",
         ]
 
 
@@ -268,12 +269,14 @@ def test_nothing_is_lost_or_doubled_or_goes_back_under_random_kills(
     broker = start_kafkalite(properties=PROPERTIES)
     torture = Torture(broker, random.Random(seed))
     until = time.monotonic() + 60 * MINUTES
-    while torture.kills.total() < kills and time.monotonic() < until:
-        torture.go_on()
-    torture.finish()
-    torture.check()
-    for line in torture.report():
-        report(line)
+    try:
+        while torture.kills.total() < kills and time.monotonic() < until:
+            torture.go_on()
+        torture.finish()
+        torture.check()
+    finally:  # a run that fails tells how far it came, too
+        for line in torture.report():
+            report(line)
     assert broker.stop() == 0
     verify = [sys.executable, "-m", "kafkalite.cli.kafkalite", "verify", str(broker.data_directory), "--deep"]
     verified = subprocess.run(verify, cwd=REPOSITORY, capture_output=True, text=True)
