@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
-from transcript import Side
+from transcript import Compare, Side
 
 
 def request(**facts: object) -> ApiVersionsRequest:
@@ -20,12 +20,12 @@ def ask_about_features(side: Side, version: int, **facts: object) -> None:
 
 
 @pytest.mark.parametrize("version", range(6))
-def test_each_version_answers_alike(compare, version: int) -> None:
+def test_each_version_answers_alike(compare: Compare, version: int) -> None:
     compare(lambda side: ask_about_features(side, version))
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "a-", "a.b-c", "é"])
-def test_software_names_are_checked_alike(compare, name: str) -> None:
+def test_software_names_are_checked_alike(compare: Compare, name: str) -> None:
     compare(lambda side: ask_about_features(side, 3, client_software_name=name))
 
 
@@ -40,11 +40,11 @@ def test_software_names_are_checked_alike(compare, name: str) -> None:
     ],
     ids=str,
 )
-def test_a_client_that_means_another_cluster_is_told_alike(compare, facts: dict[str, object]) -> None:
+def test_a_client_that_means_another_cluster_is_told_alike(compare: Compare, facts: dict[str, object]) -> None:
     compare(lambda side: ask_about_features(side, 5, **facts))
 
 
-def test_the_right_cluster_and_node_are_accepted_alike(compare) -> None:
+def test_the_right_cluster_and_node_are_accepted_alike(compare: Compare) -> None:
     from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 
     def scenario(side: Side) -> None:

@@ -7,13 +7,13 @@ import time
 import pytest
 
 from group_scenarios import GroupOnSide, subscription
-from transcript import Side
+from transcript import Compare, Side
 
 DATA = subscription("t")
 
 
 @pytest.mark.parametrize("version", range(10))
-def test_a_first_join_is_answered_alike(compare, version: int) -> None:
+def test_a_first_join_is_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         first = group.ask(group.join_request(), version)
@@ -26,7 +26,7 @@ def test_a_first_join_is_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(10))
-def test_refused_joins_are_answered_alike(compare, version: int) -> None:
+def test_refused_joins_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         group.ask(group.join_request("no-such-member"), version, label="unknown member of no group")
@@ -49,7 +49,7 @@ def test_refused_joins_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(6))
-def test_a_generation_of_two_is_answered_alike(compare, version: int) -> None:
+def test_a_generation_of_two_is_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         answers = group.form({}, {})
@@ -75,7 +75,7 @@ def test_a_generation_of_two_is_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(5))
-def test_heartbeats_are_answered_alike(compare, version: int) -> None:
+def test_heartbeats_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         group.ask(group.heartbeat_request("m", 1), version, label="no group")
@@ -101,7 +101,7 @@ def test_heartbeats_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(6))
-def test_leaving_is_answered_alike(compare, version: int) -> None:
+def test_leaving_is_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         group.leave(("m", None), version=version, label="no group")
@@ -124,7 +124,7 @@ def test_leaving_is_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [5, 8, 9])
-def test_static_members_are_answered_alike(compare, version: int) -> None:
+def test_static_members_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         first = group.later(group.join_request(instance_id="a"), version).answer()
@@ -152,7 +152,7 @@ def test_static_members_are_answered_alike(compare, version: int) -> None:
     compare(scenario)
 
 
-def test_rejoining_is_answered_alike(compare) -> None:
+def test_rejoining_is_answered_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         members, generation_id = group.stable(2)
@@ -181,7 +181,7 @@ def test_rejoining_is_answered_alike(compare) -> None:
         (["x", "range"], ["range"]),
     ],
 )
-def test_protocols_are_chosen_alike(compare, votes: tuple[list[str], ...]) -> None:
+def test_protocols_are_chosen_alike(compare: Compare, votes: tuple[list[str], ...]) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         protocols = [dict.fromkeys(vote, DATA) for vote in votes]
@@ -190,7 +190,7 @@ def test_protocols_are_chosen_alike(compare, votes: tuple[list[str], ...]) -> No
     compare(scenario)
 
 
-def test_timeouts_are_kept_alike(compare) -> None:
+def test_timeouts_are_kept_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         members, generation_id = group.stable(2, session_timeout_ms=6_000, rebalance_timeout_ms=2_000)

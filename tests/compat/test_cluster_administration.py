@@ -26,11 +26,11 @@ from kafkalite.protocol.messages.remove_raft_voter import RemoveRaftVoterRequest
 from kafkalite.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from kafkalite.protocol.messages.unregister_controller import UnregisterControllerRequest
 from kafkalite.protocol.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest
-from transcript import Side
+from transcript import Compare, Side
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
-def test_updates_of_features_are_judged_alike(compare, version: int) -> None:
+def test_updates_of_features_are_judged_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         for name, level, upgrade_type in (
             ("metadata.version", 34, 1),
@@ -60,7 +60,7 @@ def test_updates_of_features_are_judged_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
-def test_other_quorums_are_unknown_alike(compare, version: int) -> None:
+def test_other_quorums_are_unknown_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         for name, partitions in (("__cluster_metadata", [1]), ("other", [0]), ("__cluster_metadata", [0, 0])):
             wanted = RequestTopicData(
@@ -77,7 +77,7 @@ def test_other_quorums_are_unknown_alike(compare, version: int) -> None:
     compare(scenario)
 
 
-def test_nodes_that_are_not_there_are_not_unregistered_alike(compare) -> None:
+def test_nodes_that_are_not_there_are_not_unregistered_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         side.ask(UnregisterBrokerRequest(broker_id=77))
         side.ask(UnregisterControllerRequest(controller_id=77))
@@ -87,7 +87,7 @@ def test_nodes_that_are_not_there_are_not_unregistered_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
-def test_elections_are_not_needed_alike(compare, version: int) -> None:
+def test_elections_are_not_needed_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         for kind in (0, 1, 5) if version else (0,):
@@ -101,7 +101,7 @@ def test_elections_are_not_needed_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_reassignments_are_judged_alike(compare, version: int) -> None:
+def test_reassignments_are_judged_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         for allow_change in (True, False) if version else (True,):
@@ -129,7 +129,7 @@ def test_reassignments_are_judged_alike(compare, version: int) -> None:
     compare(scenario)
 
 
-def test_requests_about_voters_are_refused_alike(compare) -> None:
+def test_requests_about_voters_are_refused_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         cluster_id = side.send(DescribeClusterRequest()).cluster_id
         controller = [Listener(name="CONTROLLER", host="localhost", port=1)]

@@ -41,7 +41,7 @@ from kafkalite.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequestPartition,
     TxnOffsetCommitRequestTopic,
 )
-from transcript import Side
+from transcript import Compare, Side
 
 JOIN = {"rebalance_timeout_ms": 30_000, "subscribed_topic_names": ["t"], "topic_partitions": []}
 SOME_PARTITIONS = [TopicPartitions(topic_id=Uuid.ONE, partitions=[0])]
@@ -73,7 +73,7 @@ def _topic(side: Side, partitions: int) -> str:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_invalid_heartbeats_are_answered_alike(compare, version: int) -> None:
+def test_invalid_heartbeats_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = ConsumerGroupOnSide(side, is_prompt=False)
         for label, facts in INVALID:
@@ -89,7 +89,7 @@ def test_invalid_heartbeats_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_a_group_of_three_comes_and_goes_alike(compare, version: int) -> None:
+def test_a_group_of_three_comes_and_goes_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(7)
         group = ConsumerGroupOnSide(side)
@@ -127,7 +127,7 @@ def _full(topic: str) -> dict[str, Any]:
     return {"rebalance_timeout_ms": 30_000, "subscribed_topic_names": [topic]}
 
 
-def test_epochs_are_checked_alike(compare) -> None:
+def test_epochs_are_checked_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         group = ConsumerGroupOnSide(side)
@@ -150,7 +150,7 @@ def test_epochs_are_checked_alike(compare) -> None:
     compare(scenario)
 
 
-def test_subscriptions_change_alike(compare) -> None:
+def test_subscriptions_change_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         one, two = _topic(side, 4), _topic(side, 4)
         group = ConsumerGroupOnSide(side)
@@ -174,7 +174,7 @@ def test_subscriptions_change_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("assignor", ["uniform", "range"])
-def test_assignors_share_out_alike(compare, assignor: str) -> None:
+def test_assignors_share_out_alike(compare: Compare, assignor: str) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(19)
         group = ConsumerGroupOnSide(side)
@@ -202,7 +202,7 @@ def test_assignors_share_out_alike(compare, assignor: str) -> None:
     compare(scenario)
 
 
-def test_members_of_different_subscriptions_are_given_alike(compare) -> None:
+def test_members_of_different_subscriptions_are_given_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         small, large = _topic(side, 3), _topic(side, 8)
         group = ConsumerGroupOnSide(side)
@@ -220,7 +220,7 @@ def test_members_of_different_subscriptions_are_given_alike(compare) -> None:
     compare(scenario)
 
 
-def test_static_members_are_answered_alike(compare) -> None:
+def test_static_members_are_answered_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(4)
         group = ConsumerGroupOnSide(side)
@@ -259,12 +259,12 @@ REGEXES = (
 )  # fmt: skip
 
 
-def test_regular_expressions_are_checked_alike(compare) -> None:
+def test_regular_expressions_are_checked_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = ConsumerGroupOnSide(side)
         for number, regex in enumerate(REGEXES):
             regex = regex.format(side.namespace)
-            facts = {"subscribed_topic_names": None, "subscribed_topic_regex": regex}
+            facts: dict[str, Any] = {"subscribed_topic_names": None, "subscribed_topic_regex": regex}
             answer = group.join(f"m{number}", label=f"joins with {regex}", **facts)
             if answer.error_code == 0:
                 group.beat(f"m{number}", -1)
@@ -272,11 +272,11 @@ def test_regular_expressions_are_checked_alike(compare) -> None:
     compare(scenario)
 
 
-def test_regular_expressions_find_topics_alike(compare) -> None:
+def test_regular_expressions_find_topics_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         name = _topic(side, 5)
         group = ConsumerGroupOnSide(side)
-        facts = {"subscribed_topic_names": None, "subscribed_topic_regex": f"{side.namespace}-[0-9]+"}
+        facts: dict[str, Any] = {"subscribed_topic_names": None, "subscribed_topic_regex": f"{side.namespace}-[0-9]+"}
         group.join("a", **facts)
         group.side.eventually(lambda: _is_resolved(group))
         group.beat("a", label="after the topics were looked up")
@@ -297,7 +297,7 @@ def _is_resolved(group: ConsumerGroupOnSide) -> bool:
     return bool(group.side.send(request, 1).groups[0].group_epoch > 1)
 
 
-def test_changed_topics_are_given_out_alike(compare) -> None:
+def test_changed_topics_are_given_out_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic, other = _topic(side, 2), _topic(side, 1)
         group = ConsumerGroupOnSide(side)
@@ -320,7 +320,7 @@ def test_changed_topics_are_given_out_alike(compare) -> None:
     compare(scenario)
 
 
-def test_assignments_keep_their_distance_alike(compare) -> None:
+def test_assignments_keep_their_distance_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(4)
         group = ConsumerGroupOnSide(side, is_prompt=False)
@@ -334,7 +334,7 @@ def test_assignments_keep_their_distance_alike(compare) -> None:
     compare(scenario)
 
 
-def test_sessions_and_rebalances_time_out_alike(compare) -> None:
+def test_sessions_and_rebalances_time_out_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(4)
         group = ConsumerGroupOnSide(side)
@@ -376,7 +376,7 @@ def _fetch(group: ConsumerGroupOnSide, topic: str, member_id: str | None, epoch:
 
 
 @pytest.mark.parametrize("version", [8, 9, 10])
-def test_offsets_of_members_are_answered_alike(compare, version: int) -> None:
+def test_offsets_of_members_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         group = ConsumerGroupOnSide(side)
@@ -405,7 +405,7 @@ def test_offsets_of_members_are_answered_alike(compare, version: int) -> None:
     compare(scenario)
 
 
-def test_empty_groups_change_their_kind_alike(compare) -> None:
+def test_empty_groups_change_their_kind_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         group = ConsumerGroupOnSide(side)
@@ -422,7 +422,7 @@ def test_empty_groups_change_their_kind_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_members_do_is_answered_alike(compare, seed: int) -> None:
+def test_whatever_members_do_is_answered_alike(compare: Compare, seed: int) -> None:
     def scenario(side: Side) -> None:
         chance = random.Random(seed)
         topics = [_topic(side, partitions) for partitions in (3, 5)]
@@ -444,15 +444,22 @@ def test_whatever_members_do_is_answered_alike(compare, seed: int) -> None:
 
         for step in range(60):
             member = chance.choice("abcd")
-            instance = {"instance_id": f"i-{member}"} if member in "cd" else {}
+            instance: dict[str, Any] = {"instance_id": f"i-{member}"} if member in "cd" else {}
             subscribed = chance.choice(subscriptions)
-            classic = {"protocols": {"range": subscription(topics[1])}, "instance_id": instance.get("instance_id")}
+            classic: dict[str, Any] = {
+                "protocols": {"range": subscription(topics[1])},
+                "instance_id": instance.get("instance_id"),
+            }
             actions = ["join", "go on", "go on", "go on", "keep", "again", "change", "leave", "away"]
             match chance.choice([*actions, "classic"] if present else actions):
                 case "join":
                     # Who joins Apache Kafka's group without a subscription may take everything from the others.
                     names_joined = subscribed or topics[1:]
-                    facts = {"server_assignor": assignor, "subscribed_topic_names": names_joined, **instance}
+                    facts: dict[str, Any] = {
+                        "server_assignor": assignor,
+                        "subscribed_topic_names": names_joined,
+                        **instance,
+                    }
                     beat(member, 0, rebalance_timeout_ms=30_000, topic_partitions=[], **facts)
                 case "go on":
                     beat(member, owned=owned.get(member, {}), **instance)
@@ -482,7 +489,7 @@ def test_whatever_members_do_is_answered_alike(compare, seed: int) -> None:
 
 
 @pytest.mark.parametrize("version", [3, 4, 5])
-def test_offsets_in_transactions_of_members_are_answered_alike(compare, version: int) -> None:
+def test_offsets_in_transactions_of_members_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         group = ConsumerGroupOnSide(side)
@@ -531,7 +538,7 @@ def _transactional_producer(side: Side, group: ConsumerGroupOnSide) -> Any:
     return producer
 
 
-def test_groups_are_listed_by_state_and_type_alike(compare) -> None:
+def test_groups_are_listed_by_state_and_type_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(4)
         group = ConsumerGroupOnSide(side)

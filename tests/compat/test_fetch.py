@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kafkalite.errors import ErrorCode
@@ -10,7 +12,7 @@ from kafkalite.protocol.messages.delete_records import DeleteRecordsPartition, D
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, ForgottenTopic
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from transcript import Side
+from transcript import Compare, Side
 
 VERSIONS = range(4, 19)
 
@@ -21,7 +23,7 @@ def request(
     topic_id: Uuid = Uuid.ZERO,
     partition_max_bytes: int = 1 << 20,
     partition_facts: dict[str, int] | None = None,
-    **facts: object,
+    **facts: Any,
 ) -> FetchRequest:
     """One partition for each offset."""
     partitions = [
@@ -44,7 +46,7 @@ def filled_topic(side: Side, partitions: int = 1) -> str:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_version_answers_alike(compare, version: int) -> None:
+def test_every_version_answers_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = filled_topic(side, 2)
         topic_id = side.topic_id(topic)
@@ -63,7 +65,7 @@ def test_every_version_answers_alike(compare, version: int) -> None:
 
 @pytest.mark.parametrize("partition_max_bytes", [0, 1, 70, 200, 300, 10_000])
 @pytest.mark.parametrize("max_bytes", [0, 1, 100, 320, 500, 10_000])
-def test_limits_are_kept_alike(compare, max_bytes: int, partition_max_bytes: int) -> None:
+def test_limits_are_kept_alike(compare: Compare, max_bytes: int, partition_max_bytes: int) -> None:
     def scenario(side: Side) -> None:
         topic = filled_topic(side, 3)
         for offset in (0, 4):
@@ -76,7 +78,7 @@ def test_limits_are_kept_alike(compare, max_bytes: int, partition_max_bytes: int
 
 
 @pytest.mark.parametrize("version", [9, 12, 16])
-def test_epochs_are_checked_alike(compare, version: int) -> None:
+def test_epochs_are_checked_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = filled_topic(side)
         topic_id = side.topic_id(topic)
@@ -86,7 +88,7 @@ def test_epochs_are_checked_alike(compare, version: int) -> None:
         if version >= 12:
             for epoch in (-1, 0, 1):
                 for offset in (0, 6, 7):
-                    facts = {"last_fetched_epoch": epoch}
+                    facts: dict[str, Any] = {"last_fetched_epoch": epoch}
                     wanted = request(topic, offset, topic_id=topic_id, partition_facts=facts)
                     side.ask(wanted, version, label=f"last fetched epoch {epoch} at {offset}")
 
@@ -94,12 +96,12 @@ def test_epochs_are_checked_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [7, 12, 13, 18])
-def test_sessions_go_alike(compare, version: int) -> None:
+def test_sessions_go_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = filled_topic(side, 3)
         topic_id = side.topic_id(topic)
 
-        def ask(label: str, *offsets: int, epoch: int, session_id: int, **facts: object) -> int:
+        def ask(label: str, *offsets: int, epoch: int, session_id: int, **facts: Any) -> int:
             wanted = request(topic, *offsets, topic_id=topic_id, session_id=session_id, session_epoch=epoch, **facts)
             if not offsets:
                 wanted.topics = []
@@ -138,7 +140,7 @@ def test_sessions_go_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [12, 17])
-def test_what_happens_to_partitions_that_have_been_quiet_is_told_alike(compare, version: int) -> None:
+def test_what_happens_to_partitions_that_have_been_quiet_is_told_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic, doomed = filled_topic(side, 4), filled_topic(side, 1)
         ids = {name: side.topic_id(name) for name in (topic, doomed)}
@@ -207,7 +209,7 @@ def _is_gone(side: Side, topic: str) -> bool:
     return bool(found.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 
-def test_waiting_ends_alike(compare) -> None:
+def test_waiting_ends_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         side.ask(request(topic, 0, max_wait_ms=100), 12, label="the time is over")
@@ -227,7 +229,7 @@ def test_waiting_ends_alike(compare) -> None:
     compare(scenario)
 
 
-def test_the_same_partition_twice_is_answered_alike(compare) -> None:
+def test_the_same_partition_twice_is_answered_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = filled_topic(side)
         wanted = request(topic, 0)

@@ -14,7 +14,7 @@ from kafkalite.protocol.messages.offset_commit import (
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
-from transcript import Side
+from transcript import Compare, Side
 
 
 def commit(side: Side, group_id: str, topic: str) -> None:
@@ -26,7 +26,7 @@ def commit(side: Side, group_id: str, topic: str) -> None:
 
 
 @pytest.mark.parametrize("version", range(7))
-def test_coordinators_are_found_alike(compare, version: int) -> None:
+def test_coordinators_are_found_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         GroupOnSide(side)
         if version < 4:
@@ -54,7 +54,7 @@ def test_coordinators_are_found_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(7))
-def test_groups_are_described_alike(compare, version: int) -> None:
+def test_groups_are_described_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         facts = {"include_authorized_operations": True} if version >= 3 else {}
@@ -87,7 +87,7 @@ def test_groups_are_described_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(6))
-def test_groups_are_listed_alike(compare, version: int) -> None:
+def test_groups_are_listed_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         topic = side.topic()
@@ -122,7 +122,7 @@ def test_groups_are_listed_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(4))
-def test_groups_are_deleted_alike(compare, version: int) -> None:
+def test_groups_are_deleted_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         topic = side.topic()

@@ -11,7 +11,7 @@ import pytest
 
 from consumer_group_scenarios import MixedGroup, assignment
 from group_scenarios import subscription
-from transcript import Scenario, Side
+from transcript import Compare, Scenario, Side
 
 
 def compare_in_equal_order(compare: Callable[[Scenario], None], scenario: Scenario) -> None:
@@ -26,12 +26,12 @@ def compare_in_equal_order(compare: Callable[[Scenario], None], scenario: Scenar
     return compare(scenario)
 
 
-def test_a_classic_group_moves_member_by_member_alike(compare) -> None:
+def test_a_classic_group_moves_member_by_member_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(4)
         side.note(topic, side.topic_id(topic))
         group = MixedGroup(side)
-        facts = {"protocols": {"range": subscription(topic)}}
+        facts: dict[str, Any] = {"protocols": {"range": subscription(topic)}}
         members, generation = group.classic_group(assignment(topic, 0, 1), assignment(topic, 2, 3), **facts)
         group.join("new", topic, label="a first member of the consumer protocol")
         group.both("turned into a consumer group")
@@ -65,12 +65,12 @@ def test_a_classic_group_moves_member_by_member_alike(compare) -> None:
     compare_in_equal_order(compare, scenario)
 
 
-def test_a_consumer_group_moves_back_alike(compare) -> None:
+def test_a_consumer_group_moves_back_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(4)
         side.note(topic, side.topic_id(topic))
         group = MixedGroup(side)
-        facts = {"protocols": {"range": subscription(topic)}}
+        facts: dict[str, Any] = {"protocols": {"range": subscription(topic)}}
         group.join("old", topic)
         member_id = group.new_member_id(**facts)
         group.rejoin(member_id, **facts)
@@ -89,7 +89,7 @@ def test_a_consumer_group_moves_back_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("reason", ["type", "no common", "malformed", "version", "empty"])
-def test_classic_members_that_do_not_fit_are_refused_alike(compare, reason: str) -> None:
+def test_classic_members_that_do_not_fit_are_refused_alike(compare: Compare, reason: str) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(1)
         group = MixedGroup(side)
@@ -111,7 +111,7 @@ def test_classic_members_that_do_not_fit_are_refused_alike(compare, reason: str)
 
 
 @pytest.mark.parametrize("reason", ["type", "malformed", "user data", "joining"])
-def test_classic_groups_that_cannot_move_stay_alike(compare, reason: str) -> None:
+def test_classic_groups_that_cannot_move_stay_alike(compare: Compare, reason: str) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         group = MixedGroup(side)
@@ -133,12 +133,12 @@ def test_classic_groups_that_cannot_move_stay_alike(compare, reason: str) -> Non
     compare_in_equal_order(compare, scenario)
 
 
-def test_static_members_change_protocols_alike(compare) -> None:
+def test_static_members_change_protocols_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(4)
         side.note(topic, side.topic_id(topic))
         group = MixedGroup(side)
-        facts = {"protocols": {"range": subscription(topic)}, "instance_id": "i"}
+        facts: dict[str, Any] = {"protocols": {"range": subscription(topic)}, "instance_id": "i"}
         group.join("other", topic, instance_id="j")
         old = group.rejoin("", label="a static classic member", **facts)
         group.beat("other", label="gives up", instance_id="j", owned={topic: [0, 1]})
@@ -159,11 +159,11 @@ def test_static_members_change_protocols_alike(compare) -> None:
     compare(scenario)
 
 
-def test_classic_members_time_out_alike(compare) -> None:
+def test_classic_members_time_out_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(4)
         group = MixedGroup(side)
-        facts = {"protocols": {"range": subscription(topic)}, "rebalance_timeout_ms": 1_000}
+        facts: dict[str, Any] = {"protocols": {"range": subscription(topic)}, "rebalance_timeout_ms": 1_000}
         members, generation = group.classic_group(assignment(topic, 0, 1, 2, 3), **facts)
         group.join("new", topic)
         group.heartbeat(members[0], generation, label="is to join again")

@@ -25,7 +25,7 @@ from kafkalite.protocol.messages.offset_fetch import (
     OffsetFetchRequestTopic,
     OffsetFetchRequestTopics,
 )
-from transcript import Side
+from transcript import Compare, Side
 
 NO_SUCH_ID = Uuid(b"no such topic id")
 COMMIT_VERSIONS = range(2, 11)
@@ -88,7 +88,7 @@ class Topics:
 
 
 @pytest.mark.parametrize("version", COMMIT_VERSIONS)
-def test_a_tools_commits_are_answered_alike(compare, version: int) -> None:
+def test_a_tools_commits_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         one, two = side.topic(2), side.topic(1)
@@ -121,7 +121,7 @@ def test_a_tools_commits_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", COMMIT_VERSIONS)
-def test_members_commits_are_answered_alike(compare, version: int) -> None:
+def test_members_commits_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         topic = side.topic(1)
@@ -155,7 +155,7 @@ def test_members_commits_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", FETCH_VERSIONS)
-def test_fetches_are_answered_alike(compare, version: int) -> None:
+def test_fetches_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         one, two = side.topic(2), side.topic(1)
@@ -190,7 +190,7 @@ def test_fetches_are_answered_alike(compare, version: int) -> None:
     compare(scenario)
 
 
-def test_deleting_offsets_is_answered_alike(compare) -> None:
+def test_deleting_offsets_is_answered_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         one, two = side.topic(2), side.topic(1)
@@ -229,7 +229,7 @@ def test_deleting_offsets_is_answered_alike(compare) -> None:
     compare(scenario)
 
 
-def test_offsets_of_deleted_topics_are_gone_alike(compare) -> None:
+def test_offsets_of_deleted_topics_are_gone_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = GroupOnSide(side)
         one, two = side.topic(1), side.topic(1)

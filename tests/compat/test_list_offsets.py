@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kafkalite.protocol.messages.delete_records import (
@@ -14,7 +16,7 @@ from kafkalite.protocol.messages.list_offsets import (
     ListOffsetsRequest,
     ListOffsetsTopic,
 )
-from transcript import Side
+from transcript import Compare, Side
 
 TIMESTAMPS = (-1, -2, -3, -4, -5, -6, -7, 0, 999, 1000, 1001, 2001, 2002, 2500, 3000, 3001, 10_000)
 
@@ -26,7 +28,7 @@ def request(topic: str, *timestamps: int, isolation_level: int = 0, **facts: int
     )
 
 
-def filled_topic(side: Side, **configs: str) -> str:
+def filled_topic(side: Side, **configs: Any) -> str:
     topic = side.topic(**configs)
     side.produce(topic, "a", "b", "c", timestamp=1000)
     side.produce(topic, "d", "e", "f", timestamp=2000)
@@ -36,7 +38,7 @@ def filled_topic(side: Side, **configs: str) -> str:
 
 
 @pytest.mark.parametrize("version", range(1, 12))
-def test_every_timestamp_is_answered_alike(compare, version: int) -> None:
+def test_every_timestamp_is_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = filled_topic(side)
         for timestamp in TIMESTAMPS:
@@ -48,7 +50,7 @@ def test_every_timestamp_is_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 4, 5, 8, 11])
-def test_an_empty_log_is_answered_alike(compare, version: int) -> None:
+def test_an_empty_log_is_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         for timestamp in TIMESTAMPS:
@@ -58,7 +60,7 @@ def test_an_empty_log_is_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 7, 11])
-def test_errors_are_answered_alike(compare, version: int) -> None:
+def test_errors_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = filled_topic(side)
         side.ask(request("no-such-topic", -1), version, label="unknown topic")
@@ -74,7 +76,7 @@ def test_errors_are_answered_alike(compare, version: int) -> None:
     compare(scenario)
 
 
-def test_look_ups_after_deleted_records_are_answered_alike(compare) -> None:
+def test_look_ups_after_deleted_records_are_answered_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = filled_topic(side)
         deletion = DeleteRecordsTopic(name=topic, partitions=[DeleteRecordsPartition(partition_index=0, offset=4)])
@@ -86,7 +88,7 @@ def test_look_ups_after_deleted_records_are_answered_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("codec", [1, 2, 3, 4])
-def test_look_ups_within_compressed_batches_are_answered_alike(compare, codec: int) -> None:
+def test_look_ups_within_compressed_batches_are_answered_alike(compare: Compare, codec: int) -> None:
     from kafkalite.records.compression import CompressionType
 
     def scenario(side: Side) -> None:

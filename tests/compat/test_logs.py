@@ -24,11 +24,11 @@ from kafkalite.protocol.messages.offset_for_leader_epoch import (
 )
 from kafkalite.protocol.messages.sasl_authenticate import SaslAuthenticateRequest
 from kafkalite.protocol.messages.sasl_handshake import SaslHandshakeRequest
-from transcript import Side
+from transcript import Compare, Side
 
 
 @pytest.mark.parametrize("version", [2, 3, 4])
-def test_ends_of_leader_epochs_are_answered_alike(compare, version: int) -> None:
+def test_ends_of_leader_epochs_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         side.produce(topic, "a", "b")
@@ -52,7 +52,7 @@ def test_ends_of_leader_epochs_are_answered_alike(compare, version: int) -> None
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
-def test_records_are_deleted_alike(compare, version: int) -> None:
+def test_records_are_deleted_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         compacted = side.topic(cleanup_policy="compact")
@@ -74,7 +74,7 @@ def test_records_are_deleted_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
-def test_log_directories_are_described_alike(compare, version: int) -> None:
+def test_log_directories_are_described_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
         side.produce(topic, "a", "b")
@@ -88,7 +88,7 @@ def test_log_directories_are_described_alike(compare, version: int) -> None:
     compare(scenario)
 
 
-def test_producers_are_described_alike(compare) -> None:
+def test_producers_are_described_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         producer_id = side.producer_id()
@@ -104,7 +104,7 @@ def test_producers_are_described_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("version", range(6))
-def test_producer_ids_are_given_alike(compare, version: int) -> None:
+def test_producer_ids_are_given_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         side.producer_id()  # Apache Kafka's coordinator is loaded then
 
@@ -124,7 +124,7 @@ def test_producer_ids_are_given_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_sasl_is_refused_alike_where_there_is_none(compare, version: int) -> None:
+def test_sasl_is_refused_alike_where_there_is_none(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         for mechanism in ("PLAIN", "SCRAM-SHA-256", "no such mechanism", ""):
             side.ask(SaslHandshakeRequest(mechanism=mechanism), version, label=mechanism)
@@ -135,7 +135,7 @@ def test_sasl_is_refused_alike_where_there_is_none(compare, version: int) -> Non
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_moves_between_log_directories_are_judged_alike(compare, version: int) -> None:
+def test_moves_between_log_directories_are_judged_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         [place] = side.send(DescribeLogDirsRequest(topics=None)).results

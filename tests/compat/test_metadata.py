@@ -14,7 +14,7 @@ from kafkalite.protocol.messages.describe_topic_partitions import (
     TopicRequest,
 )
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from transcript import Side
+from transcript import Compare, Side
 
 UNKNOWN_ID = Uuid(b"\x0b" * 16)
 
@@ -24,7 +24,7 @@ def by_name(*names: str | None, **facts: bool) -> MetadataRequest:
 
 
 @pytest.mark.parametrize("version", range(14))
-def test_topics_by_name_are_answered_alike(compare, version: int) -> None:
+def test_topics_by_name_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(3)
         facts = {"allow_auto_topic_creation": False} if version >= 4 else {}
@@ -46,7 +46,7 @@ def test_topics_by_name_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(14))
-def test_all_topics_are_answered_alike(compare, version: int) -> None:
+def test_all_topics_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topics = [side.topic(), side.topic(2)]
         request = MetadataRequest(topics=[] if version == 0 else None)
@@ -58,7 +58,7 @@ def test_all_topics_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [10, 11, 12, 13])
-def test_topics_by_id_are_answered_alike(compare, version: int) -> None:
+def test_topics_by_id_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic, other = side.topic(2), side.topic()
         topic_id = side.topic_id(topic)
@@ -80,7 +80,7 @@ def test_topics_by_id_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1, 4, 9, 13])
-def test_a_topic_that_is_asked_for_comes_into_being(compare, version: int) -> None:
+def test_a_topic_that_is_asked_for_comes_into_being(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         name = f"{side.namespace}-auto-{version}"
         deadline = time.monotonic() + 30
@@ -92,7 +92,7 @@ def test_a_topic_that_is_asked_for_comes_into_being(compare, version: int) -> No
     compare(scenario)
 
 
-def test_pages_of_partitions_are_answered_alike(compare) -> None:
+def test_pages_of_partitions_are_answered_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         first, second, third = side.topic(3), side.topic(2), side.topic()
 
@@ -121,7 +121,7 @@ def test_pages_of_partitions_are_answered_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("version", range(3))
-def test_the_cluster_is_described_alike(compare, version: int) -> None:
+def test_the_cluster_is_described_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         side.ask(DescribeClusterRequest(), version)
         side.ask(DescribeClusterRequest(include_cluster_authorized_operations=True), version, label="operations")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,10 @@ from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceReq
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, compute_crc
-from transcript import Side
+from transcript import Compare, Side
 
 
-def batch(*values: str, timestamp: int = 1_000, key: bytes | None = b"k", **facts: object) -> bytes:
+def batch(*values: str, timestamp: int = 1_000, key: bytes | None = b"k", **facts: Any) -> bytes:
     records = [Record(i, timestamp + i, key, value.encode(), []) for i, value in enumerate(values)]
     return build_batch(records, **facts)
 
@@ -34,7 +35,7 @@ def with_crc(raw: bytearray) -> bytes:
     return bytes(raw)
 
 
-def changed(position: int, value: bytes, **facts: object) -> bytes:
+def changed(position: int, value: bytes, **facts: Any) -> bytes:
     raw = bytearray(batch("a", "b", **facts))
     raw[position : position + len(value)] = value
     return with_crc(raw)
@@ -86,7 +87,7 @@ COMPRESSED = [codec for codec in CompressionType if codec is not CompressionType
 
 
 @pytest.mark.parametrize("version", range(3, 14))
-def test_every_version_answers_alike(compare, version: int) -> None:
+def test_every_version_answers_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(partitions=2)
         topic_id = side.topic_id(topic)
@@ -104,7 +105,7 @@ def test_every_version_answers_alike(compare, version: int) -> None:
 
 @pytest.mark.parametrize("version", [3, 6, 7, 12])
 @pytest.mark.parametrize("kind", UNSOUND)
-def test_unsound_batches_are_refused_alike(compare, kind: str, version: int) -> None:
+def test_unsound_batches_are_refused_alike(compare: Compare, kind: str, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         side.ask(request(topic, UNSOUND[kind]), version)
@@ -114,7 +115,7 @@ def test_unsound_batches_are_refused_alike(compare, kind: str, version: int) -> 
 
 
 @pytest.mark.parametrize("codec", list(CompressionType))
-def test_codecs_are_taken_alike(compare, codec: CompressionType) -> None:
+def test_codecs_are_taken_alike(compare: Compare, codec: CompressionType) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         side.ask(request(topic, batch("a" * 1000, "b" * 1000, compression=codec)), 12)
@@ -136,7 +137,7 @@ def test_codecs_are_taken_alike(compare, codec: CompressionType) -> None:
     ],
     ids=str,
 )
-def test_topic_configurations_matter_alike(compare, configs: dict[str, str]) -> None:
+def test_topic_configurations_matter_alike(compare: Compare, configs: dict[str, Any]) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(**configs)
         side.ask(request(topic, batch("a", "b")), 12, label="small")
@@ -149,13 +150,13 @@ def test_topic_configurations_matter_alike(compare, configs: dict[str, str]) -> 
     compare(scenario)
 
 
-def test_idempotent_producers_are_kept_in_sequence_alike(compare) -> None:
+def test_idempotent_producers_are_kept_in_sequence_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         producer = side.producer_id()
 
         def produce(label: str, sequence: int, *values: str, epoch: int = 0) -> None:
-            facts = {"producer_id": producer, "producer_epoch": epoch, "base_sequence": sequence}
+            facts: dict[str, Any] = {"producer_id": producer, "producer_epoch": epoch, "base_sequence": sequence}
             side.ask(request(topic, batch(*values, **facts)), 12, label=label)
 
         produce("first", 0, "a", "b")
@@ -175,7 +176,7 @@ def test_idempotent_producers_are_kept_in_sequence_alike(compare) -> None:
     compare(scenario)
 
 
-def test_the_sequence_wraps_alike(compare) -> None:
+def test_the_sequence_wraps_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         producer = side.producer_id()
@@ -185,13 +186,13 @@ def test_the_sequence_wraps_alike(compare) -> None:
             ("the first again", 0x7FFFFFFE, "ab"),
             ("across", 1, "d"),
         ):
-            facts = {"producer_id": producer, "producer_epoch": 0, "base_sequence": sequence}
+            facts: dict[str, Any] = {"producer_id": producer, "producer_epoch": 0, "base_sequence": sequence}
             side.ask(request(topic, batch(*values, **facts)), 12, label=label)
 
     compare(scenario)
 
 
-def test_internal_topics_are_closed_to_clients_alike(compare) -> None:
+def test_internal_topics_are_closed_to_clients_alike(compare: Compare) -> None:
     from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 
     def scenario(side: Side) -> None:
@@ -202,7 +203,7 @@ def test_internal_topics_are_closed_to_clients_alike(compare) -> None:
     compare(scenario)
 
 
-def test_no_answer_and_no_shift_under_acks_0(compare) -> None:
+def test_no_answer_and_no_shift_under_acks_0(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
         client = side.client
@@ -217,7 +218,7 @@ def test_no_answer_and_no_shift_under_acks_0(compare) -> None:
 
 
 @pytest.mark.parametrize("codec", COMPRESSED)
-def test_compressed_batches_that_are_none_are_refused_alike(compare, codec: CompressionType) -> None:
+def test_compressed_batches_that_are_none_are_refused_alike(compare: Compare, codec: CompressionType) -> None:
     whole = batch("a" * 50, "b" * 50, "a" * 50, compression=codec)
 
     def scenario(side: Side) -> None:

@@ -27,7 +27,7 @@ from kafkalite.protocol.messages.describe_user_scram_credentials import (
 )
 from kafkalite.protocol.messages.expire_delegation_token import ExpireDelegationTokenRequest
 from kafkalite.protocol.messages.renew_delegation_token import RenewDelegationTokenRequest
-from transcript import Side
+from transcript import Compare, Side
 
 
 def entry(entity: dict[str, str | None], *ops: OpData) -> RequestEntryData:
@@ -91,7 +91,7 @@ def describe(side: Side, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_quotas_are_altered_and_described_alike(compare, version: int) -> None:
+def test_quotas_are_altered_and_described_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         for validate_only in (True, False):
             for alteration in ALTERATIONS:
@@ -118,7 +118,7 @@ def upsertion(name: str, mechanism: int = 1, iterations: int = 4096) -> ScramCre
     )
 
 
-def test_credentials_are_altered_and_described_alike(compare) -> None:
+def test_credentials_are_altered_and_described_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         def alter(
             label: str, *upsertions: ScramCredentialUpsertion, deletions: tuple[tuple[str, int], ...] = ()
@@ -159,7 +159,7 @@ def test_credentials_are_altered_and_described_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_acls_are_refused_alike_without_an_authorizer(compare, version: int) -> None:
+def test_acls_are_refused_alike_without_an_authorizer(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         wanted = DescribeAclsRequest(resource_type_filter=1, pattern_type_filter=1, operation=1, permission_type=1)
         side.ask(wanted, version)
@@ -179,7 +179,7 @@ def test_acls_are_refused_alike_without_an_authorizer(compare, version: int) -> 
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_tokens_are_refused_alike_without_authentication(compare, version: int) -> None:
+def test_tokens_are_refused_alike_without_authentication(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         renewers = [CreatableRenewers(principal_type="User", principal_name="bob")]
         side.ask(CreateDelegationTokenRequest(renewers=renewers, max_lifetime_ms=1000), version)

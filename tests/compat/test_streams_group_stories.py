@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
 from kafkalite.protocol.messages.streams_group_heartbeat import Endpoint, Subtopology, Topology
 from streams_group_scenarios import StreamsGroupOnSide, internal_topic
-from transcript import Side
+from transcript import Compare, Side
 
 STEPS = 40
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_random_stories_are_told_alike(compare, seed: int) -> None:
+def test_random_stories_are_told_alike(compare: Compare, seed: int) -> None:
     compare(lambda side: Story(side, Random(seed)).tell())
 
 
@@ -81,7 +82,7 @@ class Story:
         member_id, instance_id = f"m{self.count}", self.random.choice([None, None, "i", "j"])
         if instance_id in self.instances.values():
             instance_id = None
-        facts = {}
+        facts: dict[str, Any] = {}
         if self.random.random() < 0.3:
             facts["user_endpoint"] = Endpoint(host=member_id, port=self.count)
         process_id = f"p{self.random.randrange(3)}"
@@ -91,7 +92,7 @@ class Story:
 
     def beat(self, member_id: str, what: str, epoch: int | None = None, *, owns: bool = False) -> None:
         active, standby = self.group.owned[member_id]
-        facts = {"active": active, "standby": standby} if owns else {}
+        facts: dict[str, Any] = {"active": active, "standby": standby} if owns else {}
         instance_id = self.instances[member_id]
         answer = self.group.beat(member_id, epoch, instance_id=instance_id, label=f"{member_id} {what}", **facts)
         if answer.error_code:

@@ -29,13 +29,13 @@ from kafkalite.protocol.messages.streams_group_topology_description_update impor
     StreamsGroupTopologyDescriptionUpdateRequest,
 )
 from streams_group_scenarios import StreamsGroupOnSide, internal_topic, task_ids
-from transcript import Side
+from transcript import Compare, Side
 
 VERSIONS = (0, 1)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_requests_that_are_wrong_in_themselves_are_refused_alike(compare, version: int) -> None:
+def test_requests_that_are_wrong_in_themselves_are_refused_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side, is_prompt=False)
         topology = group.topology("t")
@@ -87,7 +87,7 @@ def test_requests_that_are_wrong_in_themselves_are_refused_alike(compare, versio
     compare(scenario)
 
 
-def test_topologies_that_cannot_be_are_refused_alike(compare) -> None:
+def test_topologies_that_cannot_be_are_refused_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topic = side.topic(2)
@@ -125,7 +125,7 @@ def test_topologies_that_cannot_be_are_refused_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_life_of_an_application_of_one_member_is_alike(compare, version: int) -> None:
+def test_the_life_of_an_application_of_one_member_is_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         source = f"{side.namespace}-lines"
@@ -161,7 +161,7 @@ def test_the_life_of_an_application_of_one_member_is_alike(compare, version: int
     compare(scenario)
 
 
-def test_tasks_move_to_a_second_member_alike(compare) -> None:
+def test_tasks_move_to_a_second_member_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topology = group.topology(side.topic(5))
@@ -185,7 +185,7 @@ def test_tasks_move_to_a_second_member_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("members", [3, 5])
-def test_tasks_and_standby_tasks_are_spread_alike(compare, members: int) -> None:
+def test_tasks_and_standby_tasks_are_spread_alike(compare: Compare, members: int) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         group.configure("streams.num.standby.replicas", "1")
@@ -207,7 +207,7 @@ def test_tasks_and_standby_tasks_are_spread_alike(compare, members: int) -> None
     compare(scenario)
 
 
-def test_static_members_come_back_alike(compare) -> None:
+def test_static_members_come_back_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topology = group.topology(side.topic(4))
@@ -231,7 +231,7 @@ def test_static_members_come_back_alike(compare) -> None:
     compare(scenario)
 
 
-def test_epochs_and_owned_tasks_are_checked_alike(compare) -> None:
+def test_epochs_and_owned_tasks_are_checked_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topology = group.topology(side.topic(2))
@@ -257,7 +257,7 @@ def test_epochs_and_owned_tasks_are_checked_alike(compare) -> None:
     compare(scenario)
 
 
-def test_members_of_an_older_topology_are_told_alike(compare) -> None:
+def test_members_of_an_older_topology_are_told_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topic = side.topic(2)
@@ -269,7 +269,7 @@ def test_members_of_an_older_topology_are_told_alike(compare) -> None:
     compare(scenario)
 
 
-def test_a_shutdown_of_the_application_is_told_alike(compare) -> None:
+def test_a_shutdown_of_the_application_is_told_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topology = group.topology(side.topic(2))
@@ -285,7 +285,7 @@ def test_a_shutdown_of_the_application_is_told_alike(compare) -> None:
     compare(scenario)
 
 
-def test_endpoints_are_told_alike(compare) -> None:
+def test_endpoints_are_told_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topology = group.topology(side.topic(4), is_stateful=True)
@@ -305,7 +305,7 @@ def test_endpoints_are_told_alike(compare) -> None:
     compare(scenario)
 
 
-def test_topics_that_do_not_fit_are_told_alike(compare) -> None:
+def test_topics_that_do_not_fit_are_told_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         left, right = side.topic(2), side.topic(3)
@@ -347,7 +347,7 @@ def test_topics_that_do_not_fit_are_told_alike(compare) -> None:
     compare(scenario)
 
 
-def test_the_first_assignment_waits_alike(compare) -> None:
+def test_the_first_assignment_waits_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side, is_prompt=False)
         group.configure("streams.initial.rebalance.delay.ms", "1500")
@@ -366,7 +366,7 @@ def test_the_first_assignment_waits_alike(compare) -> None:
     compare(scenario)
 
 
-def test_groups_of_other_kinds_are_told_apart_alike(compare) -> None:
+def test_groups_of_other_kinds_are_told_apart_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topology = group.topology(side.topic(1))
@@ -392,7 +392,7 @@ def test_groups_of_other_kinds_are_told_apart_alike(compare) -> None:
     compare(scenario)
 
 
-def test_offsets_are_committed_and_fetched_alike(compare) -> None:
+def test_offsets_are_committed_and_fetched_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         topic, other = side.topic(2), side.topic(1)
@@ -437,7 +437,7 @@ def test_offsets_are_committed_and_fetched_alike(compare) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_groups_that_are_not_there_are_described_alike(compare, version: int) -> None:
+def test_groups_that_are_not_there_are_described_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         group.ask(
@@ -452,7 +452,7 @@ def test_groups_that_are_not_there_are_described_alike(compare, version: int) ->
     compare(scenario)
 
 
-def test_descriptions_of_topologies_are_refused_alike(compare) -> None:
+def test_descriptions_of_topologies_are_refused_alike(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         group = StreamsGroupOnSide(side)
         group.join("a", group.topology(side.topic(1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from kafkalite.identifiers import Uuid
@@ -17,7 +19,7 @@ from kafkalite.protocol.messages.create_topics import (
     CreateTopicsRequest,
 )
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
-from transcript import Side
+from transcript import Compare, Side
 
 CREATE_VERSIONS = range(2, 8)
 UNKNOWN_ID = Uuid(b"\x0b" * 16)
@@ -27,7 +29,7 @@ def new_topic(
     name: str,
     partitions: int = 1,
     factor: int = 1,
-    assignments: dict[int, list[int]] | list[tuple[int, list[int]]] = (),
+    assignments: Iterable[tuple[int, list[int]]] = (),
     **configs: str | None,
 ) -> CreatableTopic:
     return CreatableTopic(
@@ -44,7 +46,7 @@ def create(*topics: CreatableTopic, validate_only: bool = False) -> CreateTopics
 
 
 @pytest.mark.parametrize("version", CREATE_VERSIONS)
-def test_new_topics_are_answered_alike(compare, version: int) -> None:
+def test_new_topics_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         prefix = f"{side.namespace}-new"
         plain = new_topic(f"{prefix}-a", 3)
@@ -61,7 +63,7 @@ def test_new_topics_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", CREATE_VERSIONS)
-def test_topics_that_cannot_be_are_refused_alike(compare, version: int) -> None:
+def test_topics_that_cannot_be_are_refused_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         good = f"{side.namespace}-good"
         refused = [
@@ -109,7 +111,7 @@ def test_topics_that_cannot_be_are_refused_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(4))
-def test_more_partitions_are_answered_alike(compare, version: int) -> None:
+def test_more_partitions_are_answered_alike(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic(2)
 
@@ -145,7 +147,7 @@ def test_more_partitions_are_answered_alike(compare, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(1, 7))
-def test_deleted_topics_are_answered_alike(compare, version: int) -> None:
+def test_deleted_topics_are_answered_alike(compare: Compare, version: int) -> None:
     def delete(*names: str) -> DeleteTopicsRequest:
         if version < 6:
             return DeleteTopicsRequest(topic_names=list(names), timeout_ms=30_000)
