@@ -10,7 +10,7 @@ directory. Clients live through all of it. What must come out:
 
 The dice are seeded; where in its work a kill meets the broker is up to the machine. Of the long form
 `KAFKALITE_TORTURE_KILLS` and `KAFKALITE_TORTURE_MINUTES` say how long it is (whichever is over first) and
-`KAFKALITE_TORTURE_SEED` which dice it throws; `KAFKALITE_TORTURE_PACE` multiplies how much is written between the kills.
+`KAFKALITE_TORTURE_SEED` which dice it throws; `KAFKALITE_TORTURE_PACE` multiplies what is written between the kills.
 """
 
 from __future__ import annotations
