@@ -109,10 +109,12 @@ class MetadataCommits:
                     if self._syncing is syncing:
                         self._end_sync()
         except BaseException as error:
-            for change in [*self._synced, *self._in_sync, *self._unsynced]:
-                if change.committed is not None and not change.committed.done():
-                    change.committed.set_exception(error)
-            raise
+            waiting = [change.committed for change in [*self._synced, *self._in_sync, *self._unsynced]]
+            told = [committed for committed in waiting if committed is not None and not committed.done()]
+            for committed in told:
+                committed.set_exception(error)
+            if not told:
+                raise
         finally:
             self._task = None
 

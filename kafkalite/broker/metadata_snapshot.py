@@ -132,6 +132,16 @@ def decode_snapshot(data: bytes) -> Snapshot:
     return Snapshot(timestamp, kraft_version, voters, records)
 
 
+def read_last_contained_log_timestamp(data: bytes) -> int:
+    """When the last change was made that a snapshot has: what its header says. Raises as `decode_snapshot`."""
+    for position, header in iter_batches(data):
+        check_crc(data, position, header)
+        for control in read_control_records(data, position, header) if header.is_control else ():
+            if isinstance(control, SnapshotHeaderRecord):
+                return control.last_contained_log_timestamp
+    return -1
+
+
 def read_snapshot(filesystem: FileSystem, path: str) -> Snapshot:
     """The snapshot at `path`; raises OSError, KafkaError, ProtocolError or ValueError."""
     return decode_snapshot(filesystem.read_bytes(path))

@@ -22,14 +22,9 @@ from kafkalite.broker.metadata_batches import (
 from kafkalite.broker.metadata_commits import MetadataCommits, WrittenChange
 from kafkalite.broker.metadata_log import MetadataLog, MetadataLogError
 from kafkalite.broker.metadata_replay import MetadataReplay, read_bootstrap_records
-from kafkalite.broker.metadata_snapshot import (
-    MAX_BATCH_SIZE,
-    SnapshotId,
-    encode_snapshot,
-    read_snapshot,
-    write_snapshot,
-)
+from kafkalite.broker.metadata_snapshot import MAX_BATCH_SIZE, SnapshotId
 from kafkalite.broker.quorum_state import QuorumState, read_quorum_state, write_quorum_state
+from kafkalite.broker.snapshot_generator import SnapshotGenerator, SnapshotSettings, SnapshotSource
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 from kafkalite.metadata import metadata_version as versions
@@ -108,7 +103,6 @@ class MetadataStore:
         self._failure: OSError | None = None
         self.on_failure: Callable[[OSError, bool], None] = lambda error, is_sync: None
         """Told of every failed write, and whether it was a sync."""
-        self._last_snapshot_ms = now_ms()
         self.log = MetadataLog(
             filesystem,
             f"{log_directory}/__cluster_metadata-0",
@@ -117,7 +111,19 @@ class MetadataStore:
             segment_ms=self._settings.segment_ms,
         )
         self._replay = MetadataReplay()
-        self._bytes_since_snapshot = self._replay.load(filesystem, self.log)
+        self._snapshots = SnapshotGenerator(
+            filesystem,
+            self.log,
+            SnapshotSettings(
+                self._settings.max_record_bytes_between_snapshots,
+                self._settings.max_snapshot_interval_ms,
+                self._settings.max_retention_bytes,
+                self._settings.max_retention_ms,
+                self._settings.is_synced,
+            ),
+            now_ms,
+        )
+        self._snapshots.bytes_since_snapshot = self._replay.load(filesystem, self.log)
         self._replay.check_is_alone(self.log, node_id)
         self.image = self._replay.image
         self.last_applied_offset = self.log.end_offset - 1
@@ -189,6 +195,7 @@ class MetadataStore:
         """Writes what a controlled shutdown leaves: partitions without leaders that this broker may lead again, and a
         fenced broker. The next start, this broker's or Apache Kafka's, waits for no session to expire."""
         self._commits.drain()
+        self._snapshots.finish()
         if self.broker_epoch >= 0 and self.image.cluster.is_active(self.node_id):
             self._append(enter_controlled_shutdown(self.image, self.node_id), sync=False)
             self._append(fence_broker(self.image, self.node_id), sync=False)
@@ -196,6 +203,7 @@ class MetadataStore:
 
     def close(self) -> None:
         """Lets go of the files."""
+        self._snapshots.finish()
         self._commits.close()
         self.log.close()
 
@@ -338,7 +346,7 @@ class MetadataStore:
                     frames, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
                 )
                 self.log.append(batch, read_header(batch), now_ms=now_ms)
-                self._bytes_since_snapshot += len(batch)
+                self._snapshots.bytes_since_snapshot += len(batch)
         except OSError as error:
             if self.log.end_offset != start_offset:
                 self._give_up(error)
@@ -399,54 +407,47 @@ class MetadataStore:
     # --- snapshots ---
 
     def _maybe_snapshot(self) -> None:
-        if self._bytes_since_snapshot >= self._settings.max_record_bytes_between_snapshots:
+        if self._snapshots.is_due_by_size:
             try:
-                self.write_snapshot()
+                self._take_snapshot()
             except OSError as error:  # the change itself is safe in the log
                 _logger.error("No snapshot of the metadata could be written, the next change tries again: %s", error)
 
     def run_periodic_tasks(self) -> None:
         """Takes a snapshot when the last one is old, and removes what newer snapshots have made superfluous."""
-        interval_ms = self._settings.max_snapshot_interval_ms
-        if self._bytes_since_snapshot and 0 < interval_ms <= self._now_ms() - self._last_snapshot_ms:
+        if self._snapshots.is_due_by_time:
+            self._take_snapshot()
+        self._snapshots.clean()
+
+    def _take_snapshot(self) -> None:
+        if not self._can_wait():
             self.write_snapshot()
-        self._clean()
+            return
+        source = self._snapshot_source()
+        if source is not None:
+            self._snapshots.begin(source._replace(image=self.image.copy()))
 
     def write_snapshot(self) -> SnapshotId | None:
         """Writes what the image holds beside the log; None while a transaction is open or where nothing has changed."""
+        self._snapshots.finish()
+        source = self._snapshot_source()
+        if source is None:
+            return None
+        self._snapshots.write(source)
+        return source.snapshot_id
+
+    def _snapshot_source(self) -> SnapshotSource | None:
         snapshot_id = SnapshotId(self.last_applied_offset + 1, self.log.last_epoch)
         if self.is_in_transaction or snapshot_id in self.log.snapshots:
             return None
-        now_ms = self._now_ms()
-        data = encode_snapshot(
-            self._to_frames(self.image.to_records()),
-            leader_epoch=snapshot_id.epoch,
-            now_ms=now_ms,
-            last_contained_log_timestamp=self.log.last_timestamp,
-            kraft_version=self._replay.kraft_version,
-            voters=self._replay.voters,
+        return SnapshotSource(
+            snapshot_id,
+            self.image,
+            self._replay.kraft_version,
+            self._replay.voters,
+            self.log.last_timestamp,
+            self._now_ms(),
         )
-        path = self.log.path(snapshot_id.file_name)
-        write_snapshot(self._filesystem, path, data, sync=self._settings.is_synced)
-        self.log.add_snapshot(snapshot_id)
-        self._bytes_since_snapshot = 0
-        self._last_snapshot_ms = now_ms
-        self._clean()
-        return snapshot_id
-
-    def _clean(self) -> None:
-        """Applies metadata.max.retention.bytes and .ms: the oldest snapshots go, and the log that only they need."""
-        now_ms = self._now_ms()
-        while len(self.log.snapshots) > 1:
-            oldest, following = self.log.snapshots[:2]
-            sizes = [len(self._filesystem.read_bytes(self.log.path(s.file_name))) for s in self.log.snapshots]
-            is_too_large = 0 <= self._settings.max_retention_bytes < self.log.size + sum(sizes)
-            timestamp = read_snapshot(self._filesystem, self.log.path(oldest.file_name)).last_contained_log_timestamp
-            is_too_old = 0 <= self._settings.max_retention_ms < now_ms - timestamp
-            if not is_too_large and not is_too_old:
-                return
-            _logger.info("Removing metadata snapshot %s, which newer ones have made superfluous", oldest.file_name)
-            self.log.delete_before(following)
 
 
 def _storage_error(error: OSError) -> KafkaError:

@@ -15,9 +15,13 @@ from typing import Any
 
 import pytest
 
+from kafkalite.broker import snapshot_generator
+from kafkalite.broker.metadata_snapshot import SnapshotId, read_snapshot, write_snapshot
 from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.protocol.metadata_records.topics import TopicRecord
+from store_life import StoreLife
 from volatile_filesystem import PowerLoss, VolatileFileSystem
 
 
@@ -57,13 +61,13 @@ def commit(store: MetadataStore, records: Sequence[MetadataRecord]) -> Awaitable
 
 
 @pytest.fixture
-def store(life) -> Iterator[MetadataStore]:
+def store(life: StoreLife) -> Iterator[MetadataStore]:
     store = life.start()
     yield store
     store.close()
 
 
-async def test_a_change_is_visible_and_answered_when_it_is_on_the_disk(life, store) -> None:
+async def test_a_change_is_visible_and_answered_when_it_is_on_the_disk(life: StoreLife, store: MetadataStore) -> None:
     sync = HeldSync(store)
     heard: list[MetadataRecord] = []
     store.add_listener(heard.extend)
@@ -78,7 +82,9 @@ async def test_a_change_is_visible_and_answered_when_it_is_on_the_disk(life, sto
     assert store.last_applied_offset == offset + 2
 
 
-async def test_one_sync_serves_all_that_arrive_together_and_the_next_all_that_arrive_meanwhile(life, store) -> None:
+async def test_one_sync_serves_all_that_arrive_together_and_the_next_all_that_arrive_meanwhile(
+    life: StoreLife, store: MetadataStore
+) -> None:
     sync = HeldSync(store)
     together = [asyncio.ensure_future(commit(store, life.new_topic(f"a{number}"))) for number in range(10)]
     await sync.until_called()
@@ -92,7 +98,9 @@ async def test_one_sync_serves_all_that_arrive_together_and_the_next_all_that_ar
     assert names(life.open()) == names(store)
 
 
-async def test_a_further_change_goes_by_what_is_written_but_not_committed(life, store) -> None:
+async def test_a_further_change_goes_by_what_is_written_but_not_committed(
+    life: StoreLife, store: MetadataStore
+) -> None:
     assert store.written_image is store.image
     sync = HeldSync(store)
     first = commit(store, life.new_topic("orders"))
@@ -105,7 +113,7 @@ async def test_a_further_change_goes_by_what_is_written_but_not_committed(life, 
     assert list(store.image.to_records()) == list(store.written_image.to_records())
 
 
-async def test_a_change_of_nothing_is_over_when_those_before_it_are(life, store) -> None:
+async def test_a_change_of_nothing_is_over_when_those_before_it_are(life: StoreLife, store: MetadataStore) -> None:
     assert store.commit([], lambda error: "at once") == "at once"
     sync = HeldSync(store)
     change = asyncio.ensure_future(commit(store, life.new_topic("orders")))
@@ -117,7 +125,7 @@ async def test_a_change_of_nothing_is_over_when_those_before_it_are(life, store)
     assert change.done()
 
 
-async def test_a_failed_sync_fails_all_that_wait_and_shows_none_of_it(life, store) -> None:
+async def test_a_failed_sync_fails_all_that_wait_and_shows_none_of_it(life: StoreLife, store: MetadataStore) -> None:
     sync = HeldSync(store)
     first = asyncio.ensure_future(commit(store, life.new_topic("a")))
     await sync.until_called()
@@ -134,7 +142,7 @@ async def test_a_failed_sync_fails_all_that_wait_and_shows_none_of_it(life, stor
         store.append(life.new_topic("d"))
 
 
-async def test_what_cannot_wait_takes_its_turn_behind_what_is_written(life, store) -> None:
+async def test_what_cannot_wait_takes_its_turn_behind_what_is_written(life: StoreLife, store: MetadataStore) -> None:
     sync = HeldSync(store)
     before = asyncio.ensure_future(commit(store, life.new_topic("before")))
     await sync.until_called()
@@ -144,7 +152,9 @@ async def test_what_cannot_wait_takes_its_turn_behind_what_is_written(life, stor
     assert await before is None
 
 
-async def test_what_a_change_brings_with_it_is_done_in_steps_before_the_next_change(life, store) -> None:
+async def test_what_a_change_brings_with_it_is_done_in_steps_before_the_next_change(
+    life: StoreLife, store: MetadataStore
+) -> None:
     heard: list[str] = []
 
     def prepare(records: Sequence[MetadataRecord]) -> Iterator[None]:
@@ -179,7 +189,7 @@ async def test_what_a_change_brings_with_it_is_done_in_steps_before_the_next_cha
     assert all(heard[index + 1 : following] for index, following in itertools.pairwise(first))
 
 
-async def test_a_listener_may_change_the_metadata_itself(life, store) -> None:
+async def test_a_listener_may_change_the_metadata_itself(life: StoreLife, store: MetadataStore) -> None:
     def listener(records: Sequence[MetadataRecord]) -> None:
         if names(store) == ["a"]:
             store.append(life.new_topic("because-of-a"))
@@ -191,7 +201,9 @@ async def test_a_listener_may_change_the_metadata_itself(life, store) -> None:
     assert names(life.open()) == ["a", "b", "because-of-a"]
 
 
-async def test_whoever_fails_to_carry_a_change_out_is_heard_of_and_the_next_change_goes_on(life, store) -> None:
+async def test_whoever_fails_to_carry_a_change_out_is_heard_of_and_the_next_change_goes_on(
+    life: StoreLife, store: MetadataStore
+) -> None:
     def listener(records: Sequence[MetadataRecord]) -> None:
         if names(store) == ["a"]:
             raise RuntimeError("a fault of the program")
@@ -203,7 +215,7 @@ async def test_whoever_fails_to_carry_a_change_out_is_heard_of_and_the_next_chan
     assert await second is None
 
 
-async def test_a_segment_rolls_while_others_wait_for_their_sync(life) -> None:
+async def test_a_segment_rolls_while_others_wait_for_their_sync(life: StoreLife) -> None:
     life.settings = MetadataLogSettings(segment_bytes=1000)
     store = life.start()
     waiting = []
@@ -216,8 +228,56 @@ async def test_a_segment_rolls_while_others_wait_for_their_sync(life) -> None:
     assert sum(name.endswith(".log") for name in life.filesystem.list_directory(life.log_directory)) > 5
 
 
+async def test_a_snapshot_is_written_beside_further_changes(life, monkeypatch: pytest.MonkeyPatch) -> None:
+    life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=1000)
+    store = life.start()
+    may_write = threading.Event()
+
+    def held_write(*arguments: Any, **facts: Any) -> None:
+        assert may_write.wait(10)
+        write_snapshot(*arguments, **facts)
+
+    monkeypatch.setattr(snapshot_generator, "write_snapshot", held_write)
+    while not store._snapshots._writing:
+        await commit(store, life.new_topic(f"before-{len(names(store))}"))
+    before = names(store)
+    offset = store.last_applied_offset
+    await commit(store, life.new_topic("meanwhile"))
+    assert store.log.latest_snapshot is None
+    may_write.set()
+    while store._snapshots._writing:
+        await asyncio.sleep(0.001)
+    assert store.log.latest_snapshot == SnapshotId(offset + 1, 1)
+    snapshot = read_snapshot(life.filesystem, store.log.path(store.log.latest_snapshot.file_name))
+    assert [record.name for record in snapshot.records if isinstance(record, TopicRecord)] == before
+    store.close()
+    assert names(life.open()) == [*before, "meanwhile"]
+
+
+async def test_a_snapshot_that_cannot_be_written_is_tried_again_with_the_next_change(
+    life, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=1000)
+    store = life.start()
+    with monkeypatch.context() as broken:
+
+        def fail(*arguments: Any, **facts: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        broken.setattr(snapshot_generator, "write_snapshot", fail)
+        while "No snapshot of the metadata could be written" not in caplog.text:
+            assert await commit(store, life.new_topic(f"topic-{len(names(store))}")) is None
+    assert store.log.latest_snapshot is None
+    await commit(store, life.new_topic("at-last"))
+    store.stop()
+    assert store.log.latest_snapshot is not None
+    store.close()
+
+
 @pytest.mark.parametrize("seed", [None, 1, 2], ids=str)
-def test_no_acknowledged_change_is_lost_at_whatever_operation_the_power_goes(memory_life, seed: int | None) -> None:
+def test_no_acknowledged_change_is_lost_at_whatever_operation_the_power_goes(
+    memory_life: StoreLife, seed: int | None
+) -> None:
     """Everything unsynced is lost (without a seed), or some of it happens to be there, torn or zeroed (with one)."""
     life = memory_life
 
