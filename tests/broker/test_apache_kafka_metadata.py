@@ -16,6 +16,7 @@ from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.metadata.partition_registration import RECOVERED, RECOVERING
 from kafkalite.metadata.security_images import StandardAcl
 from kafkalite.storage.clean_shutdown_file import read_clean_shutdown_broker_epoch
+from store_life import StoreLife
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "metadata"
 STATIC = "apache-kafka-4.4.0-static"
@@ -28,7 +29,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def directory(life_on_disk, name: str) -> Path:
+def directory(life_on_disk: StoreLife, name: str) -> Path:
     """A copy that a test may change; `life_on_disk` opens it."""
     shutil.copytree(GOLDEN / name, life_on_disk.directory)
     return Path(life_on_disk.directory)
@@ -67,14 +68,14 @@ def check_contents(image: MetadataImage, name: str) -> None:
     assert set(image.cluster.controllers) == {1}
 
 
-def test_everything_is_read(life_on_disk, directory: Path, name: str) -> None:
+def test_everything_is_read(life_on_disk: StoreLife, directory: Path, name: str) -> None:
     store = life_on_disk.open()
     assert store.log.latest_snapshot is not None
     assert store.kraft_version == (0 if name == STATIC else 1)
     check_contents(store.image, name)
 
 
-def test_the_log_alone_says_the_same(life_on_disk, directory: Path, name: str) -> None:
+def test_the_log_alone_says_the_same(life_on_disk: StoreLife, directory: Path, name: str) -> None:
     """Without the snapshot every record from the first on is replayed."""
     for path in (directory / "__cluster_metadata-0").glob("*-0000000001.checkpoint"):
         path.unlink()
@@ -83,7 +84,7 @@ def test_the_log_alone_says_the_same(life_on_disk, directory: Path, name: str) -
     check_contents(store.image, name)
 
 
-def test_the_broker_goes_on_where_apache_kafka_ended(life_on_disk, directory: Path, name: str) -> None:
+def test_the_broker_goes_on_where_apache_kafka_ended(life_on_disk: StoreLife, directory: Path, name: str) -> None:
     epoch = read_clean_shutdown_broker_epoch(life_on_disk.filesystem, life_on_disk.directory)
     before = life_on_disk.open()
     broker = before.image.cluster.brokers[1]
@@ -103,7 +104,7 @@ def test_the_broker_goes_on_where_apache_kafka_ended(life_on_disk, directory: Pa
     assert set(again.image.topics.by_name) == {"orders", "compacted.topic", "after-the-snapshot", "ours"}
 
 
-def test_the_end_of_apache_kafkas_log_may_be_torn(life_on_disk, directory: Path) -> None:
+def test_the_end_of_apache_kafkas_log_may_be_torn(life_on_disk: StoreLife, directory: Path) -> None:
     path = directory / "__cluster_metadata-0" / "00000000000000000000.log"
     data = path.read_bytes()
     snapshot = life_on_disk.open().log.latest_snapshot

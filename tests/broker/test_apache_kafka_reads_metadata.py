@@ -11,13 +11,14 @@ import pytest
 from apache_kafka import RunJavaTool
 from kafkalite.protocol.metadata_records.security import UserScramCredentialRecord
 from kafkalite.protocol.metadata_records.settings import ClientQuotaRecord, ConfigRecord, EntityData
+from store_life import StoreLife
 
 pytestmark = pytest.mark.oracle
 _PAYLOAD = re.compile(r"payload: (\{.*\})")
 
 
 @pytest.fixture
-def store_files(life_on_disk) -> dict[str, list[str]]:
+def store_files(life_on_disk: StoreLife) -> dict[str, list[str]]:
     """The files of a log with two epochs, several segments, indexes with entries, and snapshots, by their suffix."""
     life = life_on_disk
     store = life.start()
@@ -53,7 +54,7 @@ def dump(run_java_tool: RunJavaTool, *files: str) -> str:
     return str(finished.stdout)
 
 
-def test_log_and_snapshots_are_decoded(store_files, run_java_tool: RunJavaTool) -> None:
+def test_log_and_snapshots_are_decoded(store_files: dict[str, list[str]], run_java_tool: RunJavaTool) -> None:
     out = dump(run_java_tool, *store_files[".log"])
     records = [json.loads(payload) for payload in _PAYLOAD.findall(out)]
     types = [record["type"] for record in records]
@@ -75,7 +76,7 @@ def test_log_and_snapshots_are_decoded(store_files, run_java_tool: RunJavaTool) 
     assert out.count("SnapshotHeader") == out.count("SnapshotFooter") == out.count("KRaftVoters") == 2
 
 
-def test_indexes_agree_with_the_log(store_files, run_java_tool: RunJavaTool) -> None:
+def test_indexes_agree_with_the_log(store_files: dict[str, list[str]], run_java_tool: RunJavaTool) -> None:
     assert Path(store_files[".index"][0]).stat().st_size > 8 * 5
     out = dump(run_java_tool, *store_files[".index"])
     assert out.count("offset: ") == Path(store_files[".index"][0]).stat().st_size // 8

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -32,8 +32,8 @@ from kafkalite.storage.producer_state import AppendOrigin
 from offline_broker import OfflineBroker
 
 
-def join(broker: OfflineBroker, instance_id: str, group_id: str = "g", **facts: int) -> JoinGroupResponse:
-    return broker.ask(
+def join(broker: OfflineBroker, instance_id: str, group_id: str = "g", **facts: int) -> Awaitable[JoinGroupResponse]:
+    answer: Awaitable[JoinGroupResponse] = broker.ask(
         JoinGroupRequest(
             group_id=group_id,
             group_instance_id=instance_id,
@@ -43,6 +43,7 @@ def join(broker: OfflineBroker, instance_id: str, group_id: str = "g", **facts: 
             protocols=[JoinGroupRequestProtocol(name="range", metadata=b"")],
         )
     )
+    return answer
 
 
 def commit(broker: OfflineBroker, offset: int, group_id: str = "g", partitions: int = 1) -> list[int]:
@@ -90,7 +91,7 @@ async def test_the_topic_is_made_when_a_coordinator_is_first_needed(offline_brok
     topic = topics.topic(GROUP_METADATA_TOPIC)
     assert topic is not None and len(topic.partitions) == 50
     config = group_log(offline_broker).config
-    assert (config.cleanup_policy, config.segment_bytes) == (["compact"], 100 * 1024 * 1024) or config.is_compacted
+    assert (config.cleanup_policy, config.segment_bytes) == (("compact",), 100 * 1024 * 1024)
 
 
 async def test_an_operations_records_are_one_batch(offline_broker: OfflineBroker) -> None:

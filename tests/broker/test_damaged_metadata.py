@@ -8,6 +8,7 @@ import pytest
 
 from kafkalite.broker.metadata_log import MetadataLogError
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
+from store_life import StoreLife
 
 _SMALL = 40
 
@@ -32,7 +33,7 @@ def damage(chance: random.Random, data: bytes) -> bytes:
 
 
 @pytest.fixture
-def files(memory_life) -> dict[str, bytes]:
+def files(memory_life: StoreLife) -> dict[str, bytes]:
     """The metadata's files of a broker that was started twice, with topics before and after a snapshot."""
     life = memory_life
     store = life.start()
@@ -54,7 +55,7 @@ def files(memory_life) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_start_works_or_says_why_not(memory_life, files: dict[str, bytes], seed: int) -> None:
+def test_a_start_works_or_says_why_not(memory_life: StoreLife, files: dict[str, bytes], seed: int) -> None:
     chance = random.Random(seed)
     life = memory_life
     names = sorted(name for name in files if not name.endswith("meta.properties"))

@@ -81,7 +81,9 @@ def append(manager: LogManager, partition: int) -> PartitionLog:
     return log
 
 
-async def test_all_that_arrive_while_a_sync_runs_share_the_next_one(disk, manager, flusher):
+async def test_all_that_arrive_while_a_sync_runs_share_the_next_one(
+    disk: SlowDisk, manager: LogManager, flusher: LogFlusher
+) -> None:
     log = append(manager, 0)
     first = flusher.flush(log)
     await asyncio.sleep(0)
@@ -99,14 +101,16 @@ async def test_all_that_arrive_while_a_sync_runs_share_the_next_one(disk, manage
     assert (log.recovery_point, len(disk.synced)) == (101, 2)
 
 
-async def test_several_logs_are_synced_in_one_round(disk, manager, flusher):
+async def test_several_logs_are_synced_in_one_round(disk: SlowDisk, manager: LogManager, flusher: LogFlusher) -> None:
     waiting = [flusher.flush(append(manager, partition)) for partition in range(3)]
     disk.go_on.release(3)
     assert await asyncio.gather(*waiting) == [None] * 3
     assert len(disk.synced) == 3
 
 
-async def test_a_log_that_is_flushed_already_waits_for_nothing(disk, manager, flusher):
+async def test_a_log_that_is_flushed_already_waits_for_nothing(
+    disk: SlowDisk, manager: LogManager, flusher: LogFlusher
+) -> None:
     log = append(manager, 0)
     disk.go_on.release(1)
     assert await flusher.flush(log) is None
@@ -114,7 +118,7 @@ async def test_a_log_that_is_flushed_already_waits_for_nothing(disk, manager, fl
     assert len(disk.synced) == 1
 
 
-async def test_a_failed_sync_is_everyone_s_error(disk, manager, flusher):
+async def test_a_failed_sync_is_everyone_s_error(disk: SlowDisk, manager: LogManager, flusher: LogFlusher) -> None:
     log = append(manager, 0)
     disk.is_failing = True
     waiting = [flusher.flush(log), flusher.flush(log)]
@@ -124,7 +128,7 @@ async def test_a_failed_sync_is_everyone_s_error(disk, manager, flusher):
     assert not manager.directories[0].is_online
 
 
-async def test_who_has_gone_is_not_missed(disk, manager, flusher):
+async def test_who_has_gone_is_not_missed(disk: SlowDisk, manager: LogManager, flusher: LogFlusher) -> None:
     log = append(manager, 0)
     gone, staying = flusher.flush(log), flusher.flush(log)
     gone.cancel()

@@ -7,10 +7,11 @@ import random
 import pytest
 
 from kafkalite.broker.metadata_store import MetadataLogSettings
+from store_life import StoreLife
 from volatile_filesystem import PowerLoss, VolatileFileSystem
 
 
-def run_script(life, acknowledged: list[str]) -> None:
+def run_script(life: StoreLife, acknowledged: list[str]) -> None:
     """A first start, changes with snapshots and new segments between them, a clean stop, a second start, a change."""
     life.settings = MetadataLogSettings(
         segment_bytes=3000, max_record_bytes_between_snapshots=2500, max_retention_bytes=9000
@@ -29,7 +30,9 @@ def run_script(life, acknowledged: list[str]) -> None:
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2, 3], ids=str)
-def test_no_acknowledged_change_is_lost_at_whatever_operation_the_power_goes(memory_life, seed: int | None) -> None:
+def test_no_acknowledged_change_is_lost_at_whatever_operation_the_power_goes(
+    memory_life: StoreLife, seed: int | None
+) -> None:
     """Everything unsynced is lost (without a seed), or some of it happens to be there, torn or zeroed (with one)."""
     life = memory_life
     whole = VolatileFileSystem(1 << 30)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kafkalite.broker.metadata_batches import standalone_voter
@@ -22,9 +24,9 @@ from kafkalite.storage.memory_filesystem import MemoryFileSystem
 VOTER = standalone_voter(1, Uuid(b"\x07" * 16), [("CONTROLLER", "localhost", 9093)])
 
 
-def encoded(count: int = 3, **facts: object) -> bytes:
+def encoded(count: int = 3, **facts: Any) -> bytes:
     frames = [ConfigRecord(resource_type=4, name=f"n{index}", value="x" * 100).to_frame(0) for index in range(count)]
-    values = {"leader_epoch": 7, "now_ms": 1000, "last_contained_log_timestamp": 900}
+    values: dict[str, Any] = {"leader_epoch": 7, "now_ms": 1000, "last_contained_log_timestamp": 900}
     return encode_snapshot(frames, **{**values, **facts})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import Any
 
 import pytest
 
@@ -33,9 +34,10 @@ from kafkalite.protocol.metadata_records.settings import ConfigRecord
 from kafkalite.protocol.metadata_records.topics import PartitionRecord, TopicRecord
 from kafkalite.records.record_batch import check_crc, iter_batches
 from kafkalite.storage.checkpoint_files import read_epoch_checkpoint
+from store_life import StoreLife
 
 
-def batches(life) -> list[tuple[int, int, list[object]]]:
+def batches(life: StoreLife) -> list[tuple[int, int, list[Any]]]:
     """Base offset, leader epoch and records of every batch in the log's first segment."""
     data = life.filesystem.read_bytes(life.log_file)
     found = []
@@ -51,7 +53,7 @@ def names(records: list[object]) -> list[str]:
 
 
 class TestFirstStart:
-    def test_the_log_begins_as_apache_kafkas(self, life) -> None:
+    def test_the_log_begins_as_apache_kafkas(self, life: StoreLife) -> None:
         store = life.start()
         store.close()
         election, bootstrap, registration, unfencing = batches(life)
@@ -75,7 +77,7 @@ class TestFirstStart:
         assert names(registration[2]) == ["RegisterControllerRecord", "RegisterBrokerRecord"]
         assert names(unfencing[2]) == ["BrokerRegistrationChangeRecord"] * 2
 
-    def test_the_broker_is_registered_and_may_lead(self, life) -> None:
+    def test_the_broker_is_registered_and_may_lead(self, life: StoreLife) -> None:
         store = life.start()
         broker = store.image.cluster.brokers[1]
         assert broker.is_active
@@ -91,7 +93,7 @@ class TestFirstStart:
         assert store.image.features.metadata_version == 30
         store.close()
 
-    def test_the_small_files_stand_beside_the_log(self, life) -> None:
+    def test_the_small_files_stand_beside_the_log(self, life: StoreLife) -> None:
         life.start().close()
         state = read_quorum_state(life.filesystem, life.log_directory)
         assert state is not None
@@ -101,7 +103,7 @@ class TestFirstStart:
         metadata = life.filesystem.read_bytes(f"{life.log_directory}/partition.metadata")
         assert metadata == b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ"
 
-    def test_bootstrap_records_come_from_the_formatted_directory(self, life) -> None:
+    def test_bootstrap_records_come_from_the_formatted_directory(self, life: StoreLife) -> None:
         life.format(records=bootstrap_records(bootstrap_levels(25, {"group.version": 0})))
         store = life.start()
         assert store.image.features.metadata_version == 25
@@ -109,7 +111,7 @@ class TestFirstStart:
         assert not any(isinstance(record, ConfigRecord) for _, _, records in batches(life) for record in records)
         store.close()
 
-    def test_a_level_without_transactions_has_none(self, life) -> None:
+    def test_a_level_without_transactions_has_none(self, life: StoreLife) -> None:
         life.format(records=bootstrap_records(bootstrap_levels(7)))
         store = life.start()
         assert names(batches(life)[1][2]) == ["FeatureLevelRecord"]
@@ -120,7 +122,7 @@ class TestFirstStart:
         store.write_snapshot()
         assert life.restart(store).image.topics.by_name["orders"].partitions[0].leader == 1
 
-    def test_the_static_kind_stays_static(self, life) -> None:
+    def test_the_static_kind_stays_static(self, life: StoreLife) -> None:
         life.format(is_dynamic=False)
         store = life.start()
         assert names(batches(life)[0][2]) == ["LeaderChangeMessage"]
@@ -131,7 +133,7 @@ class TestFirstStart:
 
 
 class TestAppend:
-    def test_is_one_batch_replayed_before_listeners_hear_of_it(self, life) -> None:
+    def test_is_one_batch_replayed_before_listeners_hear_of_it(self, life: StoreLife) -> None:
         store = life.start()
         heard: list[tuple[object, bool]] = []
         store.add_listener(lambda records: heard.extend((r, "orders" in store.image.topics.by_name) for r in records))
@@ -142,13 +144,13 @@ class TestAppend:
         assert batches(life)[-1] == (end_offset, 1, records)
         store.close()
 
-    def test_of_nothing_does_nothing(self, life) -> None:
+    def test_of_nothing_does_nothing(self, life: StoreLife) -> None:
         store = life.start()
         offset = store.last_applied_offset
         assert store.append([]) == offset
         store.close()
 
-    def test_what_was_appended_is_there_after_a_clean_stop(self, life) -> None:
+    def test_what_was_appended_is_there_after_a_clean_stop(self, life: StoreLife) -> None:
         store = life.start()
         store.append(life.new_topic("orders", 2))
         store.append([ConfigRecord(resource_type=2, resource_name="orders", name="retention.ms", value="5")])
@@ -156,12 +158,12 @@ class TestAppend:
         assert list(image.topics.by_name["orders"].partitions) == [0, 1]
         assert image.configs.topic_configs("orders") == {"retention.ms": "5"}
 
-    def test_what_was_appended_is_there_after_a_crash(self, life) -> None:
+    def test_what_was_appended_is_there_after_a_crash(self, life: StoreLife) -> None:
         life.start().append(life.new_topic("orders"))
         image = life.open().image
         assert list(image.topics.by_name["orders"].partitions) == [0]
 
-    def test_a_change_too_large_for_a_batch_is_one_transaction(self, memory_life) -> None:
+    def test_a_change_too_large_for_a_batch_is_one_transaction(self, memory_life: StoreLife) -> None:
         store = memory_life.start()
         value = "x" * 30_000
         records: list[MetadataRecord] = [
@@ -175,7 +177,9 @@ class TestAppend:
         assert len(appended) == 3
         assert len(memory_life.restart(store).image.configs.by_resource) == 301
 
-    def test_a_change_that_cannot_be_written_changes_nothing(self, life, monkeypatch) -> None:
+    def test_a_change_that_cannot_be_written_changes_nothing(
+        self, life: StoreLife, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         store = life.start()
         end_offset = store.log.end_offset
 
@@ -194,7 +198,9 @@ class TestAppend:
         store.append(life.new_topic("orders"))
         assert life.restart(store).image.topics.topic("orders") is not None
 
-    def test_after_a_failed_sync_nothing_more_is_written(self, life, monkeypatch) -> None:
+    def test_after_a_failed_sync_nothing_more_is_written(
+        self, life: StoreLife, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         store = life.start()
         with monkeypatch.context() as broken:
             broken.setattr(store.log, "sync", lambda: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
@@ -206,7 +212,7 @@ class TestAppend:
 
 
 class TestRestart:
-    def test_every_start_is_a_new_raft_epoch(self, life) -> None:
+    def test_every_start_is_a_new_raft_epoch(self, life: StoreLife) -> None:
         store = life.start()
         second = life.restart(store)
         assert (store.leader_epoch, second.leader_epoch) == (1, 2)
@@ -220,7 +226,7 @@ class TestRestart:
         assert epochs == [(epoch, base_offset) for base_offset, epoch in leader_changes]
 
     @pytest.mark.parametrize("lost", ["quorum-state", "leader-epoch-checkpoint"])
-    def test_the_epoch_rises_without_the_file_that_names_it(self, life, lost: str) -> None:
+    def test_the_epoch_rises_without_the_file_that_names_it(self, life: StoreLife, lost: str) -> None:
         store = life.start()
         store.stop()
         store.close()
@@ -228,13 +234,13 @@ class TestRestart:
         assert life.start().leader_epoch == 2
         assert len(read_epoch_checkpoint(life.filesystem, f"{life.log_directory}/leader-epoch-checkpoint")) == 2
 
-    def test_voters_are_written_once(self, life) -> None:
+    def test_voters_are_written_once(self, life: StoreLife) -> None:
         store = life.restart(life.start())
         store.close()
         voters = [r for _, _, records in batches(life) for r in records if isinstance(r, VotersRecord)]
         assert len(voters) == 1
 
-    def test_a_clean_stop_leaves_a_fenced_broker_and_partitions_that_it_may_lead(self, life) -> None:
+    def test_a_clean_stop_leaves_a_fenced_broker_and_partitions_that_it_may_lead(self, life: StoreLife) -> None:
         store = life.start()
         store.append(life.new_topic("orders"))
         store.stop()
@@ -251,19 +257,19 @@ class TestRestart:
         assert (again.leader, again.isr, again.leader_epoch) == (1, (1,), 2)
         assert again.leader_recovery_state == RECOVERED
 
-    def test_after_a_crash_the_last_leader_leads_and_recovers(self, life) -> None:
+    def test_after_a_crash_the_last_leader_leads_and_recovers(self, life: StoreLife) -> None:
         life.start().append(life.new_topic("orders"))
         partition = life.start().image.topics.by_name["orders"].partitions[0]
         assert (partition.leader, partition.isr, partition.leader_epoch) == (1, (1,), 2)
         assert partition.leader_recovery_state == RECOVERING
 
-    def test_the_broker_epoch_is_new_each_time(self, life) -> None:
+    def test_the_broker_epoch_is_new_each_time(self, life: StoreLife) -> None:
         store = life.start()
         second = life.restart(store)
         assert second.broker_epoch > store.broker_epoch
         assert second.image.cluster.brokers[1].epoch == second.broker_epoch
 
-    def test_stopping_before_the_start_writes_nothing(self, life) -> None:
+    def test_stopping_before_the_start_writes_nothing(self, life: StoreLife) -> None:
         store = life.open()
         store.stop()
         assert store.log.end_offset == 0
@@ -273,7 +279,7 @@ class TestTransactions:
     def append_raw(self, store: MetadataStore, *records: MetadataRecord) -> None:
         store.append(list(records))
 
-    def test_records_become_visible_when_the_transaction_ends(self, life) -> None:
+    def test_records_become_visible_when_the_transaction_ends(self, life: StoreLife) -> None:
         store = life.start()
         heard: list[object] = []
         store.add_listener(heard.extend)
@@ -286,13 +292,13 @@ class TestTransactions:
         assert store.image.topics.topic("orders") is not None
         assert heard == topic
 
-    def test_an_aborted_transaction_leaves_nothing(self, life) -> None:
+    def test_an_aborted_transaction_leaves_nothing(self, life: StoreLife) -> None:
         store = life.start()
         self.append_raw(store, BeginTransactionRecord(), *life.new_topic("orders"), AbortTransactionRecord())
         assert store.image.topics.topic("orders") is None
         assert life.restart(store).image.topics.topic("orders") is None
 
-    def test_an_open_transaction_is_aborted_by_the_next_start(self, life) -> None:
+    def test_an_open_transaction_is_aborted_by_the_next_start(self, life: StoreLife) -> None:
         self.append_raw(life.start(), BeginTransactionRecord(), *life.new_topic("orders"))
         store = life.start()
         assert not store.is_in_transaction
@@ -305,7 +311,7 @@ class TestTransactions:
         store.append(life.new_topic("orders"))
         assert life.restart(store).image.topics.topic("orders") is not None
 
-    def test_an_interrupted_bootstrap_begins_again(self, memory_life) -> None:
+    def test_an_interrupted_bootstrap_begins_again(self, memory_life: StoreLife) -> None:
         life = memory_life
         life.start().close()
         data = life.filesystem.read_bytes(life.log_file)
@@ -322,7 +328,7 @@ class TestTransactions:
 
 
 class TestDamage:
-    def test_a_log_cut_anywhere_opens_with_the_longest_valid_prefix(self, memory_life) -> None:
+    def test_a_log_cut_anywhere_opens_with_the_longest_valid_prefix(self, memory_life: StoreLife) -> None:
         life = memory_life
         store = life.start()
         for index in range(3):
@@ -339,7 +345,9 @@ class TestDamage:
             assert life.filesystem.read_bytes(life.log_file) == data[:whole]
 
     @pytest.mark.parametrize("garbage", [b"\x00" * 100, b"\xff" * 100, b"garbage"])
-    def test_garbage_behind_the_log_is_cut_off(self, life, garbage: bytes, caplog) -> None:
+    def test_garbage_behind_the_log_is_cut_off(
+        self, life: StoreLife, garbage: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
         store = life.start()
         store.append(life.new_topic("orders"))
         store.close()
@@ -353,7 +361,7 @@ class TestDamage:
         store.append(life.new_topic("others"))
         assert len(life.restart(store).image.topics) == 2
 
-    def test_a_flipped_bit_ends_the_valid_prefix(self, memory_life) -> None:
+    def test_a_flipped_bit_ends_the_valid_prefix(self, memory_life: StoreLife) -> None:
         life = memory_life
         store = life.start()
         store.append(life.new_topic("first"))
@@ -364,7 +372,9 @@ class TestDamage:
         life.filesystem.write_bytes(life.log_file, bytes(data))
         assert list(life.open().image.topics.by_name) == ["first"]
 
-    def test_what_follows_damage_is_kept_aside_but_a_torn_end_is_not(self, memory_life, caplog) -> None:
+    def test_what_follows_damage_is_kept_aside_but_a_torn_end_is_not(
+        self, memory_life: StoreLife, caplog: pytest.LogCaptureFixture
+    ) -> None:
         life = memory_life
         store = life.start()
         store.append(life.new_topic("first"))
@@ -381,7 +391,7 @@ class TestDamage:
         assert life.filesystem.read_bytes(f"{life.log_file}.{size}.damaged") == data[size:]
         assert "Changes of the metadata are lost to damage within the log" in caplog.text
 
-    def test_a_wrong_base_offset_ends_the_valid_prefix(self, memory_life) -> None:
+    def test_a_wrong_base_offset_ends_the_valid_prefix(self, memory_life: StoreLife) -> None:
         life = memory_life
         store = life.start()
         store.append(life.new_topic("first"))
@@ -392,7 +402,7 @@ class TestDamage:
         life.filesystem.write_bytes(life.log_file, bytes(data))
         assert list(life.open().image.topics.by_name) == ["first"]
 
-    def test_a_damaged_snapshot_is_named(self, life) -> None:
+    def test_a_damaged_snapshot_is_named(self, life: StoreLife) -> None:
         store = life.start()
         snapshot_id = store.write_snapshot()
         assert snapshot_id is not None
@@ -403,7 +413,7 @@ class TestDamage:
         with pytest.raises(MetadataLogError, match=rf"The snapshot {path} is damaged"):
             life.open()
 
-    def test_a_damaged_quorum_state_is_named(self, life) -> None:
+    def test_a_damaged_quorum_state_is_named(self, life: StoreLife) -> None:
         life.start().close()
         life.filesystem.write_bytes(f"{life.log_directory}/quorum-state", b"{")
         with pytest.raises(MetadataLogError, match="Error while reading the Quorum status from the file"):
@@ -411,7 +421,7 @@ class TestDamage:
 
 
 class TestSnapshots:
-    def test_a_snapshot_is_read_instead_of_the_log_before_it(self, life) -> None:
+    def test_a_snapshot_is_read_instead_of_the_log_before_it(self, life: StoreLife) -> None:
         store = life.start()
         store.append(life.new_topic("before"))
         snapshot_id = store.write_snapshot()
@@ -423,7 +433,7 @@ class TestSnapshots:
         assert opened.image.cluster.brokers[1].is_active
         assert opened.leader_epoch == 2
 
-    def test_the_log_before_a_snapshot_is_not_even_looked_at(self, memory_life) -> None:
+    def test_the_log_before_a_snapshot_is_not_even_looked_at(self, memory_life: StoreLife) -> None:
         life = memory_life
         store = life.start()
         for index in range(100):
@@ -437,7 +447,7 @@ class TestSnapshots:
         life.filesystem.write_bytes(life.log_file, bytes(data))
         assert len(life.start().image.topics) == 101
 
-    def test_one_is_taken_when_the_log_has_grown_enough(self, life) -> None:
+    def test_one_is_taken_when_the_log_has_grown_enough(self, life: StoreLife) -> None:
         life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=2000)
         store = life.start()
         taken = []
@@ -448,7 +458,7 @@ class TestSnapshots:
         assert taken[-1] > 3
         assert len(life.restart(store).image.topics) == 30
 
-    def test_one_is_taken_when_starts_after_crashes_have_made_the_log_grow(self, life) -> None:
+    def test_one_is_taken_when_starts_after_crashes_have_made_the_log_grow(self, life: StoreLife) -> None:
         life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=20_000)
         store = life.start()
         for index in range(20):
@@ -460,7 +470,7 @@ class TestSnapshots:
         assert len(store.log.snapshots) > taken
         assert len(life.restart(store).image.topics) == 20
 
-    def test_one_is_taken_when_the_last_is_old_and_something_has_changed(self, life) -> None:
+    def test_one_is_taken_when_the_last_is_old_and_something_has_changed(self, life: StoreLife) -> None:
         store = life.start()
         store.run_periodic_tasks()
         assert store.log.latest_snapshot is None
@@ -471,7 +481,7 @@ class TestSnapshots:
         store.run_periodic_tasks()
         assert len(store.log.snapshots) == 2
 
-    def test_old_ones_go_with_the_segments_that_only_they_need(self, life) -> None:
+    def test_old_ones_go_with_the_segments_that_only_they_need(self, life: StoreLife) -> None:
         life.settings = MetadataLogSettings(
             segment_bytes=2000, max_record_bytes_between_snapshots=3000, max_retention_bytes=8000
         )
@@ -487,7 +497,7 @@ class TestSnapshots:
         assert len(opened.image.topics) == 100
         assert opened.leader_epoch == 2
 
-    def test_those_older_than_the_retention_time_go(self, life) -> None:
+    def test_those_older_than_the_retention_time_go(self, life: StoreLife) -> None:
         store = life.start()
         store.write_snapshot()
         life.now_ms += 7 * 24 * 3600 * 1000 + 1
@@ -495,14 +505,16 @@ class TestSnapshots:
         newest = store.write_snapshot()
         assert store.log.snapshots == [newest]
 
-    def test_none_is_taken_twice_or_within_a_transaction(self, life) -> None:
+    def test_none_is_taken_twice_or_within_a_transaction(self, life: StoreLife) -> None:
         store = life.start()
         assert store.write_snapshot() is not None
         assert store.write_snapshot() is None
         store.append([BeginTransactionRecord()])
         assert store.write_snapshot() is None
 
-    def test_a_change_stands_even_if_no_snapshot_can_be_written(self, life, monkeypatch, caplog) -> None:
+    def test_a_change_stands_even_if_no_snapshot_can_be_written(
+        self, life: StoreLife, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=100)
         store = life.start()
         before = store.log.latest_snapshot
@@ -515,7 +527,7 @@ class TestSnapshots:
         assert store.log.latest_snapshot != before
         assert len(life.restart(store).image.topics) == 2
 
-    def test_one_that_was_not_finished_is_removed(self, life) -> None:
+    def test_one_that_was_not_finished_is_removed(self, life: StoreLife) -> None:
         life.start().close()
         for name in ("1-0.checkpoint.part", "00000000000000000000-0000000000.checkpoint.deleted"):
             life.filesystem.write_bytes(f"{life.log_directory}/{name}", b"half")
@@ -523,7 +535,7 @@ class TestSnapshots:
         names = life.filesystem.list_directory(life.log_directory)
         assert not [name for name in names if name.endswith((".part", ".deleted"))]
 
-    def test_a_log_that_begins_later_needs_a_snapshot(self, memory_life) -> None:
+    def test_a_log_that_begins_later_needs_a_snapshot(self, memory_life: StoreLife) -> None:
         life = memory_life
         store = life.start()
         store.append(life.new_topic("orders"))
@@ -535,7 +547,7 @@ class TestSnapshots:
 
 
 class TestOthers:
-    def test_replicas_on_other_nodes_are_refused(self, life) -> None:
+    def test_replicas_on_other_nodes_are_refused(self, life: StoreLife) -> None:
         store = life.start()
         topic_id = Uuid(b"\x05" * 16)
         partition = PartitionRecord(partition_id=0, topic_id=topic_id, replicas=[1, 2], isr=[1], leader=1)
@@ -544,7 +556,7 @@ class TestOthers:
         with pytest.raises(MetadataLogError, match=r"Partition orders-0 has its replicas on the nodes 1, 2"):
             life.open()
 
-    def test_a_quorum_with_other_controllers_is_refused(self, life) -> None:
+    def test_a_quorum_with_other_controllers_is_refused(self, life: StoreLife) -> None:
         life.start().close()
         with pytest.raises(MetadataLogError, match=r"belongs to a quorum with other controllers \(1\)"):
             MetadataStore(life.filesystem, life.directory, 2, now_ms=lambda: 0)

@@ -6,16 +6,24 @@ What Apache Kafka answers to the same requests, texts included, is compared in t
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 
 import pytest
 
+from cluster_image_builder import ClusterImageBuilder, NewCluster
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 from kafkalite.metadata import replication_control
+from kafkalite.metadata.controller_result import ControllerResult
 from kafkalite.metadata.partition_registration import UNASSIGNED_DIRECTORY
 from kafkalite.protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
-from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from kafkalite.protocol.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
 from kafkalite.protocol.metadata_records.nodes import BrokerRegistrationChangeRecord
 from kafkalite.protocol.metadata_records.settings import ConfigRecord
 from kafkalite.protocol.metadata_records.topics import ClearElrRecord, PartitionRecord, RemoveTopicRecord, TopicRecord
@@ -23,7 +31,13 @@ from kafkalite.protocol.metadata_records.topics import ClearElrRecord, Partition
 TOPIC_ID = Uuid(b"\x00" * 15 + b"\xff")
 
 
-def create(cluster, *topics: CreatableTopic, describable=None, validate_only: bool = False, **properties: str):
+def create(
+    cluster: ClusterImageBuilder,
+    *topics: CreatableTopic,
+    describable: Collection[str] | None = None,
+    validate_only: bool = False,
+    **properties: str,
+) -> ControllerResult[CreateTopicsResponse]:
     ids = (Uuid(TOPIC_ID[:15] + bytes((255 - index,))) for index in itertools.count())
     return replication_control.create_topics(
         cluster.image,
@@ -43,7 +57,7 @@ def wanted(name: str = "orders", partitions: int = -1, factor: int = -1, **confi
     )
 
 
-def test_a_topic_is_its_name_its_configuration_and_its_partitions_in_this_order(cluster) -> None:
+def test_a_topic_is_its_name_its_configuration_and_its_partitions_in_this_order(cluster: NewCluster) -> None:
     one = cluster(1)
     result = create(one, wanted(partitions=2, retention_ms="5", min_insync_replicas="1"))
     directory = one.directory(1)
@@ -75,31 +89,31 @@ def test_a_topic_is_its_name_its_configuration_and_its_partitions_in_this_order(
     assert create(one, wanted()).response.topics[0].error_code == ErrorCode.TOPIC_ALREADY_EXISTS
 
 
-def test_defaults_come_from_the_broker(cluster) -> None:
+def test_defaults_come_from_the_broker(cluster: NewCluster) -> None:
     result = create(cluster(1, 2, 3), wanted(), num_partitions="4", default_replication_factor="2")
     partitions = [record for record in result.records if isinstance(record, PartitionRecord)]
     assert [partition.replicas for partition in partitions] == [[1, 2]] * 4
 
 
-def test_validating_appends_nothing(cluster) -> None:
+def test_validating_appends_nothing(cluster: NewCluster) -> None:
     result = create(cluster(1), wanted(), validate_only=True)
     assert result.records == []
     assert result.response.topics[0].error_code == 0
 
 
-def test_one_refused_topic_leaves_the_others(cluster) -> None:
+def test_one_refused_topic_leaves_the_others(cluster: NewCluster) -> None:
     result = create(cluster(1), wanted("not valid"), wanted("good"))
     assert [topic.error_code for topic in result.response.topics] == [ErrorCode.INVALID_TOPIC_EXCEPTION, 0]
     assert [record.name for record in result.records if isinstance(record, TopicRecord)] == ["good"]
 
 
-def test_a_client_that_may_not_see_configurations_is_told_so(cluster) -> None:
+def test_a_client_that_may_not_see_configurations_is_told_so(cluster: NewCluster) -> None:
     [topic] = create(cluster(1), wanted(), describable=()).response.topics
     assert topic.topic_config_error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED
     assert (topic.configs, topic.num_partitions, topic.replication_factor) == ([], -1, -1)
 
 
-def test_with_several_directories_the_broker_chooses(cluster) -> None:
+def test_with_several_directories_the_broker_chooses(cluster: NewCluster) -> None:
     one = cluster()
     one.register(1, directories=2)
     partition = create(one, wanted()).records[-1]
@@ -107,7 +121,7 @@ def test_with_several_directories_the_broker_chooses(cluster) -> None:
     assert partition.directories == [UNASSIGNED_DIRECTORY]
 
 
-def test_nothing_is_placed_on_a_broker_whose_directories_are_all_cordoned(cluster) -> None:
+def test_nothing_is_placed_on_a_broker_whose_directories_are_all_cordoned(cluster: NewCluster) -> None:
     one = cluster(1)
     one.replay([BrokerRegistrationChangeRecord(broker_id=1, broker_epoch=11, cordoned_log_dirs=[one.directory(1)])])
     [topic] = create(one, wanted()).response.topics
@@ -118,14 +132,14 @@ def test_nothing_is_placed_on_a_broker_whose_directories_are_all_cordoned(cluste
     )
 
 
-def test_no_partition_is_created_while_all_brokers_are_fenced(cluster) -> None:
+def test_no_partition_is_created_while_all_brokers_are_fenced(cluster: NewCluster) -> None:
     one = cluster()
     one.register(1, fenced=True)
     [topic] = create(one, wanted()).response.topics
     assert topic.error_code == ErrorCode.INVALID_REPLICATION_FACTOR
 
 
-def test_fenced_replicas_are_not_in_sync(cluster) -> None:
+def test_fenced_replicas_are_not_in_sync(cluster: NewCluster) -> None:
     two = cluster(2)
     two.register(1, fenced=True)
     partition = create(two, wanted(factor=2)).records[-1]
@@ -133,13 +147,13 @@ def test_fenced_replicas_are_not_in_sync(cluster) -> None:
     assert (partition.replicas, partition.isr, partition.leader) == ([2, 1], [2], 2)
 
 
-def test_too_many_partitions_refuse_the_whole_request(cluster) -> None:
+def test_too_many_partitions_refuse_the_whole_request(cluster: NewCluster) -> None:
     with pytest.raises(KafkaError) as refusal:
         create(cluster(1), wanted("a", 6000), wanted("b", 4001))
     assert refusal.value.error == ErrorCode.POLICY_VIOLATION
 
 
-def test_more_partitions_follow_the_existing_ones(cluster) -> None:
+def test_more_partitions_follow_the_existing_ones(cluster: NewCluster) -> None:
     one = cluster(1)
     topic_id = one.add_topic("orders", [1], [1])
     request = CreatePartitionsRequest(topics=[CreatePartitionsTopic(name="orders", count=4, assignments=None)])
@@ -151,7 +165,7 @@ def test_more_partitions_follow_the_existing_ones(cluster) -> None:
     assert partitions[3].directories == (one.directory(1),)
 
 
-def test_topics_are_deleted_by_id(cluster) -> None:
+def test_topics_are_deleted_by_id(cluster: NewCluster) -> None:
     one = cluster(1)
     topic_id = one.add_topic("orders", [1])
     result = replication_control.delete_topics(one.image, [topic_id, TOPIC_ID])
