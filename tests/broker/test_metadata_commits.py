@@ -33,7 +33,7 @@ class HeldSync:
         self._may_go = threading.Event()
         self.count = 0
         self.error: OSError | None = None
-        store.log.sync = self  # type: ignore[method-assign,assignment]
+        store.log.sync = self  # type: ignore[method-assign]
 
     def __call__(self) -> None:
         self.count += 1
@@ -56,7 +56,8 @@ def names(store: MetadataStore) -> list[str]:
 
 
 def commit(store: MetadataStore, records: Sequence[MetadataRecord]) -> Awaitable[KafkaError | None]:
-    answer: Any = store.commit(records, lambda error: error)
+    answer = store.commit(records, lambda error: error)
+    assert isinstance(answer, Awaitable)
     return answer
 
 
@@ -228,7 +229,7 @@ async def test_a_segment_rolls_while_others_wait_for_their_sync(life: StoreLife)
     assert sum(name.endswith(".log") for name in life.filesystem.list_directory(life.log_directory)) > 5
 
 
-async def test_a_snapshot_is_written_beside_further_changes(life, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_snapshot_is_written_beside_further_changes(life: StoreLife, monkeypatch: pytest.MonkeyPatch) -> None:
     life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=1000)
     store = life.start()
     may_write = threading.Event()
@@ -247,15 +248,17 @@ async def test_a_snapshot_is_written_beside_further_changes(life, monkeypatch: p
     may_write.set()
     while store._snapshots._writing:
         await asyncio.sleep(0.001)
-    assert store.log.latest_snapshot == SnapshotId(offset + 1, 1)
-    snapshot = read_snapshot(life.filesystem, store.log.path(store.log.latest_snapshot.file_name))
+    latest = store.log.latest_snapshot
+    assert latest is not None
+    assert latest == SnapshotId(offset + 1, 1)
+    snapshot = read_snapshot(life.filesystem, store.log.path(latest.file_name))
     assert [record.name for record in snapshot.records if isinstance(record, TopicRecord)] == before
     store.close()
     assert names(life.open()) == [*before, "meanwhile"]
 
 
 async def test_a_snapshot_that_cannot_be_written_is_tried_again_with_the_next_change(
-    life, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    life: StoreLife, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     life.settings = MetadataLogSettings(max_record_bytes_between_snapshots=1000)
     store = life.start()
