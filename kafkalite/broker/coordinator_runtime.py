@@ -228,10 +228,6 @@ class CoordinatorContext(Generic[S]):
         self.timers.clear()
 
 
-class CoordinatorRuntime(Generic[S]):
-    """All partitions of a coordinator, loaded when the broker starts or when they are first asked for."""
-
-    def __init__(
 class _Loading(Generic[S]):
     """A partition that is being loaded, and what is to be done in it then."""
 
@@ -243,6 +239,10 @@ class _Loading(Generic[S]):
         self.operations: list[Callable[[CoordinatorContext[S]], object]] = []
 
 
+class CoordinatorRuntime(Generic[S]):
+    """All partitions of a coordinator, loaded when the broker starts or when they are first asked for."""
+
+    def __init__(
         self,
         topic: str,
         *,
@@ -263,13 +263,13 @@ class _Loading(Generic[S]):
         self._partition_count = 0
         self._contexts: dict[int, CoordinatorContext[S]] = {}
         self._contexts_by_key: dict[str, CoordinatorContext[S]] = {}
+        self._loadings: dict[int, _Loading[S]] = {}
+        self._to_load: deque[int] = deque()
+        self._is_loading_scheduled = False
         self._is_closed = False
 
     def partition_for(self, key: str) -> int:
         """The partition that is responsible for a key; makes the topic if it is not there."""
-        self._loadings: dict[int, _Loading[S]] = {}
-        self._to_load: deque[int] = deque()
-        self._is_loading_scheduled = False
         if not self._partition_count:
             self._partition_count = self._ensure_topic()
         return partition_for(key, self._partition_count)
@@ -324,13 +324,6 @@ class _Loading(Generic[S]):
         try:
             if next(loading.steps, _LOADED) is not _LOADED:
                 return
-
-    def contexts(self) -> list[CoordinatorContext[S]]:
-        """All partitions that have ever been written to; none while there is no topic.
-
-        Raises COORDINATOR_LOAD_IN_PROGRESS where one is not loaded yet.
-        """
-        for index in range(self._partition_count):
         except BaseException:
             self._loadings.pop(partition, None)  # whoever asks next tries again
             raise
@@ -366,14 +359,17 @@ class _Loading(Generic[S]):
     def _has_records(self, partition: int) -> bool:
         log = self._logs().get(TopicPartition(self._topic, partition))
         return not self._is_closed and log is not None and log.log_end_offset > log.log_start_offset
+
+    def contexts(self) -> list[CoordinatorContext[S]]:
+        """All partitions that have ever been written to; none while there is no topic.
+
+        Raises COORDINATOR_LOAD_IN_PROGRESS where one is not loaded yet.
+        """
+        for index in range(self._partition_count):
             if self._has_records(index):
                 self.context(index)
         return list(self._contexts.values())
 
-    def resign_offline(self) -> None:
-        """Gives up the partitions whose log directory has failed: whoever waits is sent to another coordinator."""
-        logs = self._logs()
-        for index, context in list(self._contexts.items()):
     def for_each(self, operation: Callable[[CoordinatorContext[S]], object]) -> None:
         """Does something in all partitions that have ever been written to; where one is not loaded yet, when it is."""
         for index in range(self._partition_count):
@@ -390,23 +386,27 @@ class _Loading(Generic[S]):
             if context is not None:
                 operation(context)
 
-            if logs.is_offline(context.topic_partition):
-                del self._contexts[index]
-                self._contexts_by_key.clear()
+    def resign_offline(self) -> None:
+        """Gives up the partitions whose log directory has failed: whoever waits is sent to another coordinator."""
+        logs = self._logs()
         for index, loading in list(self._loadings.items()):
             if logs.is_offline(loading.context.topic_partition):
                 del self._loadings[index]
+        for index, context in list(self._contexts.items()):
+            if logs.is_offline(context.topic_partition):
+                del self._contexts[index]
+                self._contexts_by_key.clear()
                 context.unload()
 
     def unload(self) -> None:
         """Gives all partitions up: the topic has been deleted."""
         contexts, self._contexts = self._contexts, {}
+        self._loadings.clear()
+        self._to_load.clear()
         self._contexts_by_key.clear()
         self._partition_count = 0
         for context in contexts.values():
             context.unload()
-        self._loadings.clear()
-        self._to_load.clear()
 
     def close(self) -> None:
         """The broker stops: whoever waits is answered, and nothing is loaded any more."""
