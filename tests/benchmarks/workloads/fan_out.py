@@ -11,7 +11,7 @@ def measure(bench: Bench, size: int) -> Figures:
     topic = bench.topic()
     [offset] = bench.end_offsets(topic)
     waiting = fetch(topic.topic_id, 0, offset - 1, max_wait_ms=300_000)  # counters grow before the first request
-    rounds = 100 if size < 1_000 else 20
+    rounds = 100 if size < 1_000 else 20 if size < 10_000 else 5
     with Load(
         bench.broker.port,
         [waiting],
