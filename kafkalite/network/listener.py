@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import Any
+from typing import Any, Final
 
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.request_context import RequestContext
@@ -14,6 +14,9 @@ from kafkalite.network.frame_buffers import FrameBuffers
 from kafkalite.network.request_dispatcher import RequestDispatcher
 
 logger = logging.getLogger("kafkalite.network")
+
+_BACKLOG_KEY: Final = "socket.listen.backlog.size"
+_USUAL_BACKLOG: Final = 1_024
 
 
 class Listener:
@@ -50,7 +53,7 @@ class Listener:
                 sock = listening_socket(
                     family,
                     (address[0], port, *address[2:]),
-                    backlog=config.socket_listen_backlog_size,
+                    backlog=self._backlog,
                     send_buffer=config.socket_send_buffer_bytes,
                     receive_buffer=config.socket_receive_buffer_bytes,
                 )
@@ -63,9 +66,19 @@ class Listener:
 
     async def accept_connections(self) -> None:
         """Lets in who has connected since `bind`, and whoever comes."""
-        backlog = self.broker.config.socket_listen_backlog_size
         for sock in self._sockets:
-            self._servers.append(await self._loop.create_server(self._new_connection, sock=sock, backlog=backlog))
+            server = await self._loop.create_server(self._new_connection, sock=sock, backlog=self._backlog)
+            self._servers.append(server)
+
+    @property
+    def _backlog(self) -> int:
+        """How many connections may wait to be accepted: as many as was configured, if anything was.
+
+        Apache Kafka's default of 50 is short where a thousand clients come at once: who finds no room tries again
+        after a second.
+        """
+        config = self.broker.config
+        return config.socket_listen_backlog_size if _BACKLOG_KEY in config.static else _USUAL_BACKLOG
 
     def _new_connection(self) -> Connection:
         return Connection(self, self._dispatcher, self._loop)

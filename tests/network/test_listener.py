@@ -12,6 +12,8 @@ import pytest
 
 from kafkalite.testing import KafkaliteServer
 
+KEY = "socket.listen.backlog.size"
+
 
 def listening_backlogs(port: int) -> list[int]:
     """How many connections may wait to be accepted on this process's sockets that listen on a port."""
@@ -33,7 +35,9 @@ def listening_backlogs(port: int) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's tcp_info")
-@pytest.mark.parametrize("size", [7, 300])
-def test_as_many_connections_may_wait_to_be_accepted_as_configured(tmp_path: Path, size: int) -> None:
-    with KafkaliteServer(str(tmp_path / "data"), config={"socket.listen.backlog.size": size}) as server:
+@pytest.mark.parametrize(("config", "size"), [({}, 1_024), ({KEY: 7}, 7), ({KEY: 50}, 50), ({KEY: 300}, 300)])
+def test_as_many_connections_may_wait_to_be_accepted_as_configured(
+    tmp_path: Path, config: dict[str, int], size: int
+) -> None:
+    with KafkaliteServer(str(tmp_path / "data"), config=config) as server:
         assert listening_backlogs(server.port) == [size]
