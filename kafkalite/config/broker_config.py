@@ -23,6 +23,7 @@ from kafkalite.config.broker_config_def import (
 from kafkalite.config.broker_config_rules import validate_broker_config
 from kafkalite.config.config_value import CLASS, ConfigException, ConfigValue, to_text
 from kafkalite.config.definitions.security import LISTENER_ONLY_DYNAMIC_NAMES
+from kafkalite.config.dynamic_reconfiguration import check_class, validate_reconfiguration
 from kafkalite.config.endpoint import Endpoint, listener_protocols, parse_csv_map, parse_endpoints
 from kafkalite.config.properties_file import load_properties, parse_properties
 from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, TOPIC_CONFIG_SYNONYMS
@@ -125,6 +126,7 @@ class BrokerConfig:
             key = DYNAMIC_CONFIG_DEF.keys.get(base_name(name))
             if key is not None:
                 key.parse(text)
+                check_class(key, text)
         if for_all_brokers:
             refused = [name for name in properties if is_per_broker(name)]
             if refused:
@@ -135,7 +137,7 @@ class BrokerConfig:
             effective = override_properties(self.static, properties, self.dynamic_overrides)
         else:
             effective = override_properties(self.static, self.dynamic_defaults, properties)
-        BrokerConfig(effective)
+        validate_reconfiguration(self, BrokerConfig(effective))
 
     def synonyms(self, name: str) -> list[ConfigSynonym]:
         """All settings that could decide the value of `name`, in the order of precedence, defaults last."""

@@ -75,6 +75,9 @@ def parse_endpoints(
 
     Two may share a port only if it is 0 or if one has an IPv4 and the other an IPv6 address.
     """
+    for entry in listeners:
+        if ":" not in entry:
+            raise ConfigException(f"Unable to parse a listener name from {entry}")
     try:
         endpoints = tuple(_parse_endpoint(entry, protocols) for entry in listeners)
         names = [endpoint.listener_name for endpoint in endpoints]

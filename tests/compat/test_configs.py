@@ -1,7 +1,7 @@
 """DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources beside Apache Kafka: every resource.
 
-Left out are what Apache Kafka gets wrong (an unknown operation on a topic is an internal error there, and AlterConfigs
-that names a resource twice is never answered) and the bounds it sets to the sizes of its thread pools.
+Left out is what Apache Kafka gets wrong: an unknown operation on a topic is an internal error there, and AlterConfigs
+that names a resource twice is never answered.
 """
 
 from __future__ import annotations
@@ -283,6 +283,42 @@ def test_changes_of_brokers_that_cannot_be_made_are_refused_alike(compare: Compa
             *(("1", [("log.roll.jitter.ms", SET, "-1")]), ("1", [("max.connections.per.ip", SET, "0")])),
         ):
             side.ask(incremental((BROKER, name, changes)), label=f"{changes} on {name!r}")
+
+    compare(scenario)
+
+
+RECONFIGURATIONS = {
+    "num.io.threads": ("1", "3", "4", "16", "17"),
+    "background.threads": ("4", "5", "21"),
+    "num.network.threads": ("7",),
+    "num.replica.fetchers": ("3",),
+    "num.recovery.threads.per.data.dir": ("5",),
+    "log.cleaner.threads": ("3",),
+    "remote.log.reader.threads": ("4", "21"),
+    "remote.log.manager.copier.thread.pool.size": ("4",),
+    "remote.log.manager.expiration.thread.pool.size": ("21",),
+    "remote.log.manager.follower.thread.pool.size": ("100",),
+    "log.local.retention.ms": ("-1", "1", "2147483648"),
+    "log.remote.copy.lag.ms": ("1", "2147483648"),
+    "max.connections": ("0", "1"),
+    "max.connection.creation.rate": ("0",),
+    "listener.name.plaintext.max.connections": ("0",),
+    "listener.name.plaintext.num.network.threads": ("7",),
+    "metric.reporters": ("", "x"),
+    "principal.builder.class": ("", "x"),
+    "listeners": ("x",),
+}
+
+
+def test_a_running_broker_takes_over_the_same_values(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        for name, values in RECONFIGURATIONS.items():
+            for value in values:
+                for broker in ("1", "")[: 1 if name == "listeners" else 2]:
+                    request = incremental((BROKER, broker, [(name, SET, value)]), validate_only=True)
+                    side.ask(request, label=f"{name}={value} on {broker!r}")
+        sizes = [("log.retention.bytes", SET, "1000"), ("log.local.retention.bytes", SET, "1001")]
+        side.ask(incremental((BROKER, "1", sizes), validate_only=True), label="more to keep here than in all")
 
     compare(scenario)
 
