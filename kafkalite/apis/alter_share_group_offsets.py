@@ -27,27 +27,25 @@ def alter_share_group_offsets(
             error_code=ErrorCode.UNSUPPORTED_VERSION, error_message=ErrorCode.UNSUPPORTED_VERSION.message
         )
     topics = context.broker.metadata.image.topics
-    start_offsets: dict[tuple[TopicImage, int], int] = {}
+    start_offsets: dict[TopicImage, dict[int, int]] = {}
     errors: dict[tuple[str, int], KafkaError] = {}
     for topic in request.topics:
         image = topics.topic(topic.topic_name)
+        of_topic = {} if image is None else start_offsets.setdefault(image, {})
         for partition in topic.partitions:
             index = partition.partition_index
             if image is None or index >= len(image.partitions):
                 errors[topic.topic_name, index] = _UNKNOWN
             else:
-                start_offsets[image, index] = partition.start_offset
+                of_topic[index] = partition.start_offset
     try:
         if not request.group_id:
             raise KafkaError(ErrorCode.INVALID_GROUP_ID)
-        failed: dict[tuple[Uuid, int], KafkaError] = {}
-        # A group that is told of unknown topics alone does not hear of it.
-        if any(topics.topic(topic.topic_name) is not None for topic in request.topics):
-            failed = context.broker.share_groups.alter_offsets(request.group_id, start_offsets)
+        failed = context.broker.share_groups.alter_offsets(request.group_id, start_offsets)
     except KafkaError as error:
         return AlterShareGroupOffsetsResponse(error_code=operation_error(error), error_message=error.message)
-    errors.update({(image.name, index): failed[image.topic_id, index] for image, index in start_offsets
-                   if (image.topic_id, index) in failed})  # fmt: skip
+    names = {image.topic_id: image.name for image in start_offsets}
+    errors.update({(names[failed_id], index): error for (failed_id, index), error in failed.items()})
     responses: dict[str, AlterShareGroupOffsetsResponseTopic] = {}
     for topic in request.topics:
         topic_id = topics.topic_id(topic.topic_name)

@@ -54,6 +54,9 @@ class CoordinatorShard(Protocol):
     def replay_end_transaction_marker(self, producer_id: int, *, is_commit: bool) -> None:
         """A transaction has ended in the partition."""
 
+    def on_written(self) -> None:
+        """An operation's records have been appended, and replayed if they are."""
+
     def on_loaded(self, now_ms: int) -> None:
         """All records have been replayed."""
 
@@ -184,6 +187,7 @@ class CoordinatorContext(Generic[S]):
                     replay(offset, producer_id, record.key, record.value, now_ms)
                     offset += 1
             first += len(encoded)
+        self.shard.on_written()
 
     # Timers
 

@@ -99,7 +99,9 @@ class ShareGroups:
 
     def describe(self, group_id: str) -> share_group_describe.DescribedGroup:
         """One group of ShareGroupDescribe; raises KafkaError."""
-        groups = self._context(group_id).shard.groups.share_groups
+        shard = self._context(group_id).shard
+        shard.groups.require_written(group_id)
+        groups = shard.groups.share_groups
         return groups.group(group_id).describe(SIMPLE_ASSIGNOR, groups.metadata)
 
     # Offsets
@@ -129,33 +131,40 @@ class ShareGroups:
         return state, log.high_watermark - state.start_offset - state.delivery_complete_count
 
     def alter_offsets(
-        self, group_id: str, start_offsets: Mapping[tuple[TopicImage, int], int]
+        self, group_id: str, start_offsets: Mapping[TopicImage, Mapping[int, int]]
     ) -> dict[tuple[Uuid, int], KafkaError]:
         """Has an empty group, made where there is none, begin at other offsets; what went wrong with some of them.
 
-        Raises KafkaError where the group may not be changed.
+        Raises KafkaError where the group may not be changed. A topic without partitions is noted, and that is all.
         """
         partition = self._context(group_id)
         groups = partition.shard.groups.share_groups
         now_ms = self._broker.clock.now_ms()
-        topics: dict[Uuid, ShareTopic] = {}
-        for topic, index in start_offsets:
-            topics = merge_topics(topics, {topic.topic_id: ShareTopic(topic.name, frozenset([index]), now_ms)})
+        topics: dict[Uuid, ShareTopic] = {
+            topic.topic_id: ShareTopic(topic.name, frozenset(offsets), now_ms)
+            for topic, offsets in start_offsets.items()
+        }
         state_epoch = _run(partition, groups.begin_offsets(group_id, topics))
-        for topic, index in start_offsets:
-            if index < 0:  # The share coordinator is not asked such things.
-                raise KafkaError(
-                    ErrorCode.UNKNOWN_SERVER_ERROR,
-                    f"Initialize share group parameters has invalid partitionId - {group_id} {topic.topic_id} {index}",
-                )
-        self._forget(group_id, topics)
+        beginning = {topic_id: topic for topic_id, topic in topics.items() if topic.partitions}
+        for topic_id, topic in beginning.items():
+            for index in topic.partitions:
+                if index < 0:  # The share coordinator is not asked such things.
+                    raise KafkaError(
+                        ErrorCode.UNKNOWN_SERVER_ERROR,
+                        f"Initialize share group parameters has invalid partitionId - {group_id} {topic_id} {index}",
+                    )
+        self._forget(group_id, beginning)
         errors = self._begin(
             group_id,
             state_epoch,
-            {(topic.topic_id, index): offset for (topic, index), offset in start_offsets.items()},
+            {
+                (topic.topic_id, index): offset
+                for topic, offsets in start_offsets.items()
+                for index, offset in offsets.items()
+            },
         )
-        if topics and not errors:
-            partition.run(groups.initialized(group_id, topics))
+        if beginning and not errors:
+            partition.run(groups.initialized(group_id, beginning))
         return errors
 
     def delete_offsets(self, group_id: str, names: Iterable[str]) -> list[tuple[str, Uuid, KafkaError | None]]:
@@ -196,6 +205,9 @@ class ShareGroups:
         return answers
 
     def _delete(self, group_id: str, topics: ShareTopics) -> None:
+        have_partitions = {bool(topic.partitions) for topic in topics.values()}
+        if len(have_partitions) > 1:  # The share coordinator is not asked of topics without any.
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         self._forget(group_id, topics)
         for topic_id, topic in topics.items():
             for index in sorted(topic.partitions):

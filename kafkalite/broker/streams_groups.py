@@ -87,6 +87,10 @@ class StreamsGroups:
             partition = self._broker.group_coordinator.runtime.context_for(group_id)
         except KafkaError as error:
             return DescribedGroup(group_id=group_id, error_code=operation_error(error))
+        try:
+            partition.shard.groups.require_written(group_id)
+        except KafkaError as error:
+            return DescribedGroup(group_id=group_id, error_code=error.error, error_message=error.message)
         return partition.shard.groups.streams_groups.describe(group_id)
 
     def _create_topics(

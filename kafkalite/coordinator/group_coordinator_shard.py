@@ -104,8 +104,14 @@ class GroupCoordinatorShard:
         self.groups = GroupMetadataManager(timers, config, metadata, group_config, random_uuid, random_member_id)
         self.offsets = OffsetMetadataManager(self.groups, config)
 
+    def on_written(self) -> None:
+        """Records have been appended to the partition."""
+        if self.groups.unwritten:
+            self.groups.unwritten.clear()
+
     def on_loaded(self, now_ms: int) -> None:
         """All records have been replayed: sessions and expiry begin to run."""
+        self.groups.unwritten.clear()
         self.groups.on_loaded(now_ms)
         self._schedule_expiration()
 

@@ -58,6 +58,7 @@ class GroupMetadataManager:
         "requests",
         "share_groups",
         "streams_groups",
+        "unwritten",
     )
 
     def __init__(
@@ -72,6 +73,8 @@ class GroupMetadataManager:
         self._config = config
         self.metadata = metadata
         self.groups: dict[str, Group] = {}
+        self.unwritten: set[str] = set()
+        """Groups that nothing has been written of: until something is, they are neither listed nor described."""
         self.rebalance = ClassicGroupRebalance(timers, config, self._find_classic_group)
         self.requests = ClassicGroupRequests(self.rebalance, random_uuid)
         migration = ConsumerGroupMigration(self.groups, self.rebalance, config, metadata)
@@ -223,12 +226,14 @@ class GroupMetadataManager:
                 group_type=group.type.value,
             )
             for group in self.groups.values()
-            if (not states or _state_filter_name(group) in states) and (not types or group.type in types)
+            if group.group_id not in self.unwritten
+            and (not states or _state_filter_name(group) in states)
+            and (not types or group.type in types)
         ]
 
     def describe_classic_group(self, group_id: str, api_version: int) -> DescribedGroup:
         """A classic group, or what is said of one that there is not."""
-        group = self.groups.get(group_id)
+        group = None if group_id in self.unwritten else self.groups.get(group_id)
         if not isinstance(group, ClassicGroup):
             described = DescribedGroup(group_id=group_id, group_state=DEAD.value)
             if api_version >= GROUP_ID_NOT_FOUND_MIN_VERSION:
@@ -249,6 +254,7 @@ class GroupMetadataManager:
     def describe_consumer_group(self, group_id: str) -> consumer_group_describe.DescribedGroup:
         """A consumer group, or what is said of one that there is not."""
         try:
+            self.require_written(group_id)
             group = self._consumer_group(group_id)
         except KafkaError as error:
             return consumer_group_describe.DescribedGroup(
@@ -291,10 +297,17 @@ class GroupMetadataManager:
     def ensure_simple_group(self, group_id: str, now_ms: int) -> None:
         """Offsets of a group without a record of its own: it exists as an empty group without a protocol.
 
-        It does from the first commit on, also from one of which nothing is kept.
+        It does from the first commit on, also from one of which nothing is kept: then it is seen once anything else
+        has been written to the partition.
         """
         if group_id not in self.groups:
             self.groups[group_id] = ClassicGroup(group_id, current_state_timestamp_ms=now_ms)
+            self.unwritten.add(group_id)
+
+    def require_written(self, group_id: str) -> None:
+        """Raises GROUP_ID_NOT_FOUND for a group that nothing has been written of."""
+        if group_id in self.unwritten:
+            raise group_id_not_found(group_id)
 
     def on_loaded(self, now_ms: int) -> None:
         """Replay has ended: members of classic groups have their session timeout to be heard of again."""

@@ -323,6 +323,9 @@ class ShareCoordinatorShard:
         """All records have been replayed."""
         self._schedule_cold_snapshots()
 
+    def on_written(self) -> None:
+        """Nothing waits for records to be appended."""
+
     def on_unloaded(self) -> None:
         """Nobody waits here."""
 

@@ -127,7 +127,10 @@ class StateMetadata(NamedTuple):
             else topic
             for topic_id, topic in self.initializing.items()
         }
-        return self._replace(initializing={topic_id: topic for topic_id, topic in left.items() if topic.partitions})
+        initializing = {
+            topic_id: topic for topic_id, topic in left.items() if topic.partitions or topic_id not in topics
+        }
+        return self._replace(initializing=initializing)
 
     def without(self, topic_ids: Iterable[Uuid]) -> StateMetadata:
         """Topics are gone."""

@@ -341,8 +341,7 @@ class ShareGroupHeartbeats:
         """Partitions are about to begin at other offsets, at the state epoch that is given back; raises KafkaError."""
         group = self.group_or_new(group_id)
         group.validate_delete()
-        if not topics:
-            self._groups[group_id] = group  # It exists from then on.
+        if not topics:  # A group that does not exist goes on not to.
             return CoordinatorResult(reply=group.group_epoch)
         state = (group.state_metadata or StateMetadata()).with_initializing(topics)
         return CoordinatorResult([state_metadata_record(group_id, state, self.metadata.topic_name)], group.group_epoch)

@@ -350,6 +350,9 @@ class TransactionCoordinatorShard:
         self._schedule_abort()
         self._schedule_expiration()
 
+    def on_written(self) -> None:
+        """Nothing waits for records to be appended."""
+
     def on_unloaded(self) -> None:
         """Nobody waits for answers of this coordinator."""
 

@@ -17,6 +17,7 @@ from kafkalite.coordinator.classic_group_requests import Sender
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord, CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.group import Group
 from kafkalite.coordinator.streams.configured_topology import ConfiguredTopology, Status
 from kafkalite.coordinator.streams.current_assignment_builder import CurrentAssignmentBuilder
 from kafkalite.coordinator.streams.endpoint_to_partitions import endpoints_to_partitions
@@ -107,7 +108,7 @@ class _Heartbeat:
 class StreamsGroupHeartbeats:
     """Heartbeats of the members of one shard's streams groups; `find` gives a streams group by its id."""
 
-    __slots__ = ("_find", "_group_config", "assignments", "max_size", "metadata", "sessions")
+    __slots__ = ("_group_config", "_groups", "assignments", "max_size", "metadata", "sessions")
 
     def __init__(
         self,
@@ -115,12 +116,13 @@ class StreamsGroupHeartbeats:
         max_size: int,
         group_config: Callable[[str], GroupConfig],
         metadata: CoordinatorMetadataImage,
+        groups: Mapping[str, Group],
         find: Callable[[str], StreamsGroup | None],
     ) -> None:
         self.max_size = max_size
         self.metadata = metadata
         self._group_config = group_config
-        self._find = find
+        self._groups = groups
         self.assignments = StreamsGroupAssignments(timers, group_config, find)
         self.sessions = StreamsGroupSessions(timers, group_config, find)
 
@@ -404,8 +406,9 @@ class StreamsGroupHeartbeats:
             gone = {member.member_id, replaced.member_id if replaced else member.member_id}
             others = [other for other_id, other in group.members.items() if other_id not in gone]
             response.partitions_by_user_endpoint = endpoints_to_partitions([*others, member], configured, self.metadata)
-        # A group that is only just being made comes into being by its records, which do not tell of this epoch.
-        if self._find(group.group_id) is group:
+        # A group that is only just being made comes into being by its records, which do not tell of this epoch; but one
+        # that takes the place of a classic group does tell of it.
+        if group.group_id in self._groups:
             response.endpoint_information_epoch = group.endpoint_information_epoch
         return response
 

@@ -42,7 +42,7 @@ class StreamsGroups:
     ) -> None:
         self._groups = groups
         self._remove = remove
-        self.heartbeats = StreamsGroupHeartbeats(timers, max_size, group_config, metadata, self.find)
+        self.heartbeats = StreamsGroupHeartbeats(timers, max_size, group_config, metadata, groups, self.find)
 
     def find(self, group_id: str) -> StreamsGroup | None:
         """A streams group by its id; None where there is none."""

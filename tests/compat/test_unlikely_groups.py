@@ -1,0 +1,74 @@
+"""Groups in states that few clients bring them into, found by random requests, beside Apache Kafka."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from group_scenarios import GroupOnSide
+from kafkalite.protocol.messages import offset_commit as commit
+from kafkalite.protocol.messages import streams_group_heartbeat as streams
+from kafkalite.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from kafkalite.protocol.messages.describe_groups import DescribeGroupsRequest
+from kafkalite.protocol.messages.list_groups import ListGroupsRequest
+from kafkalite.protocol.messages.share_group_describe import ShareGroupDescribeRequest
+from kafkalite.protocol.messages.streams_group_describe import StreamsGroupDescribeRequest
+from transcript import Side
+
+Compare = Callable[[Callable[[Side], None]], None]
+
+
+def test_a_group_of_which_nothing_is_written_is_not_seen_yet(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        group = GroupOnSide(side)
+        topic = side.topic()
+
+        def offset(metadata: str) -> commit.OffsetCommitRequest:
+            partition = commit.OffsetCommitRequestPartition(
+                partition_index=0, committed_offset=1, committed_metadata=metadata
+            )
+            topics = [commit.OffsetCommitRequestTopic(name=topic, partitions=[partition])]
+            return commit.OffsetCommitRequest(group_id=group.group_id, topics=topics)
+
+        def look(label: str) -> None:
+            listed = side.send(ListGroupsRequest(), 5).groups
+            side.note(f"{label}: listed", [one for one in listed if one.group_id == group.group_id])
+            for request in (
+                DescribeGroupsRequest(groups=[group.group_id]),
+                ConsumerGroupDescribeRequest(group_ids=[group.group_id]),
+                ShareGroupDescribeRequest(group_ids=[group.group_id]),
+                StreamsGroupDescribeRequest(group_ids=[group.group_id]),
+            ):
+                side.ask(request, label=f"{label}: {type(request).__name__}")
+
+        side.ask(offset("x" * 5000), 8)
+        look("too much metadata")
+        side.ask(offset("x"), 8)
+        look("an offset")
+
+    compare(scenario)
+
+
+def test_a_streams_group_in_the_place_of_a_classic_one_tells_its_endpoint_epoch(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        group = GroupOnSide(side)
+        topic = side.topic()
+        partition = commit.OffsetCommitRequestPartition(partition_index=0, committed_offset=1)
+        topics = [commit.OffsetCommitRequestTopic(name=topic, partitions=[partition])]
+        side.ask(commit.OffsetCommitRequest(group_id=group.group_id, topics=topics), 8)
+        subtopology = streams.Subtopology(subtopology_id="0", source_topics=[topic])
+        for group_id in (group.group_id, f"{side.namespace}-new"):
+            beat = streams.StreamsGroupHeartbeatRequest(
+                group_id=group_id,
+                member_id=str(uuid.UUID(int=7)),
+                rebalance_timeout_ms=5000,
+                topology=streams.Topology(subtopologies=[subtopology]),
+                active_tasks=[],
+                standby_tasks=[],
+                warmup_tasks=[],
+                process_id="p",
+                user_endpoint=streams.Endpoint(host="h", port=1),
+            )
+            side.ask(beat, 0, label=group_id)
+
+    compare(scenario)
