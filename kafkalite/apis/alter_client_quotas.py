@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.metadata_store import answer_or_raise
 from kafkalite.broker.request_context import RequestContext
+from kafkalite.coordinator.string_hash import sized_hash_map_order
 from kafkalite.metadata.client_quota_control import alter_client_quotas as alter
 from kafkalite.protocol.messages.alter_client_quotas import (
     AlterClientQuotasRequest,
@@ -22,7 +23,7 @@ def alter_client_quotas(
     context: RequestContext, request: AlterClientQuotasRequest
 ) -> AlterClientQuotasResponse | Awaitable[AlterClientQuotasResponse]:
     store = context.broker.metadata
-    result = alter(store.written_image.client_quotas, request.entries, _is_resolvable)
+    result = alter(store.written_image.client_quotas, request.entries, _is_resolvable, sized_hash_map_order)
     response = AlterClientQuotasResponse(
         entries=[
             ResponseEntryData(

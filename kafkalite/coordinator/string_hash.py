@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _FIBONACCI: Final = -7046029254386353131
@@ -30,9 +30,16 @@ def partition_for(key: str, partition_count: int) -> int:
 
 def hash_map_order(keys: Iterable[str]) -> list[str]:
     """Distinct keys in the order in which a Java HashMap filled with them, in this order, iterates."""
-    distinct = list(dict.fromkeys(keys))
-    capacity = 16
-    while len(distinct) > capacity * 3 // 4:
+    return _hash_map_order(list(dict.fromkeys(keys)), 16)
+
+
+def sized_hash_map_order(keys: Sequence[str]) -> list[str]:
+    """The same for one that is made for as many entries as there are keys, repeated ones counted."""
+    return _hash_map_order(list(dict.fromkeys(keys)), 1 << max(0, len(keys) - 1).bit_length())
+
+
+def _hash_map_order(distinct: list[str], capacity: int) -> list[str]:
+    while len(distinct) > capacity * 3 / 4:
         capacity *= 2
     return sorted(distinct, key=lambda key: _spread_hash(key) & (capacity - 1))
 

@@ -21,7 +21,7 @@ MATCH_EXACT: Final = 0
 MATCH_DEFAULT: Final = 1
 MATCH_SPECIFIED: Final = 2
 
-_MAX: Final = {"an INT": 0x7FFFFFFF, "a LONG": 0x7FFFFFFFFFFFFFFF}
+_MAX: Final = {"an INT": float(0x7FFFFFFF), "a LONG": float(0x7FFFFFFFFFFFFFFF)}
 _CLIENT_KEYS: Final[dict[str, str | None]] = {
     "producer_byte_rate": "a LONG",
     "consumer_byte_rate": "a LONG",
@@ -35,19 +35,28 @@ _NONE: Final = ApiError(ErrorCode.NONE, None)
 
 
 def alter_client_quotas(
-    image: ClientQuotasImage, entries: Sequence[RequestEntryData], is_resolvable: Callable[[str], bool]
+    image: ClientQuotasImage,
+    entries: Sequence[RequestEntryData],
+    is_resolvable: Callable[[str], bool],
+    checking_order: Callable[[Sequence[str]], Sequence[str]],
 ) -> ControllerResult[list[tuple[ClientQuotaEntity, ApiError]]]:
-    """The records and each entity's outcome; `is_resolvable` says whether a name is an address or can be resolved."""
+    """The records and each entity's outcome; `is_resolvable` says whether a name is an address or can be resolved.
+
+    Of several mistakes the first one in `checking_order`, of types and of keys, is told.
+    """
     records: list[MetadataRecord] = []
     outcomes: dict[ClientQuotaEntity, ApiError] = {}
     for entry in entries:
         entity = _entity_of(entry)
+        kinds = checking_order([part.entity_type for part in entry.entity])
         keys = [op.key for op in entry.ops]
         if entity in outcomes or len(set(keys)) < len(keys):
-            outcomes[entity] = ApiError(ErrorCode.INVALID_REQUEST, f"Ignoring duplicate entity {_text(entity)}")
+            outcomes[entity] = ApiError(ErrorCode.INVALID_REQUEST, f"Ignoring duplicate entity {_text(entity, kinds)}")
             continue
         try:
-            records += _alter_entity(image, entity, entry.ops, is_resolvable)
+            ops = {op.key: op for op in entry.ops}
+            ordered = [ops[key] for key in checking_order(keys)]
+            records += _alter_entity(image, entity, kinds, ordered, is_resolvable)
             outcomes[entity] = _NONE
         except KafkaError as error:
             outcomes[entity] = ApiError(error.error, error.message)
@@ -112,8 +121,9 @@ def _entity_of(entry: RequestEntryData) -> ClientQuotaEntity:
     return tuple(sorted({part.entity_type: part.entity_name for part in entry.entity}.items()))
 
 
-def _text(entity: ClientQuotaEntity) -> str:
-    return f"ClientQuotaEntity(entries={{{', '.join(f'{kind}={_java(name)}' for kind, name in entity)}}})"
+def _text(entity: ClientQuotaEntity, kinds: Sequence[str]) -> str:
+    names = dict(entity)
+    return f"ClientQuotaEntity(entries={{{', '.join(f'{kind}={_java(names[kind])}' for kind in kinds)}}})"
 
 
 def _java(name: str | None) -> str:
@@ -121,9 +131,14 @@ def _java(name: str | None) -> str:
 
 
 def _alter_entity(
-    image: ClientQuotasImage, entity: ClientQuotaEntity, ops: Sequence[OpData], is_resolvable: Callable[[str], bool]
+    image: ClientQuotasImage,
+    entity: ClientQuotaEntity,
+    kinds: Sequence[str],
+    ops: Sequence[OpData],
+    is_resolvable: Callable[[str], bool],
 ) -> list[MetadataRecord]:
-    valid_keys = _valid_keys(entity, is_resolvable)
+    names = dict(entity)
+    valid_keys = _valid_keys({kind: names[kind] for kind in kinds}, is_resolvable)
     current = image.by_entity.get(entity, {})
     records: list[MetadataRecord] = []
     for op in ops:
@@ -138,15 +153,14 @@ def _alter_entity(
     return records
 
 
-def _valid_keys(entity: ClientQuotaEntity, is_resolvable: Callable[[str], bool]) -> dict[str, str | None]:
-    if not entity:
+def _valid_keys(names: dict[str, str | None], is_resolvable: Callable[[str], bool]) -> dict[str, str | None]:
+    if not names:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Invalid empty client quota entity")
-    for kind, name in entity:
+    for kind, name in names.items():
         if kind not in (USER, CLIENT_ID, IP):
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unhandled client quota entity type: {kind}")
         if name == "":
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"Empty {kind} not supported")
-    names = dict(entity)
     if IP not in names:
         return _CLIENT_KEYS
     if len(names) > 1:

@@ -434,3 +434,25 @@ def test_quotas_that_are_no_numbers(compare: Compare) -> None:
                 side.ask(quotas.AlterClientQuotasRequest(entries=[entry]), 1, label=f"{key} {value}")
 
     compare(scenario)
+
+
+def test_of_several_wrong_quotas_the_same_one_is_told_of(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        user, address = ("user", side.namespace), ("ip", "1.2.3.4")
+        rates = {"producer_byte_rate": -1.0, "x": 1.0, "consumer_byte_rate": 1.5, "request_percentage": -2.0}
+        for entity, values in (
+            ([user], rates),
+            ([user], dict(reversed(rates.items()))),
+            ([user], {"consumer_byte_rate": 2.0**63, "producer_byte_rate": 2.0**64}),
+            ([address, user], {"x": 1.0}),
+            ([("y", "z"), ("x", "z"), user], {"x": 1.0}),
+        ):
+            entry = quotas.RequestEntryData(
+                entity=[quotas.EntityData(entity_type=kind, entity_name=name) for kind, name in entity],
+                ops=[quotas.OpData(key=key, value=value) for key, value in values.items()],
+            )
+            for entries in ([entry], [entry, entry]):
+                request = quotas.AlterClientQuotasRequest(entries=entries, validate_only=True)
+                side.ask(request, 1, label=f"{len(entries)}: {entity} {values}")
+
+    compare(scenario)
