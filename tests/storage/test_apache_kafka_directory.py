@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from apache_kafka import RunJavaTool
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.records.compression import CompressionType
@@ -15,6 +16,7 @@ from kafkalite.storage.filesystem import LocalFileSystem
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin
+from log_disk import BatchMaker, EndMarkerMaker
 
 pytestmark = pytest.mark.oracle
 
@@ -41,7 +43,7 @@ def open_manager(directory: Path, config: TopicConfig | None = None) -> LogManag
     return manager
 
 
-def write_varied_log(directory: Path, batch, end_marker) -> None:
+def write_varied_log(directory: Path, batch: BatchMaker, end_marker: EndMarkerMaker) -> None:
     """A log with all that storage writes: several segments, epochs, codecs, producers, transactions of both ends."""
     manager = LogManager(LocalFileSystem(), [str(directory)], is_transaction_verification_enabled=False)
     manager.open_directories()
@@ -87,7 +89,9 @@ def write_varied_log(directory: Path, batch, end_marker) -> None:
     manager.close(now_ms=NOW_MS)
 
 
-def test_apache_kafka_dumps_our_files_without_complaint(tmp_path, batch, end_marker, run_java_tool):
+def test_apache_kafka_dumps_our_files_without_complaint(
+    tmp_path: Path, batch: BatchMaker, end_marker: EndMarkerMaker, run_java_tool: RunJavaTool
+) -> None:
     write_varied_log(tmp_path, batch, end_marker)
     files = sorted(
         str(path)
@@ -136,7 +140,7 @@ def consume(kafka, expected: dict[str, int]) -> dict[str, list[bytes]]:
 
 
 @pytest.mark.parametrize("is_clean", [True, False], ids=["both stopped", "both killed"])
-def test_a_directory_goes_from_apache_kafka_to_us_and_back(start_apache_kafka, batch, is_clean):
+def test_a_directory_goes_from_apache_kafka_to_us_and_back(start_apache_kafka, batch: BatchMaker, is_clean) -> None:
     from confluent_kafka import Producer
     from confluent_kafka.admin import AdminClient, NewTopic
 

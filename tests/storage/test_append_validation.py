@@ -9,9 +9,11 @@ from kafkalite.records.compression import CompressionType
 from kafkalite.records.legacy_message_set import build_message_set
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, decode_records, read_header
+from kafkalite.storage.partition_log import PartitionLog
+from log_disk import BatchMaker, Disk
 
 
-def refusal(disk, log, records: bytes) -> ErrorCode:
+def refusal(disk: Disk, log: PartitionLog, records: bytes) -> ErrorCode:
     before = disk.read("00000000000000000000.log")
     with pytest.raises(KafkaError) as raised:
         log.append(records, now_ms=disk.now_ms)
@@ -19,7 +21,7 @@ def refusal(disk, log, records: bytes) -> ErrorCode:
     return raised.value.error
 
 
-def test_bytes_that_are_no_batch_of_this_format_are_refused(disk, batch):
+def test_bytes_that_are_no_batch_of_this_format_are_refused(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     good = batch(b"value")
     flipped = bytearray(good)
@@ -41,7 +43,7 @@ def test_bytes_that_are_no_batch_of_this_format_are_refused(disk, batch):
     disk.close()
 
 
-def test_what_follows_the_batch_is_not_appended(disk, batch):
+def test_what_follows_the_batch_is_not_appended(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     good = batch(b"value")
     log.append(good + good[:30], now_ms=disk.now_ms)
@@ -52,7 +54,7 @@ def test_what_follows_the_batch_is_not_appended(disk, batch):
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd", "uncompressed"])
-def test_a_topic_s_own_compression_type_replaces_the_producer_s(disk, batch, codec):
+def test_a_topic_s_own_compression_type_replaces_the_producer_s(disk: Disk, batch: BatchMaker, codec: str) -> None:
     log = disk.open_log(compression_type=codec)
     expected = CompressionType.NONE if codec == "uncompressed" else CompressionType[codec.upper()]
     for source in CompressionType:
@@ -67,7 +69,7 @@ def test_a_topic_s_own_compression_type_replaces_the_producer_s(disk, batch, cod
     disk.close()
 
 
-def test_a_batch_that_grows_beyond_the_limit_when_it_is_decompressed_is_refused(disk, batch):
+def test_a_batch_that_grows_beyond_the_limit_when_it_is_decompressed_is_refused(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(compression_type="uncompressed", max_message_bytes=1000)
     compressed = batch(bytes(5000), compression=CompressionType.GZIP)
     assert len(compressed) < 1000
@@ -75,7 +77,7 @@ def test_a_batch_that_grows_beyond_the_limit_when_it_is_decompressed_is_refused(
     disk.close()
 
 
-def test_records_without_a_key_are_refused_on_compacted_topics_by_their_index(disk, batch):
+def test_records_without_a_key_are_refused_on_compacted_topics_by_their_index(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(cleanup_policy="compact,delete")
     mixed = build_batch([Record(0, disk.now_ms, b"key", b"x"), Record(1, disk.now_ms, None, b"y")])
     with pytest.raises(KafkaError) as raised:
@@ -85,7 +87,7 @@ def test_records_without_a_key_are_refused_on_compacted_topics_by_their_index(di
     disk.close()
 
 
-def test_a_changed_configuration_holds_from_the_next_append_on(disk, batch):
+def test_a_changed_configuration_holds_from_the_next_append_on(disk: Disk, batch: BatchMaker) -> None:
     from kafkalite.config.topic_config import TopicConfig
 
     log = disk.open_log()

@@ -42,21 +42,21 @@ def filesystem() -> MemoryFileSystem:
     return filesystem
 
 
-def test_offsets_are_written_one_a_line_under_version_and_count(filesystem):
+def test_offsets_are_written_one_a_line_under_version_and_count(filesystem: MemoryFileSystem) -> None:
     offsets = {TopicPartition("t", 0): 12, TopicPartition("some-topic", 10): 1 << 40}
     write_offset_checkpoint(filesystem, "/d/c", offsets)
     assert filesystem.read_bytes("/d/c") == b"0\n2\nt 0 12\nsome-topic 10 1099511627776\n"
     assert read_offset_checkpoint(filesystem, "/d/c") == offsets
 
 
-def test_epochs_are_written_the_same_way(filesystem):
+def test_epochs_are_written_the_same_way(filesystem: MemoryFileSystem) -> None:
     write_epoch_checkpoint(filesystem, "/d/e", [EpochEntry(0, 0), EpochEntry(4, 17)])
     assert filesystem.read_bytes("/d/e") == b"0\n2\n0 0\n4 17\n"
     assert read_epoch_checkpoint(filesystem, "/d/e") == [(0, 0), (4, 17)]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"0\n", b"0\n0\n"])
-def test_missing_and_empty_files_hold_nothing(filesystem, content):
+def test_missing_and_empty_files_hold_nothing(filesystem: MemoryFileSystem, content: bytes | None) -> None:
     if content is not None:
         filesystem.write_bytes("/d/c", content)
     assert read_offset_checkpoint(filesystem, "/d/c") == {}
@@ -79,13 +79,13 @@ def test_missing_and_empty_files_hold_nothing(filesystem, content):
         bytes(100),
     ],
 )
-def test_everything_else_is_refused(filesystem, content):
+def test_everything_else_is_refused(filesystem: MemoryFileSystem, content: bytes) -> None:
     filesystem.write_bytes("/d/c", content)
     with pytest.raises(CorruptCheckpointError, match="/d/c"):
         read_offset_checkpoint(filesystem, "/d/c")
 
 
-def test_partition_metadata_ends_without_a_newline():
+def test_partition_metadata_ends_without_a_newline() -> None:
     assert encode_partition_metadata(TOPIC_ID) == b"version: 0\ntopic_id: 5dGTkBqOTKmkRUyBRhtD8A"
     assert decode_partition_metadata("p", encode_partition_metadata(TOPIC_ID)) == TOPIC_ID
 
@@ -101,12 +101,12 @@ def test_partition_metadata_ends_without_a_newline():
         b"\x00\xff",
     ],
 )
-def test_partition_metadata_without_a_topic_id_is_refused(data):
+def test_partition_metadata_without_a_topic_id_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptPartitionMetadataError):
         decode_partition_metadata("p", data)
 
 
-def test_meta_properties_are_read_in_both_versions(filesystem):
+def test_meta_properties_are_read_in_both_versions(filesystem: MemoryFileSystem) -> None:
     assert read_meta_properties(filesystem, "/d") is None
     properties = MetaProperties("MkU3OEVBNTcwNTJENDM2Qk", 1, TOPIC_ID)
     write_meta_properties(filesystem, "/d", properties)
@@ -132,12 +132,12 @@ def test_meta_properties_are_read_in_both_versions(filesystem):
         (b"version=1\ncluster.id=x\nnode.id=1\ndirectory.id=no\n", "directory.id"),
     ],
 )
-def test_meta_properties_that_lack_something_are_refused_with_the_reason(data, text):
+def test_meta_properties_that_lack_something_are_refused_with_the_reason(data: bytes, text: str) -> None:
     with pytest.raises(MetaPropertiesError, match=text):
         decode_meta_properties("m", data)
 
 
-def test_the_clean_shutdown_file_names_the_broker_epoch(filesystem):
+def test_the_clean_shutdown_file_names_the_broker_epoch(filesystem: MemoryFileSystem) -> None:
     assert read_clean_shutdown_broker_epoch(filesystem, "/d") is None
     write_clean_shutdown_file(filesystem, "/d", 42)
     assert filesystem.read_bytes("/d/.kafka_cleanshutdown") == b'{"version":0,"brokerEpoch":42}'

@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,9 +18,7 @@ from kafkalite.storage.filesystem import LocalFileSystem
 from kafkalite.storage.log_cleaner import LogCleaning
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.segment_cleaner import CleaningAborted, SegmentCleaner
-
-if TYPE_CHECKING:
-    from conftest import Disk
+from log_disk import Disk
 
 
 @pytest.fixture

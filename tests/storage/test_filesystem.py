@@ -29,7 +29,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[FileSystem, st
     return LocalFileSystem(), str(tmp_path)
 
 
-def test_a_file_appends_reads_truncates_and_reports_its_size(root):
+def test_a_file_appends_reads_truncates_and_reports_its_size(root: tuple[FileSystem, str]) -> None:
     filesystem, path = root
     file = filesystem.open(f"{path}/f", create=True)
     file.append(b"abc", memoryview(b"def"))
@@ -43,7 +43,7 @@ def test_a_file_appends_reads_truncates_and_reports_its_size(root):
     assert filesystem.open(f"{path}/f").size == 6
 
 
-def test_a_handle_outlives_the_name_of_its_file(root):
+def test_a_handle_outlives_the_name_of_its_file(root: tuple[FileSystem, str]) -> None:
     filesystem, path = root
     file = filesystem.open(f"{path}/f", create=True)
     file.append(b"abc")
@@ -56,7 +56,7 @@ def test_a_handle_outlives_the_name_of_its_file(root):
     assert filesystem.list_directory(path) == []
 
 
-def test_what_is_reserved_is_no_data(root):
+def test_what_is_reserved_is_no_data(root: tuple[FileSystem, str]) -> None:
     filesystem, path = root
     file = filesystem.open(f"{path}/f", create=True)
     file.preallocate(1000)
@@ -66,7 +66,7 @@ def test_what_is_reserved_is_no_data(root):
     assert filesystem.read_bytes(f"{path}/f") == b"abc"
 
 
-def test_missing_and_wrong_paths_raise_what_the_operating_system_raises(root):
+def test_missing_and_wrong_paths_raise_what_the_operating_system_raises(root: tuple[FileSystem, str]) -> None:
     filesystem, path = root
     filesystem.make_directories(f"{path}/d/e")
     filesystem.write_bytes(f"{path}/d/f", b"x")
@@ -89,7 +89,7 @@ def test_missing_and_wrong_paths_raise_what_the_operating_system_raises(root):
     assert not remove_if_exists(filesystem, f"{path}/none")
 
 
-def test_a_directory_is_renamed_with_all_that_is_in_it(root):
+def test_a_directory_is_renamed_with_all_that_is_in_it(root: tuple[FileSystem, str]) -> None:
     filesystem, path = root
     filesystem.make_directories(f"{path}/a/b")
     filesystem.make_directories(f"{path}/a/b")
@@ -103,7 +103,7 @@ def test_a_directory_is_renamed_with_all_that_is_in_it(root):
     assert filesystem.list_directory(path) == []
 
 
-def test_a_small_file_is_replaced_whole(root):
+def test_a_small_file_is_replaced_whole(root: tuple[FileSystem, str]) -> None:
     filesystem, path = root
     for content in (b"first and longer", b"second"):
         write_file_atomically(filesystem, f"{path}/f", content)
@@ -113,7 +113,7 @@ def test_a_small_file_is_replaced_whole(root):
     assert filesystem.list_directory(path) == ["f"]
 
 
-def test_a_lock_is_held_once_and_leaves_no_file(root):
+def test_a_lock_is_held_once_and_leaves_no_file(root: tuple[FileSystem, str]) -> None:
     filesystem, path = root
     lock = filesystem.lock(f"{path}/.lock")
     assert lock is not None
@@ -125,7 +125,7 @@ def test_a_lock_is_held_once_and_leaves_no_file(root):
     again.release()
 
 
-def test_a_lock_holds_against_another_process(tmp_path):
+def test_a_lock_holds_against_another_process(tmp_path: Path) -> None:
     code = (
         "import sys; from kafkalite.storage.filesystem import LocalFileSystem; "
         "print(LocalFileSystem().lock(sys.argv[1]) is None)"
@@ -136,7 +136,7 @@ def test_a_lock_holds_against_another_process(tmp_path):
     lock.release()
 
 
-def test_an_append_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
+def test_an_append_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = LocalFileSystem().open(str(tmp_path / "f"), create=True)
     file.append(b"before")
     real = os.pwritev
@@ -144,7 +144,7 @@ def test_an_append_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
     def short(fd, buffers, position):
         return real(fd, [b"".join(buffers)[:3]], position)
 
-    def full(fd, data, position):
+    def full(fd, data: bytes, position):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(filesystem_module, "_pwritev", short)
@@ -157,7 +157,7 @@ def test_an_append_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
     assert file.size == 13
 
 
-def test_descriptors_close_when_nobody_holds_them(tmp_path):
+def test_descriptors_close_when_nobody_holds_them(tmp_path: Path) -> None:
     def open_descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))
 

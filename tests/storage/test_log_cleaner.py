@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,9 +23,7 @@ from kafkalite.storage.offset_map import OffsetMap
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin
 from kafkalite.storage.segment_cleaner import CleaningAborted, SegmentCleaner
-
-if TYPE_CHECKING:
-    from conftest import Disk
+from log_disk import Disk
 
 DAY_MS = 24 * 3600 * 1000
 Row = tuple[bytes, bytes | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,9 +13,7 @@ from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, decode_batch, iter_batches
 from kafkalite.storage.log_cleaner_manager import LogCleanerManager
 from kafkalite.storage.partition_log import PartitionLog
-
-if TYPE_CHECKING:
-    from conftest import Disk
+from log_disk import Disk
 
 HOUR_MS = 3_600_000
 CHECKPOINT = "cleaner-offset-checkpoint"

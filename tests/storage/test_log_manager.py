@@ -13,6 +13,7 @@ from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.storage.log_directory import LogDirectoryError
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
+from log_disk import BatchMaker
 
 CONFIG = TopicConfig()
 TOPIC_ID = Uuid(bytes(range(16)))
@@ -27,7 +28,7 @@ def start(filesystem: MemoryFileSystem, *log_dirs: str, **options) -> LogManager
     return manager
 
 
-def test_new_logs_go_to_the_directory_with_the_fewest():
+def test_new_logs_go_to_the_directory_with_the_fewest() -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem, "/a", "/b")
     for partition in range(5):
@@ -40,7 +41,7 @@ def test_new_logs_go_to_the_directory_with_the_fewest():
     assert sorted(manager.partitions_of("t")) == [TopicPartition("t", partition) for partition in range(5)]
 
 
-def test_a_second_broker_on_the_same_directory_is_refused():
+def test_a_second_broker_on_the_same_directory_is_refused() -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem, "/a")
     second = LogManager(filesystem, ["/b", "/a"])
@@ -50,12 +51,12 @@ def test_a_second_broker_on_the_same_directory_is_refused():
     second.open_directories()
 
 
-def test_the_same_directory_twice_is_refused():
+def test_the_same_directory_twice_is_refused() -> None:
     with pytest.raises(LogDirectoryError, match="Duplicate log directory found: /a"):
         LogManager(MemoryFileSystem(), ["/a", "/a/"]).open_directories()
 
 
-def test_a_partition_in_two_directories_stops_the_start():
+def test_a_partition_in_two_directories_stops_the_start() -> None:
     filesystem = MemoryFileSystem()
     for path in ("/a", "/b"):
         manager = start(filesystem, path)
@@ -65,7 +66,7 @@ def test_a_partition_in_two_directories_stops_the_start():
         start(filesystem, "/a", "/b")
 
 
-def test_a_log_has_one_topic_id():
+def test_a_log_has_one_topic_id() -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
@@ -77,7 +78,7 @@ def test_a_log_has_one_topic_id():
     assert start(filesystem).get(TopicPartition("t", 0)).topic_id == TOPIC_ID
 
 
-def test_a_deleted_log_is_renamed_and_removed_after_its_delay_also_after_a_restart(batch):
+def test_a_deleted_log_is_renamed_and_removed_after_its_delay_also_after_a_restart(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     for partition in (0, 1):
@@ -101,7 +102,7 @@ def test_a_deleted_log_is_renamed_and_removed_after_its_delay_also_after_a_resta
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_a_new_log_does_not_inherit_the_checkpoints_of_a_deleted_one(batch, restarts):
+def test_a_new_log_does_not_inherit_the_checkpoints_of_a_deleted_one(batch: BatchMaker, restarts: bool) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
@@ -121,7 +122,7 @@ def test_a_new_log_does_not_inherit_the_checkpoints_of_a_deleted_one(batch, rest
     assert (log.log_start_offset, log.log_end_offset, log.recovery_point) == (0, 1, 0)
 
 
-def test_checkpoints_that_have_not_changed_are_not_written_again(batch):
+def test_checkpoints_that_have_not_changed_are_not_written_again(batch: BatchMaker) -> None:
     manager = start(MemoryFileSystem())
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
     assert [write.path for write in manager.prepare_recovery_point_checkpoints()] == [
@@ -134,7 +135,7 @@ def test_checkpoints_that_have_not_changed_are_not_written_again(batch):
     assert len(manager.prepare_recovery_point_checkpoints()) == 1
 
 
-def test_a_checkpoint_that_is_written_late_does_not_undo_a_newer_one(batch):
+def test_a_checkpoint_that_is_written_late_does_not_undo_a_newer_one(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
@@ -148,7 +149,7 @@ def test_a_checkpoint_that_is_written_late_does_not_undo_a_newer_one(batch):
     assert filesystem.read_bytes("/a/recovery-point-offset-checkpoint") == b"0\n1\nt 0 2\n"
 
 
-def test_a_log_that_the_metadata_does_not_know_is_put_aside(batch):
+def test_a_log_that_the_metadata_does_not_know_is_put_aside(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS).append(batch(b"x"), now_ms=NOW_MS)
@@ -164,7 +165,7 @@ def test_a_log_that_the_metadata_does_not_know_is_put_aside(batch):
     assert filesystem.is_directory(path)
 
 
-def test_directories_that_are_no_logs_are_left_alone():
+def test_directories_that_are_no_logs_are_left_alone() -> None:
     filesystem = MemoryFileSystem()
     for name in ("lost+found", "__cluster_metadata-0", "remote-log-index-cache", "t-x", "-0"):
         filesystem.make_directories(f"/a/{name}")
@@ -174,7 +175,7 @@ def test_directories_that_are_no_logs_are_left_alone():
     assert len(filesystem.list_directory("/a")) == 7
 
 
-def test_checkpoints_tell_recovery_points_and_start_offsets(batch):
+def test_checkpoints_tell_recovery_points_and_start_offsets(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
@@ -190,7 +191,7 @@ def test_checkpoints_tell_recovery_points_and_start_offsets(batch):
     assert LogManager(filesystem, ["/a"]).clean_shutdown_broker_epoch() == 17
 
 
-def test_what_is_due_is_removed_by_whoever_takes_it():
+def test_what_is_due_is_removed_by_whoever_takes_it() -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     for index in range(2):
@@ -206,7 +207,7 @@ def test_what_is_due_is_removed_by_whoever_takes_it():
     assert sum("-delete" in name for name in filesystem.list_directory("/a")) == 1
 
 
-def test_retention_gives_others_their_turn_after_few_logs_that_lose_segments(batch):
+def test_retention_gives_others_their_turn_after_few_logs_that_lose_segments(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     config = TopicConfig({"retention.ms": "1"}, {})
@@ -219,7 +220,7 @@ def test_retention_gives_others_their_turn_after_few_logs_that_lose_segments(bat
     assert sum(steps) == 40 and max(steps) <= 5
 
 
-def test_whoever_moves_many_starts_writes_them_once(batch):
+def test_whoever_moves_many_starts_writes_them_once(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     logs = [manager.create(TopicPartition("t", index), TOPIC_ID, CONFIG, NOW_MS) for index in range(3)]
@@ -237,7 +238,7 @@ def test_whoever_moves_many_starts_writes_them_once(batch):
     assert b"t 0 2" in filesystem.read_bytes("/a/log-start-offset-checkpoint")
 
 
-def test_checkpoints_full_of_garbage_do_not_stop_the_start(batch):
+def test_checkpoints_full_of_garbage_do_not_stop_the_start(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem)
     manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS).append(batch(b"x"), now_ms=NOW_MS)
@@ -284,7 +285,7 @@ class FaultyFileSystem(MemoryFileSystem):
         return super().scan_directory(path)
 
 
-def test_a_full_disk_refuses_appends_until_there_is_room(batch):
+def test_a_full_disk_refuses_appends_until_there_is_room(batch: BatchMaker) -> None:
     filesystem = FaultyFileSystem()
     manager = start(filesystem)
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
@@ -299,7 +300,7 @@ def test_a_full_disk_refuses_appends_until_there_is_room(batch):
     assert manager.directories[0].is_online and not manager.is_offline(TopicPartition("t", 0))
 
 
-def test_a_directory_whose_disk_fails_goes_offline_and_is_left_unclean(batch):
+def test_a_directory_whose_disk_fails_goes_offline_and_is_left_unclean(batch: BatchMaker) -> None:
     filesystem = FaultyFileSystem()
     manager = start(filesystem, "/a", "/b")
     failed = []
@@ -318,7 +319,7 @@ def test_a_directory_whose_disk_fails_goes_offline_and_is_left_unclean(batch):
     assert filesystem.exists(f"{other.log_directory}/.kafka_cleanshutdown")
 
 
-def test_a_directory_that_has_gone_is_not_made_anew_but_goes_offline(batch):
+def test_a_directory_that_has_gone_is_not_made_anew_but_goes_offline(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem, "/a", "/b")
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
@@ -334,7 +335,7 @@ def test_a_directory_that_has_gone_is_not_made_anew_but_goes_offline(batch):
     assert manager.directory_of(log) is other
 
 
-def test_a_log_that_cannot_be_read_is_neither_served_nor_replaced(batch):
+def test_a_log_that_cannot_be_read_is_neither_served_nor_replaced(batch: BatchMaker) -> None:
     filesystem = FaultyFileSystem()
     manager = start(filesystem)
     for partition in (0, 1):
@@ -353,7 +354,7 @@ def test_a_log_that_cannot_be_read_is_neither_served_nor_replaced(batch):
     assert manager.get(TopicPartition("t", 0)).log_end_offset == 1
 
 
-def test_descriptors_that_run_out_are_taken_from_other_segments(batch):
+def test_descriptors_that_run_out_are_taken_from_other_segments(batch: BatchMaker) -> None:
     filesystem = FaultyFileSystem()
     manager = start(filesystem)
     filesystem.has_descriptors = lambda: sum(s.is_open() for log in manager.logs() for s in log.segments) < 10
@@ -364,7 +365,7 @@ def test_descriptors_that_run_out_are_taken_from_other_segments(batch):
         assert log.read(0, 100).records.size > 0
 
 
-def test_no_more_than_so_many_segment_files_stay_open(batch):
+def test_no_more_than_so_many_segment_files_stay_open(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = LogManager(filesystem, ["/a"], max_open_files=8)
     manager.open_directories()
@@ -377,7 +378,7 @@ def test_no_more_than_so_many_segment_files_stay_open(batch):
     assert all(log.log_end_offset == 3 for log in manager.logs())
 
 
-def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(batch):
+def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     config = TopicConfig({"internal.segment.bytes": "3000", "index.interval.bytes": "200"})
     manager = LogManager(filesystem, ["/a"])
@@ -398,7 +399,7 @@ def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(bat
     assert len(log.segments) > 10
 
 
-def test_a_stop_leaves_high_watermarks_for_apache_kafka(batch):
+def test_a_stop_leaves_high_watermarks_for_apache_kafka(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = start(filesystem, "/a")
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)

@@ -14,12 +14,13 @@ from kafkalite.storage.file_names import offset_file_name
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin
+from log_disk import BatchMaker, Disk, EndMarkerMaker
 
 SEGMENT = {"internal_segment_bytes": 5000, "index_interval_bytes": 300}
 FIRST_LOG = "00000000000000000000.log"
 
 
-def fill(log: PartitionLog, batch, count: int, size: int = 100) -> None:
+def fill(log: PartitionLog, batch: BatchMaker, count: int, size: int = 100) -> None:
     for number in range(log.log_end_offset, log.log_end_offset + count):
         log.append(batch(b"%04d" % number + bytes(size)), now_ms=log.last_flush_ms)
 
@@ -41,7 +42,7 @@ def expected(count: int) -> list[tuple[int, bytes]]:
     return [(number, b"%04d" % number) for number in range(count)]
 
 
-def checkpointed(disk, log: PartitionLog) -> None:
+def checkpointed(disk: Disk, log: PartitionLog) -> None:
     """Flushes with indexes and snapshot and writes the recovery point, as the broker does now and then."""
     flush = prepare_flush(log, with_checkpoint=True)
     if flush is not None:
@@ -49,7 +50,9 @@ def checkpointed(disk, log: PartitionLog) -> None:
     disk.manager.checkpoint_recovery_points()
 
 
-def test_a_torn_last_batch_is_cut_off_with_a_log_line(disk, batch, caplog):
+def test_a_torn_last_batch_is_cut_off_with_a_log_line(
+    disk: Disk, batch: BatchMaker, caplog: pytest.LogCaptureFixture
+) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 10)
     disk.kill()
@@ -63,7 +66,7 @@ def test_a_torn_last_batch_is_cut_off_with_a_log_line(disk, batch, caplog):
     disk.close()
 
 
-def test_a_zeroed_tail_is_cut_off(disk, batch):
+def test_a_zeroed_tail_is_cut_off(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 10)
     disk.kill()
@@ -74,7 +77,9 @@ def test_a_zeroed_tail_is_cut_off(disk, batch):
     disk.close()
 
 
-def test_a_flipped_bit_ends_the_log_before_its_batch_and_later_segments_are_set_aside(disk, batch, caplog):
+def test_a_flipped_bit_ends_the_log_before_its_batch_and_later_segments_are_set_aside(
+    disk: Disk, batch: BatchMaker, caplog: pytest.LogCaptureFixture
+) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 100)
     second = log.segments[1].base_offset
@@ -96,7 +101,7 @@ def test_a_flipped_bit_ends_the_log_before_its_batch_and_later_segments_are_set_
     disk.close()
 
 
-def test_a_base_offset_that_no_checksum_covers_is_not_believed(disk, batch):
+def test_a_base_offset_that_no_checksum_covers_is_not_believed(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 10)
     size = log.size() // 10
@@ -109,7 +114,7 @@ def test_a_base_offset_that_no_checksum_covers_is_not_believed(disk, batch):
     disk.close()
 
 
-def test_missing_indexes_are_built_again(disk, batch):
+def test_missing_indexes_are_built_again(disk: Disk, batch: BatchMaker) -> None:
     for kill in (disk.kill, disk.close):
         log = disk.open_log(**SEGMENT)
         fill(log, batch, 100)
@@ -127,7 +132,7 @@ def test_missing_indexes_are_built_again(disk, batch):
 
 
 @pytest.mark.parametrize("damage", [b"\x00" * 13, b"\xff" * 16, b"\x00\x00\x00\x05\x00\x00\x00\x07" * 2])
-def test_damaged_indexes_are_built_again(disk, batch, damage):
+def test_damaged_indexes_are_built_again(disk: Disk, batch: BatchMaker, damage: bytes) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 100)
     disk.close()
@@ -141,7 +146,9 @@ def test_damaged_indexes_are_built_again(disk, batch, damage):
 
 
 @pytest.mark.parametrize("flipped", [3, 7], ids=["offset", "position"])
-def test_an_index_entry_that_does_not_lead_to_its_batch_has_the_index_built_again(disk, batch, flipped):
+def test_an_index_entry_that_does_not_lead_to_its_batch_has_the_index_built_again(
+    disk: Disk, batch: BatchMaker, flipped: int
+) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 100)
     disk.close()
@@ -156,7 +163,7 @@ def test_an_index_entry_that_does_not_lead_to_its_batch_has_the_index_built_agai
     disk.close()
 
 
-def test_only_what_lies_behind_the_recovery_point_is_read_again(memory_disk, batch):
+def test_only_what_lies_behind_the_recovery_point_is_read_again(memory_disk: Disk, batch: BatchMaker) -> None:
     disk = memory_disk
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 45)
@@ -173,7 +180,7 @@ def test_only_what_lies_behind_the_recovery_point_is_read_again(memory_disk, bat
     disk.close()
 
 
-def test_recovery_inside_a_segment_gives_the_same_indexes_as_writing_it(memory_disk, batch):
+def test_recovery_inside_a_segment_gives_the_same_indexes_as_writing_it(memory_disk: Disk, batch: BatchMaker) -> None:
     disk = memory_disk
     log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
     fill(log, batch, 45)
@@ -190,8 +197,8 @@ def test_recovery_inside_a_segment_gives_the_same_indexes_as_writing_it(memory_d
 
 @pytest.mark.parametrize("count", range(1, 12))
 def test_the_largest_timestamp_is_known_also_where_it_lies_between_the_last_index_entry_and_the_recovery_point(
-    memory_disk, batch, count
-):
+    memory_disk: Disk, batch: BatchMaker, count: int
+) -> None:
     disk = memory_disk
     log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
     for number in range(count):
@@ -208,7 +215,7 @@ def test_the_largest_timestamp_is_known_also_where_it_lies_between_the_last_inde
     disk.close()
 
 
-def test_index_entries_behind_the_recovery_point_are_not_believed(memory_disk, batch):
+def test_index_entries_behind_the_recovery_point_are_not_believed(memory_disk: Disk, batch: BatchMaker) -> None:
     disk = memory_disk
     log = disk.open_log(internal_segment_bytes=100_000, index_interval_bytes=300)
     fill(log, batch, 45)
@@ -224,7 +231,9 @@ def test_index_entries_behind_the_recovery_point_are_not_believed(memory_disk, b
     disk.close()
 
 
-def test_a_tail_that_is_torn_despite_a_clean_stop_costs_the_torn_batch_only(disk, batch, caplog):
+def test_a_tail_that_is_torn_despite_a_clean_stop_costs_the_torn_batch_only(
+    disk: Disk, batch: BatchMaker, caplog: pytest.LogCaptureFixture
+) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 10)
     disk.close()
@@ -235,7 +244,7 @@ def test_a_tail_that_is_torn_despite_a_clean_stop_costs_the_torn_batch_only(disk
     disk.close()
 
 
-def test_a_retried_batch_is_known_after_a_clean_stop_and_after_a_kill(disk, batch):
+def test_a_retried_batch_is_known_after_a_clean_stop_and_after_a_kill(disk: Disk, batch: BatchMaker) -> None:
     sequence = 0
     for end in (disk.close, disk.kill, disk.kill, disk.close, disk.kill):
         log = disk.open_log(**SEGMENT)
@@ -248,7 +257,9 @@ def test_a_retried_batch_is_known_after_a_clean_stop_and_after_a_kill(disk, batc
         end()
 
 
-def test_producer_state_comes_from_the_log_where_snapshots_are_missing_or_damaged(disk, batch):
+def test_producer_state_comes_from_the_log_where_snapshots_are_missing_or_damaged(
+    disk: Disk, batch: BatchMaker
+) -> None:
     log = disk.open_log(**SEGMENT)
     for sequence in range(60):
         log.append(batch(bytes(200), producer_id=9, epoch=0, sequence=sequence), now_ms=disk.now_ms)
@@ -264,7 +275,9 @@ def test_producer_state_comes_from_the_log_where_snapshots_are_missing_or_damage
     disk.close()
 
 
-def test_an_open_transaction_and_aborted_ones_survive_a_kill(disk, batch, end_marker):
+def test_an_open_transaction_and_aborted_ones_survive_a_kill(
+    disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker
+) -> None:
     log = disk.open_log(**SEGMENT)
     log.producer_state.is_verification_enabled = False
 
@@ -313,7 +326,7 @@ def test_an_open_transaction_and_aborted_ones_survive_a_kill(disk, batch, end_ma
     disk.close()
 
 
-def test_leader_epochs_are_found_in_the_batches_where_their_file_is_lost(disk, batch):
+def test_leader_epochs_are_found_in_the_batches_where_their_file_is_lost(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     for epoch in (0, 3, 5):
         for _ in range(10):
@@ -329,7 +342,7 @@ def test_leader_epochs_are_found_in_the_batches_where_their_file_is_lost(disk, b
     disk.close()
 
 
-def test_files_of_an_interrupted_deletion_or_compaction_are_dealt_with(disk, batch):
+def test_files_of_an_interrupted_deletion_or_compaction_are_dealt_with(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 100)
     second = log.segments[1].base_offset
@@ -349,7 +362,7 @@ def test_files_of_an_interrupted_deletion_or_compaction_are_dealt_with(disk, bat
     disk.close()
 
 
-def test_a_swap_of_segments_that_were_still_being_cleaned_is_forgotten(disk, batch):
+def test_a_swap_of_segments_that_were_still_being_cleaned_is_forgotten(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 10)
     disk.close()
@@ -361,7 +374,7 @@ def test_a_swap_of_segments_that_were_still_being_cleaned_is_forgotten(disk, bat
     disk.close()
 
 
-def test_a_log_that_ends_before_its_start_offset_begins_anew_there(disk, batch):
+def test_a_log_that_ends_before_its_start_offset_begins_anew_there(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 100)
     log.delete_records(90)
@@ -376,7 +389,7 @@ def test_a_log_that_ends_before_its_start_offset_begins_anew_there(disk, batch):
     disk.close()
 
 
-def test_reserved_room_at_the_end_of_a_segment_is_no_damage(disk, batch):
+def test_reserved_room_at_the_end_of_a_segment_is_no_damage(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(preallocate=True, **SEGMENT)
     fill(log, batch, 60)
     disk.kill()
@@ -389,7 +402,7 @@ def test_reserved_room_at_the_end_of_a_segment_is_no_damage(disk, batch):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_whatever_is_damaged_the_log_opens_with_a_valid_prefix(memory_disk, batch, seed):
+def test_whatever_is_damaged_the_log_opens_with_a_valid_prefix(memory_disk: Disk, batch: BatchMaker, seed: int) -> None:
     """Random damage to the files of a killed broker: never an exception, and what is kept is what was written."""
     disk, dice = memory_disk, random.Random(seed)
     log = disk.open_log(**SEGMENT)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.storage.partition_log import PartitionLog
+from log_disk import BatchMaker, Disk
 
 HOUR_MS = 3600 * 1000
 SEGMENT = {"internal_segment_bytes": 1000, "index_interval_bytes": 300}
 
 
-def fill(log, batch, count: int, *, now_ms: int, step_ms: int = 0) -> None:
+def fill(log: PartitionLog, batch: BatchMaker, count: int, *, now_ms: int, step_ms: int = 0) -> None:
     for number in range(count):
         log.append(batch(bytes(100), timestamp=now_ms + number * step_ms), now_ms=now_ms)
 
 
-def test_segments_whose_newest_record_is_too_old_go(disk, batch):
+def test_segments_whose_newest_record_is_too_old_go(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(retention_ms=HOUR_MS, **SEGMENT)
     fill(log, batch, 30, now_ms=disk.now_ms, step_ms=60_000)
     bases = [segment.base_offset for segment in log.segments]
@@ -34,7 +36,7 @@ def test_segments_whose_newest_record_is_too_old_go(disk, batch):
     disk.close()
 
 
-def test_when_all_segments_go_the_offsets_go_on(disk, batch):
+def test_when_all_segments_go_the_offsets_go_on(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(retention_ms=HOUR_MS, **SEGMENT)
     fill(log, batch, 20, now_ms=disk.now_ms)
     count = len(log.segments)
@@ -47,7 +49,7 @@ def test_when_all_segments_go_the_offsets_go_on(disk, batch):
     disk.close()
 
 
-def test_records_without_a_timestamp_are_as_old_as_their_file(memory_disk, batch):
+def test_records_without_a_timestamp_are_as_old_as_their_file(memory_disk: Disk, batch: BatchMaker) -> None:
     disk = memory_disk
     log = disk.open_log(retention_ms=HOUR_MS, **SEGMENT)
     for _ in range(20):
@@ -56,7 +58,7 @@ def test_records_without_a_timestamp_are_as_old_as_their_file(memory_disk, batch
     assert disk.manager.cleanup_logs(disk.now_ms + HOUR_MS + 1) > 1
 
 
-def test_what_exceeds_the_size_goes_but_never_more(disk, batch):
+def test_what_exceeds_the_size_goes_but_never_more(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(retention_bytes=2500, retention_ms=-1, **SEGMENT)
     fill(log, batch, 40, now_ms=disk.now_ms)
     sizes = [segment.size for segment in log.segments]
@@ -66,7 +68,7 @@ def test_what_exceeds_the_size_goes_but_never_more(disk, batch):
     disk.close()
 
 
-def test_compacted_topics_keep_their_old_segments(disk, batch):
+def test_compacted_topics_keep_their_old_segments(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(cleanup_policy="compact", retention_ms=1, retention_bytes=1, **SEGMENT)
     for _ in range(20):
         log.append(batch(bytes(100), key=b"k"), now_ms=disk.now_ms)
@@ -80,7 +82,7 @@ def test_compacted_topics_keep_their_old_segments(disk, batch):
     disk.close()
 
 
-def test_deleted_records_are_gone_at_once_and_their_segments_later(disk, batch):
+def test_deleted_records_are_gone_at_once_and_their_segments_later(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 30, now_ms=disk.now_ms)
     target = log.segments[2].base_offset + 1
@@ -103,7 +105,7 @@ def test_deleted_records_are_gone_at_once_and_their_segments_later(disk, batch):
     disk.close()
 
 
-def test_files_of_deleted_segments_wait_for_their_delay_and_open_readers_go_on(disk, batch):
+def test_files_of_deleted_segments_wait_for_their_delay_and_open_readers_go_on(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(file_delete_delay_ms=5000, retention_ms=HOUR_MS, **SEGMENT)
     fill(log, batch, 30, now_ms=disk.now_ms)
     reading = log.read(0, 1 << 20).records
@@ -119,7 +121,7 @@ def test_files_of_deleted_segments_wait_for_their_delay_and_open_readers_go_on(d
     disk.close()
 
 
-def test_a_segment_rolls_when_its_time_is_over(disk, batch):
+def test_a_segment_rolls_when_its_time_is_over(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(segment_ms=HOUR_MS)
     log.append(batch(b"a", timestamp=disk.now_ms), now_ms=disk.now_ms)
     log.append(batch(b"b", timestamp=disk.now_ms + HOUR_MS), now_ms=disk.now_ms)
@@ -129,7 +131,7 @@ def test_a_segment_rolls_when_its_time_is_over(disk, batch):
     disk.close()
 
 
-def test_a_segment_rolls_when_its_index_is_full(disk, batch):
+def test_a_segment_rolls_when_its_index_is_full(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(segment_index_bytes=36, index_interval_bytes=0)
     for _ in range(20):
         log.append(batch(bytes(10)), now_ms=disk.now_ms)

@@ -11,6 +11,7 @@ from kafkalite.records.record import Record
 from kafkalite.records.record_batch import decode_records, iter_batches, read_header
 from kafkalite.storage.log_read import FetchDataInfo
 from kafkalite.storage.partition_log import PartitionLog
+from log_disk import BatchMaker, Disk
 
 
 def values(fetched: FetchDataInfo) -> list[tuple[int, bytes | None]]:
@@ -20,12 +21,12 @@ def values(fetched: FetchDataInfo) -> list[tuple[int, bytes | None]]:
     ]
 
 
-def fill(log: PartitionLog, batch, count: int, size: int = 100) -> None:
+def fill(log: PartitionLog, batch: BatchMaker, count: int, size: int = 100) -> None:
     for number in range(count):
         log.append(batch(b"%04d" % number + bytes(size)), now_ms=log.last_flush_ms)
 
 
-def test_appended_batches_get_consecutive_offsets_and_read_back(disk, batch):
+def test_appended_batches_get_consecutive_offsets_and_read_back(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     first = log.append(batch(b"a", b"b"), now_ms=disk.now_ms)
     second = log.append(batch(b"c"), now_ms=disk.now_ms)
@@ -36,7 +37,7 @@ def test_appended_batches_get_consecutive_offsets_and_read_back(disk, batch):
     disk.close()
 
 
-def test_an_appended_batch_differs_from_the_sent_one_in_offset_and_epoch_only(disk, batch):
+def test_an_appended_batch_differs_from_the_sent_one_in_offset_and_epoch_only(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     log.append(batch(b"a"), now_ms=disk.now_ms)
     sent = batch(b"payload", compression=CompressionType.GZIP)
@@ -48,14 +49,14 @@ def test_an_appended_batch_differs_from_the_sent_one_in_offset_and_epoch_only(di
     disk.close()
 
 
-def test_a_read_from_the_middle_of_a_batch_gives_the_whole_batch(disk, batch):
+def test_a_read_from_the_middle_of_a_batch_gives_the_whole_batch(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     log.append(batch(b"a", b"b", b"c"), now_ms=disk.now_ms)
     assert values(log.read(2, 1 << 20)) == [(0, b"a"), (1, b"b"), (2, b"c")]
     disk.close()
 
 
-def test_a_read_behind_the_end_is_out_of_range_and_at_the_end_empty(disk, batch):
+def test_a_read_behind_the_end_is_out_of_range_and_at_the_end_empty(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     log.append(batch(b"a"), now_ms=disk.now_ms)
     assert log.read(1, 1 << 20).records.size == 0
@@ -65,7 +66,7 @@ def test_a_read_behind_the_end_is_out_of_range_and_at_the_end_empty(disk, batch)
     disk.close()
 
 
-def test_the_first_batch_of_a_read_comes_whole_unless_that_is_not_wanted(disk, batch):
+def test_the_first_batch_of_a_read_comes_whole_unless_that_is_not_wanted(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     fill(log, batch, 3)
     size = read_header(log.read(0, 1 << 20).records.read()).size_in_bytes
@@ -75,7 +76,7 @@ def test_the_first_batch_of_a_read_comes_whole_unless_that_is_not_wanted(disk, b
     disk.close()
 
 
-def test_reads_find_every_offset_in_many_segments(disk, batch):
+def test_reads_find_every_offset_in_many_segments(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(internal_segment_bytes=5000, index_interval_bytes=300)
     fill(log, batch, 300)
     assert len(log.segments) > 5
@@ -84,7 +85,7 @@ def test_reads_find_every_offset_in_many_segments(disk, batch):
     disk.close()
 
 
-def test_a_log_that_was_closed_opens_with_all_its_records(disk, batch):
+def test_a_log_that_was_closed_opens_with_all_its_records(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(internal_segment_bytes=5000, index_interval_bytes=300)
     fill(log, batch, 100)
     disk.close()
@@ -96,7 +97,7 @@ def test_a_log_that_was_closed_opens_with_all_its_records(disk, batch):
     disk.close()
 
 
-def test_a_log_whose_broker_was_killed_opens_with_all_its_records(disk, batch):
+def test_a_log_whose_broker_was_killed_opens_with_all_its_records(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(internal_segment_bytes=5000, index_interval_bytes=300)
     fill(log, batch, 100)
     disk.kill()
@@ -106,7 +107,7 @@ def test_a_log_whose_broker_was_killed_opens_with_all_its_records(disk, batch):
     disk.close()
 
 
-def test_a_batch_larger_than_the_limits_is_refused(disk, batch):
+def test_a_batch_larger_than_the_limits_is_refused(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(max_message_bytes=200, internal_segment_bytes=150)
     for size, error in ((300, ErrorCode.MESSAGE_TOO_LARGE), (100, ErrorCode.RECORD_LIST_TOO_LARGE)):
         with pytest.raises(KafkaError) as raised:
@@ -118,7 +119,9 @@ def test_a_batch_larger_than_the_limits_is_refused(disk, batch):
 
 @pytest.mark.parametrize("codec", [CompressionType.NONE, CompressionType.GZIP, CompressionType.SNAPPY])
 @pytest.mark.parametrize("magic", [0, 1])
-def test_message_sets_of_old_formats_are_read_recovered_and_followed_by_new_batches(disk, batch, magic, codec):
+def test_message_sets_of_old_formats_are_read_recovered_and_followed_by_new_batches(
+    disk: Disk, batch: BatchMaker, magic: int, codec: CompressionType
+) -> None:
     disk.open_log()
     disk.close()
     sets = [

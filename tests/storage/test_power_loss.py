@@ -17,6 +17,7 @@ from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.producer_state import AppendOrigin
+from log_disk import BatchMaker, EndMarkerMaker
 from volatile_filesystem import NOW_MS, PowerLoss, VolatileFileSystem
 
 PARTITION = TopicPartition("t", 0)
@@ -30,7 +31,9 @@ def start(filesystem: MemoryFileSystem) -> LogManager:
     return manager
 
 
-def run_script(filesystem: VolatileFileSystem, batch, end_marker, acknowledged: list) -> None:
+def run_script(
+    filesystem: VolatileFileSystem, batch: BatchMaker, end_marker: EndMarkerMaker, acknowledged: list
+) -> None:
     """Appends of all kinds over several segments and epochs; notes each one that was answered."""
     filesystem.make_directories("/data")
     filesystem.sync_directory("/")
@@ -65,7 +68,7 @@ def run_script(filesystem: VolatileFileSystem, batch, end_marker, acknowledged: 
     manager.close(now_ms=NOW_MS)
 
 
-def check(filesystem: MemoryFileSystem, batch, acknowledged: list) -> None:
+def check(filesystem: MemoryFileSystem, batch: BatchMaker, acknowledged: list) -> None:
     manager = start(filesystem)
     log = manager.get(PARTITION)
     if log is None:
@@ -100,7 +103,9 @@ def check(filesystem: MemoryFileSystem, batch, acknowledged: list) -> None:
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2, 3], ids=str)
-def test_no_acknowledged_record_is_lost_at_whatever_operation_the_power_goes(batch, end_marker, seed):
+def test_no_acknowledged_record_is_lost_at_whatever_operation_the_power_goes(
+    batch: BatchMaker, end_marker: EndMarkerMaker, seed: int | None
+) -> None:
     """Everything unsynced is lost (without a seed), or some of it happens to be there, torn or zeroed (with one)."""
     whole = VolatileFileSystem(1 << 30)
     run_script(whole, batch, end_marker, [])

@@ -9,12 +9,15 @@ import pytest
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record_batch import decode_records, read_header
+from log_disk import BatchMaker, Disk
 
 SEGMENT = {"internal_segment_bytes": 3000, "index_interval_bytes": 300}
 
 
 @pytest.mark.parametrize("codec", CompressionType)
-def test_a_look_up_inside_a_batch_gives_the_record_and_not_the_batch(disk, batch, codec):
+def test_a_look_up_inside_a_batch_gives_the_record_and_not_the_batch(
+    disk: Disk, batch: BatchMaker, codec: CompressionType
+) -> None:
     log = disk.open_log()
     now = disk.now_ms
     log.append(batch(b"a", b"b", b"c", timestamps=[now, now + 20, now + 10], compression=codec), now_ms=now)
@@ -32,7 +35,7 @@ def test_a_look_up_inside_a_batch_gives_the_record_and_not_the_batch(disk, batch
     disk.close()
 
 
-def test_random_timestamps_are_found_as_by_reading_everything(memory_disk, batch):
+def test_random_timestamps_are_found_as_by_reading_everything(memory_disk: Disk, batch: BatchMaker) -> None:
     dice = random.Random(3)
     log = memory_disk.open_log(**SEGMENT)
     stamps: list[int] = []
@@ -56,7 +59,7 @@ def test_random_timestamps_are_found_as_by_reading_everything(memory_disk, batch
         assert log.offset_for_max_timestamp()[:2] == (newest, stamps.index(newest, log_start))
 
 
-def test_an_empty_log_has_no_record_at_any_time(disk, batch):
+def test_an_empty_log_has_no_record_at_any_time(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     assert log.offset_for_timestamp(0) is None
     assert log.offset_for_max_timestamp() is None
@@ -67,7 +70,7 @@ def test_an_empty_log_has_no_record_at_any_time(disk, batch):
     disk.close()
 
 
-def test_the_record_s_own_epoch_is_answered(disk, batch):
+def test_the_record_s_own_epoch_is_answered(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     for epoch in (1, 5):
         log.append(batch(b"a", timestamp=disk.now_ms + epoch), now_ms=disk.now_ms, leader_epoch=epoch)
@@ -78,7 +81,7 @@ def test_the_record_s_own_epoch_is_answered(disk, batch):
     disk.close()
 
 
-def test_log_append_time_is_set_answered_and_looked_up(disk, batch):
+def test_log_append_time_is_set_answered_and_looked_up(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(message_timestamp_type="LogAppendTime")
     for delta in (5, 10):
         sent = batch(b"a", b"b", timestamp=3)
@@ -92,7 +95,7 @@ def test_log_append_time_is_set_answered_and_looked_up(disk, batch):
     disk.close()
 
 
-def test_timestamps_out_of_bounds_are_refused(disk, batch):
+def test_timestamps_out_of_bounds_are_refused(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(message_timestamp_before_max_ms=1000, message_timestamp_after_max_ms=100)
     for timestamp in (disk.now_ms - 1001, disk.now_ms + 101):
         with pytest.raises(KafkaError) as raised:
@@ -103,7 +106,9 @@ def test_timestamps_out_of_bounds_are_refused(disk, batch):
     disk.close()
 
 
-def test_a_producer_that_leaves_the_max_timestamp_unset_does_not_hide_its_records(disk, batch):
+def test_a_producer_that_leaves_the_max_timestamp_unset_does_not_hide_its_records(
+    disk: Disk, batch: BatchMaker
+) -> None:
     log = disk.open_log()
     sent = bytearray(batch(b"a", b"b", timestamps=[disk.now_ms, disk.now_ms + 7]))
     from kafkalite.records.record_batch import TimestampType, set_max_timestamp

@@ -10,15 +10,17 @@ import pytest
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.record_batch import decode_records
 from kafkalite.storage.log_append import LogAppendInfo, UnfinishedAppend
+from kafkalite.storage.partition_log import PartitionLog
+from log_disk import BatchMaker, Disk
 
 
-def begin(log, records, now_ms) -> UnfinishedAppend:
+def begin(log: PartitionLog, records, now_ms) -> UnfinishedAppend:
     begun = log.begin_append(records, now_ms=now_ms)
     assert isinstance(begun, UnfinishedAppend)
     return begun
 
 
-def test_nothing_of_a_batch_is_seen_before_it_is_finished(disk, batch):
+def test_nothing_of_a_batch_is_seen_before_it_is_finished(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     log.append(batch(b"a"), now_ms=disk.now_ms)
     begun = begin(log, batch(b"b", b"c"), disk.now_ms)
@@ -32,7 +34,7 @@ def test_nothing_of_a_batch_is_seen_before_it_is_finished(disk, batch):
 
 
 @pytest.mark.parametrize("how", ["append", "begin_append", "roll", "close"])
-def test_whoever_changes_the_log_meanwhile_waits_until_it_is_finished(disk, batch, how):
+def test_whoever_changes_the_log_meanwhile_waits_until_it_is_finished(disk: Disk, batch: BatchMaker, how: str) -> None:
     log = disk.open_log()
     begun = begin(log, batch(b"a"), disk.now_ms)
     may_write = threading.Event()
@@ -60,7 +62,7 @@ def test_whoever_changes_the_log_meanwhile_waits_until_it_is_finished(disk, batc
     disk.close()
 
 
-def test_a_write_that_fails_leaves_the_log_as_it_was(disk, batch):
+def test_a_write_that_fails_leaves_the_log_as_it_was(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     log.append(batch(b"a", producer_id=1, epoch=0, sequence=0), now_ms=disk.now_ms)
     begun = begin(log, batch(b"b", producer_id=1, epoch=0, sequence=1), disk.now_ms)
@@ -79,7 +81,7 @@ def test_a_write_that_fails_leaves_the_log_as_it_was(disk, batch):
     assert log.producer_state.producers[1].batches[-1].last_sequence == 0
 
 
-def test_a_repeated_batch_is_answered_at_once(disk, batch):
+def test_a_repeated_batch_is_answered_at_once(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     sent = batch(b"a", producer_id=1, epoch=0, sequence=0)
     begin(log, sent, disk.now_ms).write()
@@ -88,7 +90,7 @@ def test_a_repeated_batch_is_answered_at_once(disk, batch):
     disk.close()
 
 
-def test_a_segment_that_was_let_go_of_meanwhile_goes_on_behind_the_batch(disk, batch):
+def test_a_segment_that_was_let_go_of_meanwhile_goes_on_behind_the_batch(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     begun = begin(log, batch(b"a"), disk.now_ms)
     log.release_files(with_active=True)
@@ -102,7 +104,7 @@ def test_a_segment_that_was_let_go_of_meanwhile_goes_on_behind_the_batch(disk, b
     disk.close()
 
 
-def test_writers_in_other_threads_and_appends_between_them_keep_their_order(disk, batch):
+def test_writers_in_other_threads_and_appends_between_them_keep_their_order(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     writers = []
     for number in range(60):

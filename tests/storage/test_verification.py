@@ -15,6 +15,7 @@ from kafkalite.storage.producer_state import AppendOrigin
 from kafkalite.storage.verification.finding import Finding, Report, Severity
 from kafkalite.storage.verification.log_directory_verification import VerifiedLogDirectory
 from kafkalite.storage.verification.repair import repair_log
+from log_disk import BatchMaker, Disk, EndMarkerMaker
 
 NOW_MS = 1_700_000_000_000
 SMALL_SEGMENTS = {"internal_segment_bytes": 2000, "index_interval_bytes": 200}
@@ -23,7 +24,7 @@ FIRST = "00000000000000000000"
 TOPIC = TopicPartition("topic", 0)
 
 
-def verify(disk, *, is_deep: bool = True) -> tuple[VerifiedLogDirectory, list[Finding]]:
+def verify(disk: Disk, *, is_deep: bool = True) -> tuple[VerifiedLogDirectory, list[Finding]]:
     """The checked directory, and what was found but for notes."""
     findings: list[Finding] = []
     if not disk.filesystem.exists(f"{disk.path}/meta.properties"):
@@ -33,16 +34,16 @@ def verify(disk, *, is_deep: bool = True) -> tuple[VerifiedLogDirectory, list[Fi
     return directory, [finding for finding in findings if finding.severity is not Severity.NOTE]
 
 
-def findings_of(disk) -> list[Finding]:
+def findings_of(disk: Disk) -> list[Finding]:
     return verify(disk)[1]
 
 
-def only_finding(disk) -> Finding:
+def only_finding(disk: Disk) -> Finding:
     (finding,) = findings_of(disk)
     return finding
 
 
-def fill(disk, batch, end_marker) -> list[str]:
+def fill(disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker) -> list[str]:
     """A log with several segments, producers, epochs and transactions; returns its files' names."""
     log = disk.open_log(**SMALL_SEGMENTS)
     log.context.is_transaction_verification_enabled = False
@@ -65,45 +66,45 @@ def fill(disk, batch, end_marker) -> list[str]:
 
 
 @pytest.fixture
-def closed(disk, batch, end_marker):
+def closed(disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker) -> Disk:
     fill(disk, batch, end_marker)
     disk.close()
     return disk
 
 
 @pytest.fixture
-def killed(disk, batch, end_marker):
+def killed(disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker) -> Disk:
     fill(disk, batch, end_marker)
     disk.kill()
     return disk
 
 
 @pytest.fixture(params=["closed", "killed"])
-def left(request, disk, batch, end_marker):
+def left(request: pytest.FixtureRequest, disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker) -> Disk:
     """As `closed`, then as `killed`."""
     fill(disk, batch, end_marker)
     (disk.close if request.param == "closed" else disk.kill)()
     return disk
 
 
-def log_files(disk) -> list[str]:
+def log_files(disk: Disk) -> list[str]:
     return [name for name in disk.files() if name.endswith(".log")]
 
 
-def flip(disk, name: str, position: int) -> None:
+def flip(disk: Disk, name: str, position: int) -> None:
     data = bytearray(disk.read(name))
     data[position] ^= 0x10
     disk.write(name, bytes(data))
 
 
-def batches_in(disk, name: str):
+def batches_in(disk: Disk, name: str):
     return list(iter_batches(disk.read(name)))
 
 
 # --- sound directories ---
 
 
-def test_a_log_that_was_closed_is_sound(closed):
+def test_a_log_that_was_closed_is_sound(closed: Disk) -> None:
     directory, findings = verify(closed)
     assert findings == []
     assert directory.had_clean_shutdown
@@ -113,19 +114,19 @@ def test_a_log_that_was_closed_is_sound(closed):
     assert log.log_end_offset == last.next_offset
 
 
-def test_a_log_whose_broker_was_killed_is_sound(killed):
+def test_a_log_whose_broker_was_killed_is_sound(killed: Disk) -> None:
     directory, findings = verify(killed)
     assert [finding for finding in findings if finding.severity is Severity.DAMAGED] == []
     assert not directory.had_clean_shutdown
 
 
-def test_a_log_that_was_recovered_and_closed_is_sound(killed):
+def test_a_log_that_was_recovered_and_closed_is_sound(killed: Disk) -> None:
     killed.open_log(**SMALL_SEGMENTS)
     killed.close()
     assert findings_of(killed) == []
 
 
-def test_a_log_whose_beginning_was_deleted_is_sound(disk, batch, end_marker):
+def test_a_log_whose_beginning_was_deleted_is_sound(disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker) -> None:
     fill(disk, batch, end_marker)
     disk.manager.get(TOPIC).delete_records(50)
     disk.close()
@@ -136,14 +137,14 @@ def test_a_log_whose_beginning_was_deleted_is_sound(disk, batch, end_marker):
     assert findings_of(disk) == []
 
 
-def test_the_whole_log_is_read_as_progress(closed):
+def test_the_whole_log_is_read_as_progress(closed: Disk) -> None:
     sizes: list[int] = []
     directory = VerifiedLogDirectory(closed.filesystem, closed.path, Report(on_progress=sizes.append))
     directory.verify_logs()
     assert sum(sizes) == directory.size() == sum(len(closed.read(name)) for name in log_files(closed))
 
 
-def test_producers_that_have_expired_may_be_missing_from_a_snapshot(disk, batch):
+def test_producers_that_have_expired_may_be_missing_from_a_snapshot(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log()
     log.append(batch(b"old", producer_id=7, epoch=0, sequence=0, timestamp=NOW_MS - 3 * 86_400_000), now_ms=NOW_MS)
     disk.manager.remove_expired_producers(NOW_MS)
@@ -155,7 +156,7 @@ def test_producers_that_have_expired_may_be_missing_from_a_snapshot(disk, batch)
 # --- the log ---
 
 
-def test_a_flipped_bit_is_found_at_its_batch_and_the_batches_behind_it_are_read(closed):
+def test_a_flipped_bit_is_found_at_its_batch_and_the_batches_behind_it_are_read(closed: Disk) -> None:
     name = log_files(closed)[1]
     position, header = batches_in(closed, name)[3]
     flip(closed, name, position + 70)
@@ -168,7 +169,7 @@ def test_a_flipped_bit_is_found_at_its_batch_and_the_batches_behind_it_are_read(
     assert directory.logs[TOPIC].log_end_offset == batches_in(closed, log_files(closed)[-1])[-1][1].next_offset
 
 
-def test_batches_are_found_again_behind_a_damaged_length(closed):
+def test_batches_are_found_again_behind_a_damaged_length(closed: Disk) -> None:
     name = log_files(closed)[1]
     batches = batches_in(closed, name)
     flip(closed, name, batches[3][0] + 9)
@@ -177,7 +178,7 @@ def test_batches_are_found_again_behind_a_damaged_length(closed):
     assert f"{batches[4][0] - batches[3][0]} bytes are damaged" in findings[0].message
 
 
-def test_a_batch_whose_offset_has_changed_is_out_of_place(closed):
+def test_a_batch_whose_offset_has_changed_is_out_of_place(closed: Disk) -> None:
     name = log_files(closed)[0]
     position, header = batches_in(closed, name)[4]
     flip(closed, name, position + 1)  # not under the checksum
@@ -186,7 +187,7 @@ def test_a_batch_whose_offset_has_changed_is_out_of_place(closed):
     assert f"offsets {header.base_offset + (0x10 << 48)} to" in finding.message
 
 
-def test_a_torn_tail_is_damage_after_a_clean_stop(closed):
+def test_a_torn_tail_is_damage_after_a_clean_stop(closed: Disk) -> None:
     name = log_files(closed)[-1]
     position = batches_in(closed, name)[-1][0]
     closed.write(name, closed.read(name)[:-5])
@@ -199,7 +200,7 @@ def test_a_torn_tail_is_damage_after_a_clean_stop(closed):
     assert "hold no batch" in finding.message
 
 
-def test_a_torn_tail_is_recoverable_after_a_kill(killed):
+def test_a_torn_tail_is_recoverable_after_a_kill(killed: Disk) -> None:
     name = log_files(killed)[-1]
     position = batches_in(killed, name)[-1][0]
     killed.write(name, killed.read(name)[:-5])
@@ -207,7 +208,7 @@ def test_a_torn_tail_is_recoverable_after_a_kill(killed):
     assert (finding.severity, finding.position) == (Severity.RECOVERABLE, position)
 
 
-def test_zeros_behind_the_last_batch_are_recoverable_after_a_kill(killed):
+def test_zeros_behind_the_last_batch_are_recoverable_after_a_kill(killed: Disk) -> None:
     name = log_files(killed)[-1]
     killed.write(name, killed.read(name) + bytes(3000))
     (finding,) = [finding for finding in findings_of(killed) if finding.path.endswith(".log")]
@@ -215,7 +216,7 @@ def test_zeros_behind_the_last_batch_are_recoverable_after_a_kill(killed):
     assert "the last 3000 bytes hold no batch" in finding.message
 
 
-def test_damage_with_batches_behind_it_is_no_torn_tail_even_after_a_kill(killed):
+def test_damage_with_batches_behind_it_is_no_torn_tail_even_after_a_kill(killed: Disk) -> None:
     name = log_files(killed)[-1]
     batches = batches_in(killed, name)
     flip(killed, name, batches[-2][0] + 70)
@@ -223,14 +224,14 @@ def test_damage_with_batches_behind_it_is_no_torn_tail_even_after_a_kill(killed)
     assert (finding.severity, finding.position) == (Severity.DAMAGED, batches[-2][0])
 
 
-def test_a_segment_that_ends_early_is_damage_where_others_follow(killed):
+def test_a_segment_that_ends_early_is_damage_where_others_follow(killed: Disk) -> None:
     name = log_files(killed)[0]
     killed.write(name, killed.read(name)[:-5])
     (finding,) = [finding for finding in findings_of(killed) if finding.path.endswith(f"{FIRST}.log")]
     assert finding.severity is Severity.DAMAGED
 
 
-def test_a_lost_segment_leaves_a_gap(closed):
+def test_a_lost_segment_leaves_a_gap(closed: Disk) -> None:
     _, lost, follower = log_files(closed)[:3]
     for suffix in (".log", ".index", ".timeindex", ".txnindex", ".snapshot"):
         name = lost.replace(".log", suffix)
@@ -242,7 +243,7 @@ def test_a_lost_segment_leaves_a_gap(closed):
     assert gap.message == f"offsets {begin} to {end - 1} are missing"
 
 
-def test_records_are_held_against_their_header_on_request(disk, batch):
+def test_records_are_held_against_their_header_on_request(disk: Disk, batch: BatchMaker) -> None:
     from kafkalite.records.record_batch import compute_crc
 
     log = disk.open_log()
@@ -275,7 +276,7 @@ def test_records_are_held_against_their_header_on_request(disk, batch):
         (".txnindex", 33, "AbortedTxn"),
     ],
 )
-def test_an_entry_that_is_off_is_found_in_its_index(closed, suffix, position, message):
+def test_an_entry_that_is_off_is_found_in_its_index(closed: Disk, suffix: str, position: int, message: str) -> None:
     name = next(name for name in closed.files() if name.endswith(suffix) and closed.read(name))
     data = bytearray(closed.read(name))
     data[position] ^= 1
@@ -289,20 +290,20 @@ def test_an_entry_that_is_off_is_found_in_its_index(closed, suffix, position, me
 
 
 @pytest.mark.parametrize("suffix", [".index", ".timeindex", ".txnindex"])
-def test_half_an_entry_is_found_in_its_index(closed, suffix):
+def test_half_an_entry_is_found_in_its_index(closed: Disk, suffix: str) -> None:
     name = next(name for name in closed.files() if name.endswith(suffix) and closed.read(name))
     closed.write(name, closed.read(name)[:-3])
     finding = only_finding(closed)
     assert (finding.severity, finding.path) == (Severity.DAMAGED, f"{closed.directory}/{name}")
 
 
-def test_a_missing_index_is_recoverable(closed):
+def test_a_missing_index_is_recoverable(closed: Disk) -> None:
     closed.filesystem.remove(f"{closed.directory}/{FIRST}.index")
     finding = only_finding(closed)
     assert (finding.severity, finding.path) == (Severity.RECOVERABLE, f"{closed.directory}/{FIRST}.index")
 
 
-def test_a_transaction_missing_from_its_index_is_found(closed):
+def test_a_transaction_missing_from_its_index_is_found(closed: Disk) -> None:
     name = next(name for name in closed.files() if name.endswith(".txnindex"))
     closed.write(name, b"")
     finding = findings_of(closed)[0]
@@ -310,7 +311,7 @@ def test_a_transaction_missing_from_its_index_is_found(closed):
     assert "is missing" in finding.message
 
 
-def test_epochs_that_are_not_those_of_the_batches_are_found(closed):
+def test_epochs_that_are_not_those_of_the_batches_are_found(closed: Disk) -> None:
     path = f"{closed.directory}/leader-epoch-checkpoint"
     entries = LeaderEpochFileCache.load(closed.filesystem, path).entries()
     second = entries[1]
@@ -322,7 +323,7 @@ def test_epochs_that_are_not_those_of_the_batches_are_found(closed):
     assert finding.message == f"it has epoch 0 for offset {second.start_offset}, whose batch says 1"
 
 
-def test_a_lost_epoch_file_is_found(closed):
+def test_a_lost_epoch_file_is_found(closed: Disk) -> None:
     path = f"{closed.directory}/leader-epoch-checkpoint"
     closed.filesystem.remove(path)
     findings = findings_of(closed)
@@ -330,11 +331,11 @@ def test_a_lost_epoch_file_is_found(closed):
     assert {finding.path for finding in findings} == {path}
 
 
-def last_snapshot(disk) -> str:
+def last_snapshot(disk: Disk) -> str:
     return [name for name in disk.files() if name.endswith(".snapshot")][-1]
 
 
-def test_a_producer_snapshot_that_disagrees_with_the_log_is_found(closed):
+def test_a_producer_snapshot_that_disagrees_with_the_log_is_found(closed: Disk) -> None:
     name = last_snapshot(closed)
     entries = decode_snapshot(closed.read(name))
     changed = next(entry for entry in entries if entry.producer_id == 1)
@@ -346,14 +347,14 @@ def test_a_producer_snapshot_that_disagrees_with_the_log_is_found(closed):
     assert "the log says producer 1 at epoch 0, sequence 119" in finding.message
 
 
-def test_a_producer_with_an_open_transaction_that_a_snapshot_lacks_is_found(closed):
+def test_a_producer_with_an_open_transaction_that_a_snapshot_lacks_is_found(closed: Disk) -> None:
     name = last_snapshot(closed)
     entries = [entry for entry in decode_snapshot(closed.read(name)) if entry.producer_id != 99]
     closed.write(name, encode_snapshot(entries))
     assert only_finding(closed).message == "it lacks producer 99, whose transaction is open"
 
 
-def test_a_damaged_producer_snapshot_is_found(closed):
+def test_a_damaged_producer_snapshot_is_found(closed: Disk) -> None:
     name = last_snapshot(closed)
     flip(closed, name, 20)
     finding = only_finding(closed)
@@ -361,14 +362,14 @@ def test_a_damaged_producer_snapshot_is_found(closed):
     assert "CRC" in finding.message
 
 
-def test_the_snapshot_that_a_clean_stop_leaves_must_be_there(closed):
+def test_the_snapshot_that_a_clean_stop_leaves_must_be_there(closed: Disk) -> None:
     name = last_snapshot(closed)
     closed.filesystem.remove(f"{closed.directory}/{name}")
     finding = only_finding(closed)
     assert (finding.severity, finding.path) == (Severity.DAMAGED, f"{closed.directory}/{name}")
 
 
-def test_a_log_without_its_segments_is_found(closed):
+def test_a_log_without_its_segments_is_found(closed: Disk) -> None:
     for name in log_files(closed):
         closed.filesystem.remove(f"{closed.directory}/{name}")
     findings = findings_of(closed)
@@ -379,14 +380,14 @@ def test_a_log_without_its_segments_is_found(closed):
 # --- the files of the log directory ---
 
 
-def test_a_recovery_point_behind_the_logs_end_is_found(closed):
+def test_a_recovery_point_behind_the_logs_end_is_found(closed: Disk) -> None:
     path = f"{closed.path}/recovery-point-offset-checkpoint"
     write_offset_checkpoint(closed.filesystem, path, {TOPIC: 5000})
     finding = only_finding(closed)
     assert (finding.severity, finding.path, finding.offset) == (Severity.DAMAGED, path, 5000)
 
 
-def test_a_start_behind_the_logs_end_is_found(closed):
+def test_a_start_behind_the_logs_end_is_found(closed: Disk) -> None:
     path = f"{closed.path}/log-start-offset-checkpoint"
     write_offset_checkpoint(closed.filesystem, path, {TOPIC: 5000})
     assert (only_finding(closed).severity, only_finding(closed).path) == (Severity.DAMAGED, path)
@@ -396,13 +397,13 @@ def test_a_start_behind_the_logs_end_is_found(closed):
     "name",
     ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "cleaner-offset-checkpoint"],
 )
-def test_a_damaged_checkpoint_is_found(closed, name):
+def test_a_damaged_checkpoint_is_found(closed: Disk, name: str) -> None:
     closed.filesystem.write_bytes(f"{closed.path}/{name}", b"0\n1\ntopic zero 5\n")
     finding = only_finding(closed)
     assert (finding.severity, finding.path) == (Severity.DAMAGED, f"{closed.path}/{name}")
 
 
-def test_missing_and_damaged_partition_metadata_are_found(closed):
+def test_missing_and_damaged_partition_metadata_are_found(closed: Disk) -> None:
     path = f"{closed.directory}/partition.metadata"
     closed.filesystem.write_bytes(path, b"version: 0\ntopic_id: x")
     assert only_finding(closed).path == path
@@ -413,14 +414,14 @@ def test_missing_and_damaged_partition_metadata_are_found(closed):
 # --- mending ---
 
 
-def repair(disk) -> None:
+def repair(disk: Disk) -> None:
     directory, _ = verify(disk)
     repair_log(disk.filesystem, directory.logs[TOPIC], CONFIG, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize("suffix", [".index", ".timeindex", ".txnindex", ".snapshot", "leader-epoch-checkpoint"])
 @pytest.mark.parametrize("damage", ["flip", "remove", "cut"])
-def test_what_follows_from_the_log_is_made_again(left, suffix, damage):
+def test_what_follows_from_the_log_is_made_again(left: Disk, suffix: str, damage: str) -> None:
     disk = left
     before = {name: disk.read(name) for name in log_files(disk)}
     name = next(name for name in disk.files() if name.endswith(suffix) and disk.read(name))
@@ -435,7 +436,7 @@ def test_what_follows_from_the_log_is_made_again(left, suffix, damage):
     assert {name: disk.read(name) for name in log_files(disk)} == before
 
 
-def test_a_torn_tail_is_cut_off(left):
+def test_a_torn_tail_is_cut_off(left: Disk) -> None:
     disk = left
     name = log_files(disk)[-1]
     position = batches_in(disk, name)[-1][0]
@@ -445,7 +446,7 @@ def test_a_torn_tail_is_cut_off(left):
     assert len(disk.read(name)) == position
 
 
-def test_damage_in_the_middle_stays_and_is_reported(closed):
+def test_damage_in_the_middle_stays_and_is_reported(closed: Disk) -> None:
     name = log_files(closed)[1]
     position, _ = batches_in(closed, name)[3]
     flip(closed, name, position + 70)
@@ -455,7 +456,7 @@ def test_damage_in_the_middle_stays_and_is_reported(closed):
     assert (findings_of(closed)[0].position, findings_of(closed)[0].severity) == (position, Severity.DAMAGED)
 
 
-def test_after_a_kill_the_log_is_cut_at_damage_as_a_start_would_cut_it(killed):
+def test_after_a_kill_the_log_is_cut_at_damage_as_a_start_would_cut_it(killed: Disk) -> None:
     name = log_files(killed)[1]
     position, _ = batches_in(killed, name)[3]
     flip(killed, name, position + 70)
@@ -466,7 +467,9 @@ def test_after_a_kill_the_log_is_cut_at_damage_as_a_start_would_cut_it(killed):
     assert len(aside) == 1
 
 
-def test_a_length_out_of_nowhere_does_not_make_it_read_the_rest_of_the_segment_at_once(disk, batch):
+def test_a_length_out_of_nowhere_does_not_make_it_read_the_rest_of_the_segment_at_once(
+    disk: Disk, batch: BatchMaker
+) -> None:
     log = disk.open_log()
     for number in range(40):
         log.append(batch(bytes(100_000), timestamp=NOW_MS + number), now_ms=NOW_MS)
