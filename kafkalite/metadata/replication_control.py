@@ -61,10 +61,13 @@ def create_topics(
     _validate_total_number_of_partitions(request, config)
     results: list[CreatableTopicResult] = []
     records: list[MetadataRecord] = []
+    described: dict[tuple[tuple[str, str], ...], list[CreatableTopicConfigs]] = {}
     for topic in request.topics:
         try:
             is_describable = describable is None or topic.name in describable
-            topic_records, result = _create_topic(image, config, topic, is_describable, new_topic_id)
+            topic_records, result = _create_topic(
+                image, config, topic, described if is_describable else None, new_topic_id
+            )
         except KafkaError as refusal:
             error = ApiError.of(refusal)
             results.append(CreatableTopicResult(name=topic.name, error_code=error.error, error_message=error.message))
@@ -91,9 +94,10 @@ def _create_topic(
     image: MetadataImage,
     config: BrokerConfig,
     topic: CreatableTopic,
-    is_describable: bool,
+    described: dict[tuple[tuple[str, str], ...], list[CreatableTopicConfigs]] | None,
     new_topic_id: Callable[[], Uuid],
 ) -> tuple[list[MetadataRecord], CreatableTopicResult]:
+    """`described`: the configurations that have been told in this request, None where they shall not be told."""
     validate_topic_name(topic.name)
     if image.topics.topic(topic.name) is not None:
         raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
@@ -107,17 +111,11 @@ def _create_topic(
     partitions = _new_partitions(image, config, topic)
     topic_id = new_topic_id()
     result = CreatableTopicResult(name=topic.name, topic_id=topic_id, error_message=None)
-    if is_describable:
-        result.configs = [
-            CreatableTopicConfigs(
-                name=entry.name,
-                value=entry.value,
-                read_only=entry.is_read_only,
-                config_source=entry.source,
-                is_sensitive=entry.is_sensitive,
-            )
-            for entry in sorted(topic_entries(config, configs))
-        ]
+    if described is not None:
+        key = tuple(configs.items())
+        if key not in described:
+            described[key] = _describe(config, configs)
+        result.configs = described[key]
         result.num_partitions = len(partitions)
         result.replication_factor = len(partitions[0].replicas)
     else:
@@ -126,6 +124,19 @@ def _create_topic(
     for partition_id, partition in enumerate(partitions):
         records.append(_partition_record(image, partition, topic_id, partition_id))
     return records, result
+
+
+def _describe(config: BrokerConfig, configs: dict[str, str]) -> list[CreatableTopicConfigs]:
+    return [
+        CreatableTopicConfigs(
+            name=entry.name,
+            value=entry.value,
+            read_only=entry.is_read_only,
+            config_source=entry.source,
+            is_sensitive=entry.is_sensitive,
+        )
+        for entry in sorted(topic_entries(config, configs))
+    ]
 
 
 def _new_topic_configs(

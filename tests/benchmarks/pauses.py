@@ -342,12 +342,8 @@ def segment_rolls(scene: Scene) -> None:
 
 def retention(scene: Scene) -> None:
     """A thousand partitions of which all segments go at once; then their files."""
-    name = scene.new_name()
-    scene.create(name, PARTITIONS)
-    for start in range(0, PARTITIONS, 100):
-        scene.produce(name, range(start, start + 100), one_record())
     config = AlterableConfig(name="retention.ms", config_operation=0, value="1")
-    change = AlterConfigsResource(resource_type=TOPIC, resource_name=name, configs=[config])
+    change = AlterConfigsResource(resource_type=TOPIC, resource_name=f"topic-{scene.number}", configs=[config])
     scene.client.send(IncrementalAlterConfigsRequest(resources=[change]))
     time.sleep(5)
 
@@ -425,8 +421,15 @@ def prepare_coordinator_load(scene: Scene) -> None:
     scene.broker.start()
 
 
-def prepare_retention(scene: Scene) -> None:
+def prepare_delete_records(scene: Scene) -> None:
     scene.produce("many", range(PARTITIONS), one_record())
+
+
+def prepare_retention(scene: Scene) -> None:
+    name = scene.new_name()
+    scene.create(name, PARTITIONS)
+    for start in range(0, PARTITIONS, 100):
+        scene.produce(name, range(start, start + 100), one_record())
 
 
 KINDS: dict[str, tuple[Callable[[Scene], None], Callable[[Scene], None] | None]] = {
@@ -447,10 +450,10 @@ KINDS: dict[str, tuple[Callable[[Scene], None], Callable[[Scene], None] | None]]
     "describe-log-dirs": (describe_log_dirs, None),
     "produce-1000-partitions": (produce_to_thousand, None),
     "fetch-1000-partitions": (fetch_of_thousand, None),
-    "delete-records": (delete_records, prepare_retention),
+    "delete-records": (delete_records, prepare_delete_records),
     "produce-large-batches": (produce_large_batches, None),
     "segment-rolls": (segment_rolls, None),
-    "retention": (retention, None),
+    "retention": (retention, prepare_retention),
     "flush-each-message": (flush_each_message, None),
     "compaction": (compaction, None),
     "1000-connections": (thousand_connections, None),
