@@ -55,6 +55,9 @@ KAFKALITE: Final = "kafkalite"
 APACHE_KAFKA: Final = "Apache Kafka"
 BROKERS: Final[Mapping[str, type[BrokerProcess]]] = {KAFKALITE: KafkaliteProcess, APACHE_KAFKA: DefaultApacheKafka}
 
+FIRST_SECONDS: Final = 12.0
+"""A broker works so long before anything counts: what its JIT compiler has to see is all there is to a young JVM."""
+
 Figures = dict[str, float]
 
 
@@ -100,6 +103,7 @@ class Bench:
         self.broker = broker
         self.seconds = seconds
         self.client = WireClient(broker.bootstrap_servers, client_id="benchmark", timeout_s=120)
+        self._began = time.monotonic()
         self.kept: dict[str, Any] = {}
         """What a workload leaves for its next size."""
 
@@ -148,6 +152,8 @@ class Bench:
     def warm_up(self, load: Load) -> None:
         """Runs a load without counting it: JIT compilers and caches have seen it then, and partitions are open."""
         load.run(allow_errors=True)
+        while time.monotonic() - self._began < FIRST_SECONDS:
+            load.run(allow_errors=True)
 
     def run(self, load: Load) -> tuple[LoadFigures, float]:
         """Runs a load and returns its figures, and the broker's CPU in microseconds for each request."""
