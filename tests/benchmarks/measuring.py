@@ -83,6 +83,7 @@ class Workload:
     properties: Mapping[str, str] = field(default_factory=dict)
     limits: Callable[[int, float], Figures] | None = None
     """The same figures of something that is no broker, given a size and the seconds that it may take."""
+    limits_name: str = "bare server"
     brokers: Mapping[str, type[BrokerProcess]] = field(default_factory=lambda: BROKERS)
     surroundings: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True)
     """What the brokers run in; gives false where that cannot be had here."""

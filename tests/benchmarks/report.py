@@ -87,8 +87,9 @@ def _ratio(results: Results, size: int, figure: str) -> str:
 def table(results: Results) -> list[str]:
     """A Markdown table: a row for each figure and size; a ratio above 1 is in kafkalite's favour."""
     limit = results.by_side.get(LIMIT)
+    limits_name = f" {results.workload.limits_name} |" if limit else ""
     lines = [
-        f"| figure | {results.workload.counted} | kafkalite | Apache Kafka |{' limit |' if limit else ''} ratio |",
+        f"| figure | {results.workload.counted} | kafkalite | Apache Kafka |{limits_name} ratio |",
         f"|---|---:|---:|---:|{'---:|' if limit else ''}---:|",
     ]
     for name, figure in results.workload.figures.items():
@@ -114,7 +115,8 @@ def _plots(results: Results) -> list[str]:
             values = [(size, results.value(side, size, name)) for size in results.sizes]
             points = [(float(size), value) for size, value in values if value]
             if points:
-                series.append(Series(side, points, is_limit=side == LIMIT))
+                is_limit = side == LIMIT
+                series.append(Series(workload.limits_name if is_limit else side, points, is_limit=is_limit))
         if not figure.is_drawn or not any(len(line.points) > 1 for line in series):
             continue
         _PLOTS.mkdir(exist_ok=True)

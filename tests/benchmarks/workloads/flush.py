@@ -64,4 +64,5 @@ WORKLOAD = Workload(
     },
     measure=measure,
     limits=limits,
+    limits_name="write and sync",
 )
