@@ -17,7 +17,6 @@ from kafkalite.storage.transaction_index import AbortedTxn
 if TYPE_CHECKING:
     from kafkalite.storage.log_segment import LogSegment
     from kafkalite.storage.partition_log import PartitionLog
-    from kafkalite.storage.write_pace import WritePace
 
 
 class LogAppendInfo(NamedTuple):
@@ -62,7 +61,6 @@ class UnfinishedAppend:
         headers: list[BatchHeader],
         log_append_time_ms: int,
         now_ms: int,
-        pace: WritePace,
     ) -> None:
         """`pieces`: the bytes of the batches, of which these are the headers."""
         self._log = log
@@ -72,7 +70,7 @@ class UnfinishedAppend:
         self._headers = headers
         self._log_append_time_ms = log_append_time_ms
         self._now_ms = now_ms
-        self._pace = pace
+        self._pace = log.context.write_pace
         self._writing = Lock()
         self._writing.acquire()
         self._error: OSError | None = None

@@ -13,7 +13,6 @@ import logging
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from struct import Struct
 from typing import Final
 
 from kafkalite.config.topic_config import TopicConfig
@@ -42,6 +41,7 @@ from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_read import FetchDataInfo, collect_aborted_transactions, read_log
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.partition_metadata import write_partition_metadata
+from kafkalite.storage.plain_append import PREFIX, PREFIX_SIZE, append_plain
 from kafkalite.storage.producer_snapshot import ProducerSnapshots, encode_snapshot
 from kafkalite.storage.producer_state import (
     TRANSACTION_VERSION_UNKNOWN,
@@ -59,8 +59,6 @@ from kafkalite.storage.transaction_index import AbortedTxn
 
 _logger = logging.getLogger(__name__)
 
-_PREFIX: Final = Struct(">qii")
-"""Base offset, batch length, leader epoch: the first 16 bytes, all that a leader rewrites in most batches."""
 _CODECS: Final = {codec.name.lower(): codec for codec in CompressionType} | {"uncompressed": CompressionType.NONE}
 NO_TIMESTAMP: Final = -1
 _NEVER: Final = 0x7FFFFFFFFFFFFFFF
@@ -78,7 +76,6 @@ class PartitionLog:
         "_context",
         "_flushed_position",
         "_must_validate_records",
-        "_timestamp_after_max_ms",
         "_timestamp_type",
         "base_offsets",
         "config",
@@ -99,6 +96,7 @@ class PartitionLog:
         "segments",
         "snapshots",
         "takes_plain_batches",
+        "timestamp_after_max_ms",
         "topic_id",
         "topic_partition",
         "unfinished_append",
@@ -293,10 +291,10 @@ class PartitionLog:
             or config.max_decompressed_message_bytes != NO_RECORD_BOUND
             or self._compression_target is not None
         )
-        # With LogAppendTime the producer's timestamps do not count.
-        self._timestamp_after_max_ms = (
+        self.timestamp_after_max_ms = (
             config.message_timestamp_after_max_ms if self._timestamp_type is TimestampType.CREATE_TIME else NO_BOUND
         )
+        """How far producers' timestamps may be ahead; with LogAppendTime they do not count."""
         self.takes_plain_batches = (
             not self._must_validate_records
             and self._timestamp_type is TimestampType.CREATE_TIME
@@ -351,63 +349,11 @@ class PartitionLog:
     def append_plain(
         self, batches: list[tuple[memoryview, BatchHeader]], now_ms: int, *, may_put_off: bool = False
     ) -> int | UnfinishedAppend | None:
-        """Appends clients' batches of format 2, each given with its header, with one write; returns the first offset.
-
-        `may_put_off`: where writing will take long, it is left to the caller, as with `begin_append`.
-        None, and nothing was appended: `append` has to take them one by one, and knows what is the matter. That is so
-        for producers with ids, for whatever needs more than a look at the header, and where a segment ends.
-        """
+        """Appends what most producers send, batches of format 2 given with their headers, with one write: see
+        plain_append. None, and nothing was appended: `append` has to take them one by one."""
         if self.unfinished_append is not None:
             self.finish_append()
-        if not self.takes_plain_batches:
-            return None
-        config = self.config
-        leader_epoch = self.leader_epoch
-        max_message_bytes = config.max_message_bytes
-        latest_allowed_ms = now_ms + self._timestamp_after_max_ms
-        first_offset = offset = self.log_end_offset
-        pieces: list[Buffer] = []
-        size, max_timestamp = 0, NO_TIMESTAMP
-        for records, header in batches:
-            _, length, _, _, _, attributes, last_offset_delta, base_timestamp, timestamp, producer_id, _, _, _ = header
-            if producer_id >= 0 or not base_timestamp <= timestamp <= latest_allowed_ms or attributes & 0x08:
-                return None
-            try:
-                validate_client_batch(records, self.topic_partition, max_message_bytes=max_message_bytes, header=header)
-            except KafkaError:
-                return None
-            pieces += (_PREFIX.pack(offset, length, leader_epoch), records[16:])
-            offset += last_offset_delta + 1
-            size += length + 12
-            if timestamp > max_timestamp:
-                max_timestamp = timestamp
-        segment = self.segments[-1]
-        if (
-            leader_epoch > self.leader_epoch_cache.written_epoch
-            or not segment.size  # whose first batch decides when it rolls
-            or segment.should_roll(config, size, max_timestamp, offset - 1, now_ms, len(batches))
-        ):
-            return None
-        headers = [header for _, header in batches]
-        context = self._context
-        if may_put_off and context.write_pace.is_slow(size) and context.filesystem.is_durable:
-            self.unfinished_append = UnfinishedAppend(
-                self, segment, (b"".join(pieces),), headers, NO_TIMESTAMP, now_ms, context.write_pace
-            )
-            return self.unfinished_append
-        try:
-            context.write_pace.append(segment.file, pieces, size)
-        except OSError:
-            return None
-        segment.note_several_appended(headers, first_offset)
-        self.log_end_offset = self.high_watermark = offset
-        self.last_append_ms = now_ms
-        self.unflushed_batches += len(batches)
-        if not self.producer_state.ongoing_transactions:
-            self.last_stable_offset = offset
-        if self.on_append is not None:
-            self.on_append(self)
-        return first_offset
+        return append_plain(self, batches, now_ms, may_put_off) if self.takes_plain_batches else None
 
     def begin_append(
         self, records: Buffer, *, now_ms: int, header: BatchHeader | None = None
@@ -422,9 +368,7 @@ class PartitionLog:
         if isinstance(placed, LogAppendInfo):
             return placed
         segment, prefix, rest, header, log_append_time_ms = placed
-        self.unfinished_append = UnfinishedAppend(
-            self, segment, (prefix, rest), [header], log_append_time_ms, now_ms, self._context.write_pace
-        )
+        self.unfinished_append = UnfinishedAppend(self, segment, (prefix, rest), [header], log_append_time_ms, now_ms)
         return self.unfinished_append
 
     def finish_append(self) -> None:
@@ -459,7 +403,7 @@ class PartitionLog:
         if (
             self._must_validate_records
             or header[8] < header[7]
-            or header[8] - now_ms > self._timestamp_after_max_ms
+            or header[8] - now_ms > self.timestamp_after_max_ms
             or header[5] & 0x08
         ):
             batch, header = self._validate_records(view, header, now_ms)
@@ -490,7 +434,7 @@ class PartitionLog:
         segment = self.segments[-1]
         if segment.should_roll(config, size, header[8], offset + header[6], now_ms):
             segment = self.roll(now_ms)
-        return segment, _PREFIX.pack(offset, header[1], leader_epoch), view[16:], header, log_append_time_ms
+        return segment, PREFIX.pack(offset, header[1], leader_epoch), view[PREFIX_SIZE:], header, log_append_time_ms
 
     def note_appended(
         self, header: BatchHeader, log_append_time_ms: int, now_ms: int, defer_flush: bool

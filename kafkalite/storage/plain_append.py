@@ -1,0 +1,79 @@
+"""Appending what most producers send: batches that go to the log as they are, several of them with one write.
+
+Plain is a batch of format 2 without a producer id, on a topic whose records the broker need not look at or stamp
+(`PartitionLog.takes_plain_batches`), that does not end a segment. All else takes `PartitionLog.append`.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from kafkalite.errors import KafkaError
+from kafkalite.records.compression import Buffer
+from kafkalite.records.log_validator import validate_client_batch
+from kafkalite.records.record import NO_TIMESTAMP
+from kafkalite.records.record_batch import LOG_OVERHEAD, TIMESTAMP_TYPE_MASK, BatchHeader
+from kafkalite.storage.log_append import UnfinishedAppend
+
+if TYPE_CHECKING:
+    from kafkalite.storage.partition_log import PartitionLog
+
+PREFIX: Final = Struct(">qii")
+"""Base offset, batch length, leader epoch: the first 16 bytes, all that a leader rewrites in most batches."""
+PREFIX_SIZE: Final = 16
+
+
+def append_plain(
+    log: PartitionLog, batches: list[tuple[memoryview, BatchHeader]], now_ms: int, may_put_off: bool
+) -> int | UnfinishedAppend | None:
+    """Appends batches, given with their headers, and returns the first offset; None, and nothing was appended, if one
+    of them is not plain, not valid, or cannot be written: `PartitionLog.append` knows what is the matter.
+
+    `may_put_off`: where writing will probably take long, it is left to the caller. What he gets holds the bytes.
+    """
+    leader_epoch = log.leader_epoch
+    max_message_bytes = log.config.max_message_bytes
+    latest_allowed_ms = now_ms + log.timestamp_after_max_ms
+    first_offset = offset = log.log_end_offset
+    pieces: list[Buffer] = []
+    size, max_timestamp = 0, NO_TIMESTAMP
+    for records, header in batches:
+        _, length, _, _, _, attributes, last_offset_delta, base_timestamp, timestamp, producer_id, _, _, _ = header
+        if producer_id >= 0 or not base_timestamp <= timestamp <= latest_allowed_ms or attributes & TIMESTAMP_TYPE_MASK:
+            return None
+        try:
+            validate_client_batch(records, log.topic_partition, max_message_bytes=max_message_bytes, header=header)
+        except KafkaError:
+            return None
+        pieces += (PREFIX.pack(offset, length, leader_epoch), records[PREFIX_SIZE:])
+        offset += last_offset_delta + 1
+        size += length + LOG_OVERHEAD
+        if timestamp > max_timestamp:
+            max_timestamp = timestamp
+    segment = log.segments[-1]
+    if (
+        leader_epoch > log.leader_epoch_cache.written_epoch
+        or not segment.size  # whose first batch decides when it rolls
+        or segment.should_roll(log.config, size, max_timestamp, offset - 1, now_ms, len(batches))
+    ):
+        return None
+    headers = [header for _, header in batches]
+    context = log.context
+    if may_put_off and context.write_pace.is_slow(size) and context.filesystem.is_durable:
+        unfinished = UnfinishedAppend(log, segment, (b"".join(pieces),), headers, NO_TIMESTAMP, now_ms)
+        log.unfinished_append = unfinished
+        return unfinished
+    try:
+        context.write_pace.append(segment.file, pieces, size)
+    except OSError:
+        return None
+    segment.note_several_appended(headers, first_offset)
+    log.log_end_offset = log.high_watermark = offset
+    log.last_append_ms = now_ms
+    log.unflushed_batches += len(batches)
+    if not log.producer_state.ongoing_transactions:
+        log.last_stable_offset = offset
+    if log.on_append is not None:
+        log.on_append(log)
+    return first_offset
