@@ -15,9 +15,12 @@ RECOVERED: Final = 0
 RECOVERING: Final = 1
 NO_RECOVERY_CHANGE: Final = -1
 
-UNASSIGNED_DIRECTORY: Final = Uuid.ZERO
-MIGRATING_DIRECTORY: Final = Uuid(bytes(15) + b"\x02")
-LOST_DIRECTORY: Final = Uuid.ONE
+MIGRATING_DIRECTORY: Final = Uuid.ZERO
+"""One that nobody has told yet, for a replica that has been there since before directories had ids."""
+UNASSIGNED_DIRECTORY: Final = Uuid.ONE
+"""One that the broker is yet to choose."""
+LOST_DIRECTORY: Final = Uuid(bytes(15) + b"\x02")
+"""One that is offline, whichever it is."""
 _RESERVED_DIRECTORIES: Final = tuple(bytes(15) + bytes((number,)) for number in range(100))
 
 

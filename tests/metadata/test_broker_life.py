@@ -308,3 +308,7 @@ class TestFailedLogDirectory:
         assert broker.has_online_directory(directory) is is_online
         without = broker._replace(directories=())
         assert without.has_online_directory(directory) is (directory != LOST_DIRECTORY)
+
+    def test_reserved_directories_have_apache_kafkas_numbers(self) -> None:
+        numbers = [int.from_bytes(bytes(it)) for it in (MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY, LOST_DIRECTORY)]
+        assert numbers == [0, 1, 2]
