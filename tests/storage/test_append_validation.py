@@ -7,6 +7,7 @@ import pytest
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.legacy_message_set import build_message_set
+from kafkalite.records.log_validator import RecordValidationError
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, decode_records, read_header
 from kafkalite.storage.partition_log import PartitionLog
@@ -80,7 +81,7 @@ def test_a_batch_that_grows_beyond_the_limit_when_it_is_decompressed_is_refused(
 def test_records_without_a_key_are_refused_on_compacted_topics_by_their_index(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(cleanup_policy="compact,delete")
     mixed = build_batch([Record(0, disk.now_ms, b"key", b"x"), Record(1, disk.now_ms, None, b"y")])
-    with pytest.raises(KafkaError) as raised:
+    with pytest.raises(RecordValidationError) as raised:
         log.append(mixed, now_ms=disk.now_ms)
     assert [error.batch_index for error in raised.value.record_errors] == [1]
     log.append(batch(b"x", b"y", key=b"key"), now_ms=disk.now_ms)

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,7 @@ def test_a_lock_holds_against_another_process(tmp_path: Path) -> None:
         "print(LocalFileSystem().lock(sys.argv[1]) is None)"
     )
     lock = LocalFileSystem().lock(str(tmp_path / ".lock"))
+    assert lock is not None
     found = subprocess.run([sys.executable, "-c", code, str(tmp_path / ".lock")], capture_output=True, text=True)
     assert found.stdout == "True\n", found.stderr
     lock.release()
@@ -141,10 +143,10 @@ def test_an_append_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatc
     file.append(b"before")
     real = os.pwritev
 
-    def short(fd, buffers, position):
+    def short(fd: int, buffers: Sequence[bytes], position: int) -> int:
         return real(fd, [b"".join(buffers)[:3]], position)
 
-    def full(fd, data: bytes, position):
+    def full(fd: int, data: Sequence[bytes], position: int) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(filesystem_module, "_pwritev", short)

@@ -257,7 +257,7 @@ def test_aborted_records_go_at_once_and_their_marker_when_nothing_of_them_is_lef
     disk: Disk, end_marker: Callable[..., bytes]
 ) -> None:
     log = disk.open_log(cleanup_policy="compact", delete_retention_ms=1000)
-    transaction = {"producer_id": 7, "producer_epoch": 0, "is_transactional": True}
+    transaction: dict[str, Any] = {"producer_id": 7, "producer_epoch": 0, "is_transactional": True}
     append(log, disk, rows_batch((b"a", b"good")))
     append(log, disk, rows_batch((b"a", b"bad"), base_sequence=0, **transaction))
     append_marker(log, disk, end_marker(7, 0, is_commit=False))
@@ -480,7 +480,12 @@ def test_whatever_is_written_and_cleaned_a_reader_finds_the_last_committed_value
             if kind == "batch":
                 append(log, disk, rows_batch(*rows, compression=how))
             else:
-                fields = {"producer_id": 7, "producer_epoch": 0, "base_sequence": sequence, "is_transactional": True}
+                fields: dict[str, Any] = {
+                    "producer_id": 7,
+                    "producer_epoch": 0,
+                    "base_sequence": sequence,
+                    "is_transactional": True,
+                }
                 append(log, disk, rows_batch(*rows, **fields))
                 sequence += len(rows)
                 key = b"\x00\x00\x00\x01" if how else b"\x00\x00\x00\x00"

@@ -67,8 +67,8 @@ def fill(broker: ApacheKafka, round_number: int) -> None:
         for attempt in range(6):
             producer.begin_transaction()
             for i in range(5):
-                key = f"key {(i * 13 + number + attempt * 5) % 90}"
-                producer.produce(TOPIC, key=key, value=f"{round_number}/{number}/{attempt}/{i}", partition=0)
+                value = f"{round_number}/{number}/{attempt}/{i}"
+                producer.produce(TOPIC, key=f"key {(i * 13 + number + attempt * 5) % 90}", value=value, partition=0)
             producer.flush()
             if (number + attempt) % 2:
                 producer.abort_transaction(30)
@@ -85,8 +85,8 @@ def fill(broker: ApacheKafka, round_number: int) -> None:
         )
         for i in range(120):
             key = None if i % 17 == 5 else f"key {(i * 7 + number * 11 + round_number) % 90}"
-            value = None if i % 11 == 3 else f"{round_number}/{codec}/{i} " * 5
-            producer.produce(TOPIC, key=key, value=value, timestamp=1_700_000_000_000 + i, partition=0)
+            text = None if i % 11 == 3 else f"{round_number}/{codec}/{i} " * 5
+            producer.produce(TOPIC, key=key, value=text, timestamp=1_700_000_000_000 + i, partition=0)
             if i % 4 == 3:
                 producer.flush()
         producer.flush()

@@ -11,6 +11,7 @@ from kafkalite.storage import log_flush_scheduler, partition_log
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
+from kafkalite.storage.partition_log import PartitionLog
 from log_disk import BatchMaker
 
 NOW_MS = 1_700_000_000_000
@@ -25,11 +26,12 @@ class WatchedFileSystem(MemoryFileSystem):
         self.synced: list[str] = []
         self.is_failing = False
 
-    def open(self, path, *, create=False, read_only=False):
+    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> WatchedFile:
         file = super().open(path, create=create, read_only=read_only)
+        assert isinstance(file, MemoryFile)
         return WatchedFile(self, file)
 
-    def sync_directory(self, path):
+    def sync_directory(self, path: str) -> None:
         self.synced.append(path)
 
 
@@ -40,12 +42,12 @@ class WatchedFile(MemoryFile):
         super().__init__(file._content, file.path, file._is_read_only, file._clock_ms)
         self._owner = owner
 
-    def sync(self):
+    def sync(self) -> None:
         if self._owner.is_failing:
             raise OSError(28, "No space left on device")
         self._owner.synced.append(self.path)
 
-    def duplicate(self):
+    def duplicate(self) -> WatchedFile:
         return WatchedFile(self._owner, self)
 
 
@@ -54,7 +56,7 @@ def filesystem() -> WatchedFileSystem:
     return WatchedFileSystem()
 
 
-def open_log(filesystem, **overrides):
+def open_log(filesystem: WatchedFileSystem, **overrides: object) -> tuple[LogManager, PartitionLog]:
     config = TopicConfig({name.replace("_", "."): str(value) for name, value in overrides.items()})
     manager = LogManager(filesystem, ["/a"])
     manager.open_directories()
@@ -62,7 +64,9 @@ def open_log(filesystem, **overrides):
     return manager, manager.create(TopicPartition("t", 0), TOPIC_ID, config, NOW_MS)
 
 
-def test_the_first_flush_syncs_the_files_and_all_names_that_lead_to_them(filesystem, batch: BatchMaker) -> None:
+def test_the_first_flush_syncs_the_files_and_all_names_that_lead_to_them(
+    filesystem: WatchedFileSystem, batch: BatchMaker
+) -> None:
     _, log = open_log(filesystem)
     log.append(batch(b"x"), now_ms=NOW_MS)
     assert filesystem.synced == []
@@ -82,7 +86,9 @@ def test_the_first_flush_syncs_the_files_and_all_names_that_lead_to_them(filesys
     assert log.recovery_point == 2
 
 
-def test_a_flush_over_a_roll_syncs_the_complete_indexes_and_the_snapshot_too(filesystem, batch: BatchMaker) -> None:
+def test_a_flush_over_a_roll_syncs_the_complete_indexes_and_the_snapshot_too(
+    filesystem: WatchedFileSystem, batch: BatchMaker
+) -> None:
     _, log = open_log(filesystem, internal_segment_bytes=500)
     log.append(batch(b"x"), now_ms=NOW_MS)
     log.flush(NOW_MS)
@@ -103,11 +109,12 @@ def test_a_flush_over_a_roll_syncs_the_complete_indexes_and_the_snapshot_too(fil
 
 
 def test_the_recovery_point_moves_when_the_sync_has_happened_and_to_what_it_covered(
-    filesystem, batch: BatchMaker
+    filesystem: WatchedFileSystem, batch: BatchMaker
 ) -> None:
     _, log = open_log(filesystem)
     log.append(batch(b"x"), now_ms=NOW_MS)
     flush = prepare_flush(log)
+    assert flush is not None
     log.append(batch(b"y"), now_ms=NOW_MS)
     flush.sync()
     assert log.recovery_point == 0
@@ -116,7 +123,7 @@ def test_the_recovery_point_moves_when_the_sync_has_happened_and_to_what_it_cove
 
 
 def test_a_flush_of_at_most_so_many_segments_opens_no_more_files_and_the_next_one_goes_on(
-    filesystem, batch: BatchMaker
+    filesystem: WatchedFileSystem, batch: BatchMaker
 ) -> None:
     _, log = open_log(filesystem, internal_segment_bytes=500)
     while len(log.segments) < 8:
@@ -132,7 +139,7 @@ def test_a_flush_of_at_most_so_many_segments_opens_no_more_files_and_the_next_on
     assert data_files == [f"/a/t-0/{segment.base_offset:020d}.log" for segment in log.segments]
 
 
-def test_flush_messages_syncs_before_the_append_returns(filesystem, batch: BatchMaker) -> None:
+def test_flush_messages_syncs_before_the_append_returns(filesystem: WatchedFileSystem, batch: BatchMaker) -> None:
     _, log = open_log(filesystem, flush_messages=3)
     for _ in range(2):
         log.append(batch(b"x"), now_ms=NOW_MS)
@@ -141,7 +148,7 @@ def test_flush_messages_syncs_before_the_append_returns(filesystem, batch: Batch
     assert log.recovery_point == 3 and "/a/t-0/00000000000000000000.log" in filesystem.synced
 
 
-def test_who_defers_the_flush_is_told_that_it_is_due(filesystem, batch: BatchMaker) -> None:
+def test_who_defers_the_flush_is_told_that_it_is_due(filesystem: WatchedFileSystem, batch: BatchMaker) -> None:
     _, log = open_log(filesystem, flush_messages=1)
     info = log.append(batch(b"x"), now_ms=NOW_MS, defer_flush=True)
     assert info.is_flush_due and log.recovery_point == 0
@@ -149,7 +156,9 @@ def test_who_defers_the_flush_is_told_that_it_is_due(filesystem, batch: BatchMak
     assert log.recovery_point == 1
 
 
-def test_flush_ms_makes_a_log_due_and_so_does_a_rolled_segment(filesystem, batch: BatchMaker) -> None:
+def test_flush_ms_makes_a_log_due_and_so_does_a_rolled_segment(
+    filesystem: WatchedFileSystem, batch: BatchMaker
+) -> None:
     manager, log = open_log(filesystem, flush_ms=1000, internal_segment_bytes=500)
     log.append(batch(b"x"), now_ms=NOW_MS)
     assert manager.prepare_flushes(NOW_MS + 999) == []
@@ -163,7 +172,9 @@ def test_flush_ms_makes_a_log_due_and_so_does_a_rolled_segment(filesystem, batch
     assert manager.prepare_flushes(NOW_MS + 1000) == []
 
 
-def test_a_sync_that_fails_is_an_error_and_takes_the_directory_offline(filesystem, batch: BatchMaker) -> None:
+def test_a_sync_that_fails_is_an_error_and_takes_the_directory_offline(
+    filesystem: WatchedFileSystem, batch: BatchMaker
+) -> None:
     manager, log = open_log(filesystem, flush_messages=1)
     filesystem.is_failing = True
     with pytest.raises(KafkaError) as raised:
@@ -177,7 +188,11 @@ def test_a_sync_that_fails_is_an_error_and_takes_the_directory_offline(filesyste
 
 @pytest.mark.parametrize(("bytes_per_s", "batches_per_s"), [(1000, 1_000_000), (1_000_000, 2)])
 def test_a_log_that_would_take_long_to_recover_is_flushed_with_all_that_shortens_it(
-    filesystem, batch: BatchMaker, monkeypatch: pytest.MonkeyPatch, bytes_per_s, batches_per_s
+    filesystem: WatchedFileSystem,
+    batch: BatchMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    bytes_per_s: int,
+    batches_per_s: int,
 ) -> None:
     monkeypatch.setattr(partition_log, "_RECOVERED_BYTES_PER_S", bytes_per_s)
     monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", batches_per_s)
@@ -197,7 +212,7 @@ def test_a_log_that_would_take_long_to_recover_is_flushed_with_all_that_shortens
 
 
 def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(
-    filesystem, batch: BatchMaker, monkeypatch: pytest.MonkeyPatch
+    filesystem: WatchedFileSystem, batch: BatchMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", 11)
     manager, log = open_log(filesystem)
@@ -213,7 +228,7 @@ def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(
 
 
 def test_of_very_many_logs_no_more_than_a_few_are_flushed_at_once(
-    filesystem, batch: BatchMaker, monkeypatch: pytest.MonkeyPatch
+    filesystem: WatchedFileSystem, batch: BatchMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", 10)
     monkeypatch.setattr(log_flush_scheduler, "MAX_COSTLY_LOGS", 3)
@@ -230,7 +245,9 @@ def test_of_very_many_logs_no_more_than_a_few_are_flushed_at_once(
     assert sum(each.recovery_point for each in logs) == 6
 
 
-def test_a_log_that_nobody_writes_to_any_more_is_flushed_when_that_costs_little(filesystem, batch: BatchMaker) -> None:
+def test_a_log_that_nobody_writes_to_any_more_is_flushed_when_that_costs_little(
+    filesystem: WatchedFileSystem, batch: BatchMaker
+) -> None:
     manager, log = open_log(filesystem)
     other = manager.create(TopicPartition("u", 0), None, log.config, NOW_MS)
     log.append(batch(b"x"), now_ms=NOW_MS)

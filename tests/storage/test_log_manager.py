@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.storage.log_directory import LogDirectoryError
-from kafkalite.storage.log_manager import LogManager
-from kafkalite.storage.memory_filesystem import MemoryFileSystem
-from log_disk import BatchMaker
+from kafkalite.records.compression import Buffer
+from kafkalite.storage.filesystem import DirectoryEntry, File
+from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError
+from kafkalite.storage.log_manager import LoadedLogs, LogManager
+from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
+from log_disk import BatchMaker, log_of
 
 CONFIG = TopicConfig()
 TOPIC_ID = Uuid(bytes(range(16)))
@@ -21,8 +24,14 @@ OTHER_ID = Uuid(bytes(range(1, 17)))
 NOW_MS = 1_700_000_000_000
 
 
-def start(filesystem: MemoryFileSystem, *log_dirs: str, **options) -> LogManager:
-    manager = LogManager(filesystem, log_dirs or ("/a",))
+class StartedManager(LogManager):
+    """A manager that tells what it has found."""
+
+    loaded: LoadedLogs
+
+
+def start(filesystem: MemoryFileSystem, *log_dirs: str, **options: Any) -> StartedManager:
+    manager = StartedManager(filesystem, log_dirs or ("/a",))
     manager.open_directories()
     manager.loaded = manager.load_logs(lambda topic: CONFIG, now_ms=NOW_MS, **options)
     return manager
@@ -75,7 +84,7 @@ def test_a_log_has_one_topic_id() -> None:
         manager.create(TopicPartition("t", 0), OTHER_ID, CONFIG, NOW_MS)
     assert raised.value.error is ErrorCode.INCONSISTENT_TOPIC_ID
     manager.close(now_ms=NOW_MS)
-    assert start(filesystem).get(TopicPartition("t", 0)).topic_id == TOPIC_ID
+    assert log_of(start(filesystem), TopicPartition("t", 0)).topic_id == TOPIC_ID
 
 
 def test_a_deleted_log_is_renamed_and_removed_after_its_delay_also_after_a_restart(batch: BatchMaker) -> None:
@@ -83,7 +92,7 @@ def test_a_deleted_log_is_renamed_and_removed_after_its_delay_also_after_a_resta
     manager = start(filesystem)
     for partition in (0, 1):
         manager.create(TopicPartition("t", partition), TOPIC_ID, CONFIG, NOW_MS).append(batch(b"x"), now_ms=NOW_MS)
-    reading = manager.get(TopicPartition("t", 0)).read(0, 100).records
+    reading = log_of(manager, TopicPartition("t", 0)).read(0, 100).records
     manager.delete(TopicPartition("t", 0), NOW_MS)
     assert manager.get(TopicPartition("t", 0)) is None
     manager.delete(TopicPartition("t", 0), NOW_MS)
@@ -118,7 +127,7 @@ def test_a_new_log_does_not_inherit_the_checkpoints_of_a_deleted_one(batch: Batc
     log = manager.create(TopicPartition("t", 0), OTHER_ID, CONFIG, NOW_MS)
     log.append(batch(b"y"), now_ms=NOW_MS)
     manager.release_locks()
-    log = start(filesystem).get(TopicPartition("t", 0))
+    log = log_of(start(filesystem), TopicPartition("t", 0))
     assert (log.log_start_offset, log.log_end_offset, log.recovery_point) == (0, 1, 0)
 
 
@@ -246,7 +255,7 @@ def test_checkpoints_full_of_garbage_do_not_stop_the_start(batch: BatchMaker) ->
     for name in ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint"):
         filesystem.write_bytes(f"/a/{name}", b"\x00garbage\xff")
     manager = start(filesystem)
-    assert manager.get(TopicPartition("t", 0)).log_end_offset == 1
+    assert log_of(manager, TopicPartition("t", 0)).log_end_offset == 1
 
 
 class FaultyFileSystem(MemoryFileSystem):
@@ -258,31 +267,32 @@ class FaultyFileSystem(MemoryFileSystem):
         self.scan_error: int | None = None
         self.has_descriptors: Callable[[], bool] = lambda: True
 
-    def open(self, path, *, create=False, read_only=False):
+    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
         if path.endswith(".log") and not self.has_descriptors():
             raise OSError(errno.EMFILE, "Too many open files")
         file = super().open(path, create=create, read_only=read_only)
-        append = file.append
-        if not path.endswith(".log"):
-            return file
-        owner = self
+        assert isinstance(file, MemoryFile)
+        return FaultyFile(self, file) if path.endswith(".log") else file
 
-        class Handle(type(file)):
-            __slots__ = ()
-
-            def append(self, *pieces):
-                if owner.append_error is not None:
-                    raise OSError(owner.append_error, "injected")
-                super().append(*pieces)
-
-        handle = Handle(file._content, file.path, file._is_read_only, file._clock_ms)
-        assert append is not None
-        return handle
-
-    def scan_directory(self, path):
+    def scan_directory(self, path: str) -> list[DirectoryEntry]:
         if self.scan_error is not None and path.endswith("t-0"):
             raise OSError(self.scan_error, "injected")
         return super().scan_directory(path)
+
+
+class FaultyFile(MemoryFile):
+    """A handle that appends only where its file system has no error to raise."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: FaultyFileSystem, file: MemoryFile) -> None:
+        super().__init__(file._content, file.path, file._is_read_only, file._clock_ms)
+        self._owner = owner
+
+    def append(self, *pieces: Buffer) -> None:
+        if self._owner.append_error is not None:
+            raise OSError(self._owner.append_error, "injected")
+        super().append(*pieces)
 
 
 def test_a_full_disk_refuses_appends_until_there_is_room(batch: BatchMaker) -> None:
@@ -303,7 +313,7 @@ def test_a_full_disk_refuses_appends_until_there_is_room(batch: BatchMaker) -> N
 def test_a_directory_whose_disk_fails_goes_offline_and_is_left_unclean(batch: BatchMaker) -> None:
     filesystem = FaultyFileSystem()
     manager = start(filesystem, "/a", "/b")
-    failed = []
+    failed: list[LogDirectory] = []
     manager.on_directory_failure = failed.append
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
     other = manager.create(TopicPartition("t", 1), TOPIC_ID, CONFIG, NOW_MS)
@@ -343,7 +353,7 @@ def test_a_log_that_cannot_be_read_is_neither_served_nor_replaced(batch: BatchMa
     manager.release_locks()
     filesystem.scan_error = errno.EIO
     manager = start(filesystem)
-    assert manager.is_offline(TopicPartition("t", 0)) and manager.get(TopicPartition("t", 1)).log_end_offset == 1
+    assert manager.is_offline(TopicPartition("t", 0)) and log_of(manager, TopicPartition("t", 1)).log_end_offset == 1
     with pytest.raises(KafkaError) as raised:
         manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
     assert raised.value.error is ErrorCode.KAFKA_STORAGE_ERROR
@@ -351,7 +361,7 @@ def test_a_log_that_cannot_be_read_is_neither_served_nor_replaced(batch: BatchMa
     filesystem.scan_error = None
     manager = start(filesystem)
     assert manager.loaded.recovered == 2
-    assert manager.get(TopicPartition("t", 0)).log_end_offset == 1
+    assert log_of(manager, TopicPartition("t", 0)).log_end_offset == 1
 
 
 def test_descriptors_that_run_out_are_taken_from_other_segments(batch: BatchMaker) -> None:
@@ -392,7 +402,7 @@ def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(bat
     manager.open_directories()
     manager.load_logs(lambda topic: config, now_ms=NOW_MS)
     manager.context.max_index_bytes = 1000
-    log = manager.get(TopicPartition("t", 0))
+    log = log_of(manager, TopicPartition("t", 0))
     for offset in range(300):
         assert log.read(offset, 1).records.size > 0
         assert sum(segment.has_loaded_indexes() for segment in log.segments) <= 5

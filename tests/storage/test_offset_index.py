@@ -80,6 +80,6 @@ def test_room_that_was_reserved_is_no_entry(index: OffsetIndex) -> None:
         "0000000a80000064",
     ],
 )
-def test_entries_that_do_not_rise_or_point_behind_the_log_are_refused(data: bytes) -> None:
+def test_entries_that_do_not_rise_or_point_behind_the_log_are_refused(data: str) -> None:
     with pytest.raises(CorruptIndexError):
         OffsetIndex.decode(bytes.fromhex(data), 1000, 80, 500)

@@ -7,6 +7,7 @@ makes: the power goes just before that operation, and a broker starts on the res
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.producer_state import AppendOrigin
-from log_disk import BatchMaker, EndMarkerMaker
+from log_disk import BatchMaker, EndMarkerMaker, value_of
 from volatile_filesystem import NOW_MS, PowerLoss, VolatileFileSystem
 
 PARTITION = TopicPartition("t", 0)
@@ -31,8 +32,12 @@ def start(filesystem: MemoryFileSystem) -> LogManager:
     return manager
 
 
+Acknowledged = tuple[str, int, Any, Any]
+"""What was answered: its kind, an offset, what is expected there, and the producer's sequence."""
+
+
 def run_script(
-    filesystem: VolatileFileSystem, batch: BatchMaker, end_marker: EndMarkerMaker, acknowledged: list
+    filesystem: VolatileFileSystem, batch: BatchMaker, end_marker: EndMarkerMaker, acknowledged: list[Acknowledged]
 ) -> None:
     """Appends of all kinds over several segments and epochs; notes each one that was answered."""
     filesystem.make_directories("/data")
@@ -68,7 +73,7 @@ def run_script(
     manager.close(now_ms=NOW_MS)
 
 
-def check(filesystem: MemoryFileSystem, batch: BatchMaker, acknowledged: list) -> None:
+def check(filesystem: MemoryFileSystem, batch: BatchMaker, acknowledged: list[Acknowledged]) -> None:
     manager = start(filesystem)
     log = manager.get(PARTITION)
     if log is None:
@@ -80,7 +85,7 @@ def check(filesystem: MemoryFileSystem, batch: BatchMaker, acknowledged: list) -
         data = log.read(offset, 1 << 20).records.read()
         for position, header in iter_batches(data):
             if not header.is_control:
-                records.update({record.offset: record.value[:3] for record in decode_records(data, position)})
+                records.update({record.offset: value_of(record)[:3] for record in decode_records(data, position)})
             offset = header.next_offset
     aborted = {
         entry.producer_id for segment in log.segments for entry in segment.transaction_index.aborted_transactions
@@ -113,7 +118,7 @@ def test_no_acknowledged_record_is_lost_at_whatever_operation_the_power_goes(
     dice = random.Random(seed)
     for operations in range(1, whole.operations + 1):
         filesystem = VolatileFileSystem(operations)
-        acknowledged: list = []
+        acknowledged: list[Acknowledged] = []
         try:
             run_script(filesystem, batch, end_marker, acknowledged)
         except PowerLoss:

@@ -123,7 +123,7 @@ def test_a_new_epoch_begins_at_zero_and_ends_the_old_one(producer: Producer) -> 
 
 
 def test_the_last_stable_offset_waits_for_the_earliest_open_transaction(
-    producer, log: PartitionLog, batch: BatchMaker, end_marker: EndMarkerMaker, memory_disk: Disk
+    producer: Producer, log: PartitionLog, batch: BatchMaker, end_marker: EndMarkerMaker, memory_disk: Disk
 ) -> None:
     other = Producer(log, batch, end_marker, memory_disk.now_ms, producer_id=10)
     log.append(batch(b"plain"), now_ms=memory_disk.now_ms)
@@ -145,7 +145,7 @@ def test_only_committed_reads_name_aborted_transactions(producer: Producer, log:
     producer.send(2)
     assert log.read(0, 1 << 20).aborted_transactions is None
     for offset in (0, 1, 2):
-        (aborted,) = log.read(offset, 1 << 20, isolation_level=1).aborted_transactions
+        (aborted,) = log.read(offset, 1 << 20, isolation_level=1).aborted_transactions or []
         assert aborted == (9, 0, 2, 3)
     assert log.read(3, 1 << 20, isolation_level=1).aborted_transactions == []
     assert log.read(4, 1 << 20, isolation_level=1).aborted_transactions == []
@@ -169,7 +169,7 @@ def test_markers_of_old_epochs_and_of_old_coordinators_are_refused(producer: Pro
 
 
 def test_a_transaction_begins_only_with_the_guard_that_is_current(
-    producer, log: PartitionLog, memory_disk: Disk
+    producer: Producer, log: PartitionLog, memory_disk: Disk
 ) -> None:
     log.producer_state.is_verification_enabled = True
     assert producer.refusal(producer.send, 0, in_transaction=True) is ErrorCode.INVALID_TXN_STATE
@@ -183,7 +183,7 @@ def test_a_transaction_begins_only_with_the_guard_that_is_current(
 
 
 def test_with_transactions_of_version_2_an_unknown_producer_begins_at_zero(
-    producer, log: PartitionLog, memory_disk: Disk
+    producer: Producer, log: PartitionLog, memory_disk: Disk
 ) -> None:
     log.producer_state.is_verification_enabled = True
     guard = log.start_transaction_verification(9, 5, 0, True, memory_disk.now_ms)
@@ -192,7 +192,7 @@ def test_with_transactions_of_version_2_an_unknown_producer_begins_at_zero(
 
 
 def test_while_verification_runs_no_later_sequence_overtakes_the_first(
-    producer, log: PartitionLog, memory_disk: Disk
+    producer: Producer, log: PartitionLog, memory_disk: Disk
 ) -> None:
     log.producer_state.is_verification_enabled = True
     guard = log.start_transaction_verification(9, 3, 0, False, memory_disk.now_ms)
@@ -203,7 +203,7 @@ def test_while_verification_runs_no_later_sequence_overtakes_the_first(
 
 
 def test_producers_expire_but_for_those_with_an_open_transaction(
-    producer, log: PartitionLog, batch: BatchMaker, end_marker: EndMarkerMaker, memory_disk: Disk
+    producer: Producer, log: PartitionLog, batch: BatchMaker, end_marker: EndMarkerMaker, memory_disk: Disk
 ) -> None:
     other = Producer(log, batch, end_marker, memory_disk.now_ms, producer_id=10)
     producer.send(5)

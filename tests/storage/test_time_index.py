@@ -68,6 +68,6 @@ def test_room_that_was_reserved_is_no_entry(index: TimeIndex) -> None:
         "ffffffffffffffff0000000a",
     ],
 )
-def test_entries_that_do_not_rise_are_refused(data: bytes) -> None:
+def test_entries_that_do_not_rise_are_refused(data: str) -> None:
     with pytest.raises(CorruptIndexError):
         TimeIndex.decode(bytes.fromhex(data), 1000, 120)

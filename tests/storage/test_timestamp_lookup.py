@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.errors import ErrorCode
 from kafkalite.records.compression import CompressionType
+from kafkalite.records.log_validator import RecordValidationError
 from kafkalite.records.record_batch import decode_records, read_header
 from log_disk import BatchMaker, Disk
 
@@ -56,7 +57,8 @@ def test_random_timestamps_are_found_as_by_reading_everything(memory_disk: Disk,
             found = log.offset_for_timestamp(target)
             assert (None if found is None else found[:2]) == expected
         newest = max(stamps[log_start:])
-        assert log.offset_for_max_timestamp()[:2] == (newest, stamps.index(newest, log_start))
+        latest = log.offset_for_max_timestamp()
+        assert latest is not None and latest[:2] == (newest, stamps.index(newest, log_start))
 
 
 def test_an_empty_log_has_no_record_at_any_time(disk: Disk, batch: BatchMaker) -> None:
@@ -74,7 +76,8 @@ def test_the_record_s_own_epoch_is_answered(disk: Disk, batch: BatchMaker) -> No
     log = disk.open_log()
     for epoch in (1, 5):
         log.append(batch(b"a", timestamp=disk.now_ms + epoch), now_ms=disk.now_ms, leader_epoch=epoch)
-    assert log.offset_for_timestamp(0).leader_epoch == 1
+    first = log.offset_for_timestamp(0)
+    assert first is not None and first.leader_epoch == 1
     assert log.offset_for_max_timestamp() == (disk.now_ms + 5, 1, 5)
     assert (log.latest_epoch, log.epoch_for_offset(0), log.epoch_for_offset(1)) == (5, 1, 5)
     assert log.end_offset_for_epoch(1) == (1, 1)
@@ -91,14 +94,15 @@ def test_log_append_time_is_set_answered_and_looked_up(disk: Disk, batch: BatchM
     header = read_header(stored)
     assert header.timestamp_type == 1 and header.max_timestamp == disk.now_ms + 10
     assert [record.timestamp for record in decode_records(stored)] == [disk.now_ms + 10] * 2
-    assert log.offset_for_timestamp(disk.now_ms + 6)[:2] == (disk.now_ms + 10, 2)
+    found = log.offset_for_timestamp(disk.now_ms + 6)
+    assert found is not None and found[:2] == (disk.now_ms + 10, 2)
     disk.close()
 
 
 def test_timestamps_out_of_bounds_are_refused(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(message_timestamp_before_max_ms=1000, message_timestamp_after_max_ms=100)
     for timestamp in (disk.now_ms - 1001, disk.now_ms + 101):
-        with pytest.raises(KafkaError) as raised:
+        with pytest.raises(RecordValidationError) as raised:
             log.append(batch(b"fine", b"not", timestamps=[disk.now_ms, timestamp]), now_ms=disk.now_ms)
         assert raised.value.error is ErrorCode.INVALID_TIMESTAMP
         assert [error.batch_index for error in raised.value.record_errors] == [1]
@@ -115,5 +119,6 @@ def test_a_producer_that_leaves_the_max_timestamp_unset_does_not_hide_its_record
 
     set_max_timestamp(sent, 0, -1, TimestampType.CREATE_TIME)
     log.append(bytes(sent), now_ms=disk.now_ms)
-    assert log.offset_for_timestamp(disk.now_ms + 1)[:2] == (disk.now_ms + 7, 1)
+    found = log.offset_for_timestamp(disk.now_ms + 1)
+    assert found is not None and found[:2] == (disk.now_ms + 7, 1)
     disk.close()

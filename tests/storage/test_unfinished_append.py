@@ -14,7 +14,7 @@ from kafkalite.storage.partition_log import PartitionLog
 from log_disk import BatchMaker, Disk
 
 
-def begin(log: PartitionLog, records, now_ms) -> UnfinishedAppend:
+def begin(log: PartitionLog, records: bytes, now_ms: int) -> UnfinishedAppend:
     begun = log.begin_append(records, now_ms=now_ms)
     assert isinstance(begun, UnfinishedAppend)
     return begun
@@ -71,7 +71,7 @@ def test_a_write_that_fails_leaves_the_log_as_it_was(disk: Disk, batch: BatchMak
         def append(self, *pieces: bytes) -> None:
             raise OSError(28, "No space left on device")
 
-    begun._file = FullDisk()
+    begun._file = FullDisk()  # type: ignore[assignment]
     begun.write()
     for _ in range(2):
         with pytest.raises(KafkaError) as raised:
@@ -105,12 +105,16 @@ def test_a_segment_that_was_let_go_of_meanwhile_goes_on_behind_the_batch(disk: D
 
 
 def test_writers_in_other_threads_and_appends_between_them_keep_their_order(disk: Disk, batch: BatchMaker) -> None:
+    def write_later(begun: UnfinishedAppend) -> None:
+        time.sleep(0)
+        begun.write()
+
     log = disk.open_log()
     writers = []
     for number in range(60):
         if number % 3:
             begun = begin(log, batch(b"%d" % number), disk.now_ms)
-            writers.append(threading.Thread(target=lambda begun=begun: (time.sleep(0), begun.write())))
+            writers.append(threading.Thread(target=write_later, args=(begun,)))
             writers[-1].start()
         else:
             log.append(batch(b"%d" % number), now_ms=disk.now_ms)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.records.record_batch import iter_batches
+from kafkalite.records.record_batch import BatchHeader, iter_batches
 from kafkalite.storage.checkpoint_files import EpochEntry, write_epoch_checkpoint, write_offset_checkpoint
+from kafkalite.storage.filesystem import File
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
 from kafkalite.storage.meta_properties import MetaProperties, write_meta_properties
 from kafkalite.storage.producer_snapshot import decode_snapshot, encode_snapshot
@@ -15,7 +18,7 @@ from kafkalite.storage.producer_state import AppendOrigin
 from kafkalite.storage.verification.finding import Finding, Report, Severity
 from kafkalite.storage.verification.log_directory_verification import VerifiedLogDirectory
 from kafkalite.storage.verification.repair import repair_log
-from log_disk import BatchMaker, Disk, EndMarkerMaker
+from log_disk import BatchMaker, Disk, EndMarkerMaker, log_of
 
 NOW_MS = 1_700_000_000_000
 SMALL_SEGMENTS = {"internal_segment_bytes": 2000, "index_interval_bytes": 200}
@@ -97,7 +100,7 @@ def flip(disk: Disk, name: str, position: int) -> None:
     disk.write(name, bytes(data))
 
 
-def batches_in(disk: Disk, name: str):
+def batches_in(disk: Disk, name: str) -> list[tuple[int, BatchHeader]]:
     return list(iter_batches(disk.read(name)))
 
 
@@ -128,7 +131,7 @@ def test_a_log_that_was_recovered_and_closed_is_sound(killed: Disk) -> None:
 
 def test_a_log_whose_beginning_was_deleted_is_sound(disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker) -> None:
     fill(disk, batch, end_marker)
-    disk.manager.get(TOPIC).delete_records(50)
+    log_of(disk.manager, TOPIC).delete_records(50)
     disk.close()
     assert findings_of(disk) == []
     log = disk.open_log(**SMALL_SEGMENTS)
@@ -480,30 +483,30 @@ def test_a_length_out_of_nowhere_does_not_make_it_read_the_rest_of_the_segment_a
     disk.write(f"{FIRST}.log", bytes(data))
     sizes: list[int] = []
 
-    class NotingFileSystem:
-        """Opens files that note how much is read at once."""
+    class NotingFile:
+        """Notes how much is read at once."""
 
-        def __getattr__(self, name):
+        def __init__(self, file: File) -> None:
+            self._file = file
+            self.size = file.size
+
+        def pread(self, size: int, position: int) -> bytes:
+            sizes.append(size)
+            return self._file.pread(size, position)
+
+        def close(self) -> None:
+            self._file.close()
+
+    class NotingFileSystem:
+        def __getattr__(self, name: str) -> Any:
             return getattr(disk.filesystem, name)
 
-        def open(self, path, **options):
-            file = disk.filesystem.open(path, **options)
-            pread = file.pread
+        def open(self, path: str, **options: bool) -> NotingFile:
+            return NotingFile(disk.filesystem.open(path, **options))
 
-            class NotingFile:
-                size = file.size
-
-                def pread(self, size, position):
-                    sizes.append(size)
-                    return pread(size, position)
-
-                def close(self):
-                    file.close()
-
-            return NotingFile()
-
+    noting: Any = NotingFileSystem()
     findings: list[Finding] = []
-    VerifiedLogDirectory(NotingFileSystem(), disk.path, Report(findings.append)).verify_logs()
+    VerifiedLogDirectory(noting, disk.path, Report(findings.append)).verify_logs()
     (finding,) = [finding for finding in findings if finding.path.endswith(".log")]
     assert (finding.position, finding.offset) == (position, header.base_offset)
     assert max(sizes) <= 2 << 20
