@@ -17,7 +17,7 @@ KEY = "socket.listen.backlog.size"
 
 def listening_backlogs(port: int) -> list[int]:
     """How many connections may wait to be accepted on this process's sockets that listen on a port."""
-    backlogs = []
+    backlogs: list[int] = []
     for name in os.listdir("/proc/self/fd"):
         try:
             sock = socket.socket(fileno=os.dup(int(name)))

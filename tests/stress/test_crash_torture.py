@@ -70,6 +70,10 @@ PROPERTIES = {
 }
 
 
+def committed_of(group: GroupAccount) -> Callable[[], Offsets]:
+    return lambda: dict(group.committed)
+
+
 class CommittedOffsets:
     """Looks at the offsets of a group after each restart: none may be behind what was known of it before."""
 
@@ -115,10 +119,7 @@ class Torture:
         self._members = {group.name: [GroupMember(self._servers, group) for _ in range(2)] for group in self.groups}
         self._left: list[GroupMember] = []
         self._checks = [
-            *(
-                CommittedOffsets(self._servers, group.name, lambda it=group: dict(it.committed))
-                for group in self.groups
-            ),
+            *(CommittedOffsets(self._servers, group.name, committed_of(group)) for group in self.groups),
             CommittedOffsets(self._servers, COPIES, self.copied),
         ]
 
