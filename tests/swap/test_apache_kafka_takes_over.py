@@ -7,7 +7,9 @@ here than the start may take.
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 
 from apache_kafka import ApacheKafka, StartApacheKafka
 from broker_process import BrokerProcess
+from client_scenarios import wait_until
 from kafkalite.broker.data_directory_verification import DataDirectoryVerification
 from kafkalite.client.wire_client import WireClient
 from kafkalite.identifiers import Uuid
@@ -260,17 +263,21 @@ def take_turns(
     ours: dict[str, str] | None = None,
     theirs: dict[str, str] | None = None,
     is_killed: bool = False,
+    before_the_end: Callable[[Filler], None] = lambda filler: None,
+    before_the_start: Callable[[], None] = lambda: None,
 ) -> None:
     """kafkalite fills the directory, Apache Kafka serves it and adds to it, kafkalite serves it again.
 
-    With `is_killed` neither of the two ends but by SIGKILL.
+    With `is_killed` neither of the two ends but by SIGKILL. What happens around the end of the first is up to the test.
     """
     first = start_kafkalite(directory=directory, properties=ours)
     filler = Filler(first.bootstrap_servers)
     filler.fill()
     before = filler.contents()
+    before_the_end(filler)
     filler.client.close()
     assert first.kill() == -9 if is_killed else first.stop() == 0
+    before_the_start()
     assert_sound(first)
     assert "deleted" not in before.topics
 
@@ -328,6 +335,40 @@ def test_metadata_snapshots_and_several_log_directories_are_taken_over(
     assert partitions[0] & partitions[1] == set()
     snapshots = list((node / "data" / "__cluster_metadata-0").glob("*.checkpoint"))
     assert len(snapshots) > 3
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_log_directory_that_had_failed_under_the_broker_and_is_back_is_taken_over(
+    start_kafkalite: StartKafkalite, start_apache_kafka: StartApacheKafka, tmp_path: Path, is_killed: bool
+) -> None:
+    node = tmp_path / "node"
+    properties = {"log.dirs": f"{node}/data,{node}/more", "metadata.log.dir": f"{node}/data"}
+    elsewhere = tmp_path / "elsewhere"
+
+    def fail(filler: Filler) -> None:
+        (node / "more").rename(elsewhere)
+        wait_until(lambda: {leader(filler, "plain", index) for index in range(3)} == {-1, 1})
+
+    def give_back() -> None:
+        shutil.move(elsewhere, node / "more")
+        (node / "output.log").unlink()  # what the first broker said of the failure
+
+    def leader(filler: Filler, topic: str, index: int) -> int:
+        topics = {found.name: found for found in filler.client.send(MetadataRequest(topics=None)).topics}
+        leaders: dict[int, int] = {found.partition_index: found.leader_id for found in topics[topic].partitions}
+        return leaders[index]
+
+    take_turns(
+        start_kafkalite,
+        start_apache_kafka,
+        node,
+        version="4.4.0",
+        ours=properties,
+        theirs=properties,
+        is_killed=is_killed,
+        before_the_end=fail,
+        before_the_start=give_back,
+    )
 
 
 @pytest.mark.parametrize("version", ["4.4.0", "4.3.1"])
