@@ -21,6 +21,7 @@ from acknowledged_records import create, new_producer, produce, read
 from broker_process import BrokerProcess
 from client_scenarios import wait_until
 from numbered_records import PATIENT
+from small_disk import mounted
 
 StartKafkalite = Callable[..., BrokerProcess]
 
@@ -88,6 +89,16 @@ def test_a_directory_that_vanishes_is_noticed_soon_and_served_again_when_it_is_b
     elsewhere.rename(two.other)
     two.broker.start()
     two.check_that_all_is_there_after_a_restart()
+
+
+def test_a_directory_whose_disk_is_unmounted_is_noticed_although_its_mount_point_stays(
+    start_kafkalite: StartKafkalite, tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "broker" / "other", 50) as disk:
+        two = TwoDirectories(start_kafkalite, tmp_path)
+        disk.unmount()
+        two.check_that_the_rest_goes_on()
+        assert list(two.other.iterdir()) == []
 
 
 def test_a_broker_whose_only_directory_vanishes_ends(start_kafkalite: StartKafkalite, tmp_path: Path) -> None:

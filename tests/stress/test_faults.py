@@ -6,10 +6,8 @@ Nothing that was acknowledged is lost, reading goes on, and writing goes on by i
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,46 +28,14 @@ from numbered_records import (
     check_written_once_and_in_order,
     read_topic,
 )
-
-
-class SmallDisk:
-    """A file system of some megabytes in memory."""
-
-    def __init__(self, path: Path, megabytes: int) -> None:
-        self.path = path
-        path.mkdir(parents=True)
-        self._mount(f"size={megabytes}m", "-t", "tmpfs", "none")
-
-    def resize(self, megabytes: int) -> None:
-        self._mount(f"remount,size={megabytes}m")
-
-    def fill(self) -> None:
-        """Takes all the room that is left."""
-        with (self.path / "filler").open("wb", buffering=0) as filler:
-            try:
-                while True:
-                    filler.write(bytes(1_024))
-            except OSError:
-                pass
-
-    def _mount(self, options: str, *arguments: str) -> None:
-        subprocess.run(["mount", "-o", options, *arguments, str(self.path)], check=True, capture_output=True)
-
-    def unmount(self) -> None:
-        subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+from small_disk import SmallDisk, mounted
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     """Under the data of a broker whose directory is tmp_path/full."""
-    if os.name != "posix" or os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a file system needs root")
-    try:
-        disk = SmallDisk(tmp_path / "full" / "data", 12)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"cannot mount a file system: {error.stderr!r}")
-    yield disk
-    disk.unmount()
+    with mounted(tmp_path / "full" / "data", 12) as disk:
+        yield disk
 
 
 def test_on_a_full_disk_reading_goes_on_and_so_does_writing_when_there_is_room(
