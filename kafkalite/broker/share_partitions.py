@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.broker.clock import Timer
 from kafkalite.broker.request_context import RequestContext
+from kafkalite.broker.share_group_dlq_manager import ShareGroupDLQManager
 from kafkalite.broker.share_sessions import SessionKey, ShareSessionCache
 from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.share_acquisition import (
@@ -25,6 +27,7 @@ from kafkalite.coordinator.share_acquisition import (
 from kafkalite.coordinator.share_coordinator import SharePartitionKey, ShareStateWrite
 from kafkalite.coordinator.share_partition import (
     AcknowledgementBatch,
+    DeadLetters,
     SharePartition,
     SharePartitionSettings,
     StateChange,
@@ -107,6 +110,7 @@ class SharePartitions:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._loaded: dict[SharePartitionKey, _Loaded] = {}
+        self._dead_letter_queues = ShareGroupDLQManager(broker)
         self.sessions = ShareSessionCache(broker.config.group_share_max_share_sessions)
 
     def start(self) -> None:
@@ -134,6 +138,7 @@ class SharePartitions:
             max_in_flight_records=config.share_partition_max_record_locks,
             record_lock_duration_ms=config.share_record_lock_duration_ms,
             is_renew_enabled=config.share_renew_acknowledge_enable,
+            has_dead_letter_queue=bool(config.errors_deadletterqueue_topic_name),
         )
 
     # Loading
@@ -158,7 +163,8 @@ class SharePartitions:
         except ValueError as error:
             logger.error("The state of %s cannot be: %s", key, error)
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR) from error
-        self._loaded[key] = _Loaded(key, log, partition)
+        loaded = self._loaded[key] = _Loaded(key, log, partition)
+        self._write_dead_letters(loaded, partition.unwritten_dead_letters)
 
     def _first_offset(self, log: PartitionLog, reset: str) -> int:
         """Where a group begins that has never read the partition: share.auto.offset.reset."""
@@ -255,6 +261,22 @@ class SharePartitions:
             raise mapped from error
         partition.complete(change, is_persisted=True)
         self._notify(loaded)
+        self._write_dead_letters(loaded, change.dead_letters)
+
+    def _write_dead_letters(self, loaded: _Loaded, dead_letters: Sequence[DeadLetters]) -> None:
+        """Records that the group has given up go to its dead letter queue, and are then archived."""
+        config = self.group_config(loaded.key.group_id)
+        for letters in dead_letters:
+            archive = partial(self._archive_dead_letters, loaded, letters)
+            self._dead_letter_queues.enqueue(loaded.key, config, loaded.log, letters, archive)
+
+    def _archive_dead_letters(self, loaded: _Loaded, letters: DeadLetters) -> None:
+        if self._loaded.get(loaded.key) is not loaded:
+            return
+        try:
+            self._write(loaded, loaded.partition.archive_dead_letters(letters))
+        except KafkaError as error:
+            logger.error("That dead letters of %s are written cannot be: %s", loaded.key, error)
 
     def release_session(self, session_key: SessionKey) -> bool:
         """A member's session ends, and with it what it holds; false where it has none."""
@@ -294,11 +316,13 @@ class SharePartitions:
         loaded.timer = None
         if self._loaded.get(loaded.key) is not loaded:
             return
+        change = loaded.partition.expire_locks(self._broker.clock.steady_ms())
         try:
-            self._write(loaded, loaded.partition.expire_locks(self._broker.clock.steady_ms()))
+            self._write(loaded, change)
         except KafkaError as error:
             logger.warning("That locks of %s have ended cannot be written: %s", loaded.key, error)
             self._notify(loaded)
+            self._write_dead_letters(loaded, change.dead_letters)
         self._arm(loaded)
 
 

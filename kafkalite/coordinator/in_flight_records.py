@@ -16,6 +16,7 @@ NO_MEMBER: Final = ""
 
 AVAILABLE = RecordState.AVAILABLE
 ACQUIRED = RecordState.ACQUIRED
+ARCHIVING = RecordState.ARCHIVING
 ARCHIVED = RecordState.ARCHIVED
 
 
@@ -39,10 +40,10 @@ class InFlightState:
         self.member_id = member_id
         self.lock_deadline_ms = lock_deadline_ms
 
-    def finish(self, state: RecordState, max_delivery_count: int) -> None:
-        """The member has it no more; what would be available but has been delivered too often is archived."""
+    def finish(self, state: RecordState, max_delivery_count: int, given_up: RecordState = ARCHIVED) -> None:
+        """The member has it no more; what would be available but has been delivered too often is given up."""
         if state is AVAILABLE and self.delivery_count >= max_delivery_count:
-            state = ARCHIVED
+            state = given_up
         self.state = state
         self.member_id = NO_MEMBER
 

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from kafkalite.coordinator.in_flight_records import (
     ACQUIRED,
     ARCHIVED,
+    ARCHIVING,
     AVAILABLE,
     NO_MEMBER,
     InFlightBatch,
@@ -28,6 +29,8 @@ from kafkalite.coordinator.share_state_batches import PersisterStateBatch, Recor
 from kafkalite.errors import ErrorCode, KafkaError
 
 NO_OFFSET: Final = -1
+CLIENT_REJECT: Final = "Offset rejected by client."
+DELIVERY_COUNT_EXCEEDED: Final = "Offset delivery count exceeded the threshold."
 
 
 class AcknowledgeType(IntEnum):
@@ -55,6 +58,7 @@ class SharePartitionSettings(NamedTuple):
     max_in_flight_records: int = 2000  # share.partition.max.record.locks
     record_lock_duration_ms: int = 30_000  # share.record.lock.duration.ms
     is_renew_enabled: bool = True  # share.renew.acknowledge.enable
+    has_dead_letter_queue: bool = False  # errors.deadletterqueue.topic.name
 
 
 class AcknowledgementBatch(NamedTuple):
@@ -69,14 +73,31 @@ class AcknowledgementBatch(NamedTuple):
         return types[offset - self.first_offset] if len(types) > 1 else types[0]
 
 
-class StateChange:
-    """Batches to be written, and how to take the change back where they could not be."""
+class DeadLetters(NamedTuple):
+    """Records that the group has given up, and for which dead letters are to be written before they are archived."""
 
-    __slots__ = ("batches", "delivery_complete_count", "undo")
+    first_offset: int
+    last_offset: int
+    state: InFlightState
+    cause: str
+
+    @property
+    def delivery_count(self) -> int:
+        return self.state.delivery_count
+
+
+class StateChange:
+    """Batches to be written, and how to take the change back where they could not be.
+
+    Once they are written, `dead_letters` are to be, and then `SharePartition.archive_dead_letters` is the next change.
+    """
+
+    __slots__ = ("batches", "dead_letters", "delivery_complete_count", "undo")
 
     def __init__(self, delivery_complete_count: int) -> None:
         self.batches: list[PersisterStateBatch] = []
         self.undo: list[tuple[InFlightState, InFlightState]] = []
+        self.dead_letters: list[DeadLetters] = []
         self.delivery_complete_count = delivery_complete_count
         """As it was before the change."""
 
@@ -96,6 +117,7 @@ class SharePartition:
         "gap_start_offset",
         "start_offset",
         "state_epoch",
+        "unwritten_dead_letters",
     )
 
     def __init__(
@@ -114,6 +136,8 @@ class SharePartition:
         self.gap_start_offset = NO_OFFSET
         """Where offsets begin of which nothing has been kept although later ones are in flight; see `has_gap`."""
         self.gap_end_offset = NO_OFFSET
+        self.unwritten_dead_letters: list[DeadLetters] = []
+        """Those of records whose giving up has been kept, but not that it is over."""
         self._settings = settings
         self._find_next_fetch_offset = False
         self._locks: list[tuple[int, int, int, int]] = []
@@ -132,6 +156,10 @@ class SharePartition:
             self.batches.add(InFlightBatch(batch.first_offset, batch.last_offset, state))
             if state.state.is_terminal:
                 self.delivery_complete_count += batch.last_offset - batch.first_offset + 1
+            elif state.state is ARCHIVING:
+                is_exceeded = state.delivery_count >= self.settings.max_delivery_count
+                cause = DELIVERY_COUNT_EXCEEDED if is_exceeded else CLIENT_REJECT
+                self.unwritten_dead_letters.append(DeadLetters(batch.first_offset, batch.last_offset, state, cause))
         if self.batches:
             self._find_next_fetch_offset = True
             self.end_offset = self.batches.last.last_offset
@@ -301,7 +329,10 @@ class SharePartition:
                 raise _invalid_state("Renewing acquisition locks is not enabled for the group.")
             state.lock_deadline_ms = self.lock(first_offset, last_offset, now_ms)
             return
-        self._finish(first_offset, last_offset, state, _ACKNOWLEDGED_STATE[AcknowledgeType(acknowledge_type)], change)
+        new_state = _ACKNOWLEDGED_STATE[AcknowledgeType(acknowledge_type)]
+        if acknowledge_type == AcknowledgeType.REJECT and self.settings.has_dead_letter_queue:
+            new_state = ARCHIVING
+        self._finish(first_offset, last_offset, state, new_state, change)
 
     def release(self, member_id: str) -> StateChange:
         """Takes all records from a member that goes."""
@@ -326,12 +357,25 @@ class SharePartition:
         self, first_offset: int, last_offset: int, state: InFlightState, new_state: RecordState, change: StateChange
     ) -> None:
         change.undo.append((state, state.copy()))
-        state.finish(new_state, self.settings.max_delivery_count)
+        settings = self.settings
+        given_up = ARCHIVING if settings.has_dead_letter_queue else ARCHIVED
+        state.finish(new_state, settings.max_delivery_count, given_up)
+        if state.state is ARCHIVING:
+            cause = CLIENT_REJECT if new_state is ARCHIVING else DELIVERY_COUNT_EXCEEDED
+            change.dead_letters.append(DeadLetters(first_offset, last_offset, state, cause))
         change.batches.append(state_batch(first_offset, last_offset, state))
         if state.state.is_terminal:
             self.delivery_complete_count += self._count_from_start(first_offset, last_offset)
         elif state.state is AVAILABLE:
             self._find_next_fetch_offset = True
+
+    def archive_dead_letters(self, letters: DeadLetters) -> StateChange:
+        """Dead letters have been written for records: that is over."""
+        change = StateChange(self.delivery_complete_count)
+        letters.state.archive()
+        change.batches.append(state_batch(letters.first_offset, letters.last_offset, letters.state))
+        self.delivery_complete_count += self._count_from_start(letters.first_offset, letters.last_offset)
+        return change
 
     def _count_from_start(self, first_offset: int, last_offset: int) -> int:
         return max(0, last_offset - max(self.start_offset, first_offset) + 1)

@@ -225,6 +225,36 @@ def test_what_a_member_may_not_say_changes_nothing(member: str, first: int, last
     assert share.partition.delivery_complete_count == 0
 
 
+def test_records_that_are_given_up_wait_for_their_dead_letters() -> None:
+    share = Share(10, config=SharePartitionSettings(max_delivery_count=1, has_dead_letter_queue=True))
+    share.fetch("m")
+    change = share.partition.acknowledge("m", [AcknowledgementBatch(0, 4, [REJECT])], 0)
+    share.keep(change)
+    assert [(one.first_offset, one.last_offset, one.cause) for one in change.dead_letters[:2]] == [
+        (0, 0, "Offset rejected by client."),
+        (1, 1, "Offset rejected by client."),
+    ]
+    exceeded = share.partition.acknowledge("m", [AcknowledgementBatch(5, 9, [RELEASE])], 0)
+    share.keep(exceeded)
+    assert exceeded.dead_letters[0].cause == "Offset delivery count exceeded the threshold."
+    assert {state for state, _, _ in share.states().values()} == {RecordState.ARCHIVING}
+    assert share.fetch("m") == []
+    for letters in [*change.dead_letters, *exceeded.dead_letters]:
+        share.keep(share.partition.archive_dead_letters(letters))
+    assert share.partition.start_offset == 10
+
+
+def test_dead_letters_that_were_under_way_at_a_restart_are_written_again() -> None:
+    share = Share(10, config=SharePartitionSettings(max_delivery_count=1, has_dead_letter_queue=True))
+    share.fetch("m")
+    share.keep(share.partition.acknowledge("m", [AcknowledgementBatch(0, 9, [REJECT])], 0))
+    share.restart()
+    [letters] = share.partition.unwritten_dead_letters
+    assert (letters.first_offset, letters.last_offset, letters.delivery_count) == (0, 9, 1)
+    share.keep(share.partition.archive_dead_letters(letters))
+    assert share.partition.start_offset == 10
+
+
 def test_a_change_that_could_not_be_written_is_taken_back() -> None:
     share = Share()
     share.fetch("a")
