@@ -158,10 +158,11 @@ async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
     except known_errors as error:
         logging.getLogger("kafkalite").error("Cannot start: %s", _text(error))
         return 1
-    # What is there now stays: the collector need not look at it again, and looks rarely at what comes and goes.
+    # What is there now stays: the collector need not look at it again. It looks at 10,000 new objects in half a
+    # millisecond, at the 100,000 that a middle-aged generation grows to in four, and at all of them next to never.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(10_000, 10, 1_000)
     await stop.wait()
     try:
         await server.stop()
