@@ -127,7 +127,8 @@ def _append_all(
 ) -> list[TopicProduceResponse]:
     """Appends to any number of partitions, whatever there is for them."""
     named = request.topic_data
-    topic_data = request.topic_data = _without_repetitions(named)
+    topic_data, unsound = _without_repetitions(context.api_version, named)
+    request.topic_data = topic_data
     headers = [
         _plain_header(context.api_version, partition.records)
         for data in topic_data
@@ -143,6 +144,9 @@ def _append_all(
         for partition in data.partition_data:
             if refusal is None:
                 answer = _append(context, request, name, partition, next(next_header), unfinished)
+                error = unsound.get((data.name, data.topic_id, partition.index))
+                if error is not None and answer.error_code != ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+                    answer = PartitionProduceResponse(index=partition.index, error_code=error.error, base_offset=-1)
             else:
                 answer = PartitionProduceResponse(
                     index=partition.index, error_code=refusal.error, error_message=_text_of(refusal), base_offset=-1
@@ -173,18 +177,34 @@ def _name_of(context: RequestContext, data: TopicProduceData) -> str | None:
     return None if image is None else image.name
 
 
-def _without_repetitions(topic_data: list[TopicProduceData]) -> list[TopicProduceData]:
-    """Each topic and each partition once: of a partition that is named twice the last records count."""
+def _without_repetitions(
+    version: int, topic_data: list[TopicProduceData]
+) -> tuple[list[TopicProduceData], dict[tuple[str, Uuid, int], KafkaError]]:
+    """Each topic and each partition once. Of a partition that is named twice the last sound records are appended; what
+    was wrong with others is its answer all the same."""
     topics: dict[tuple[str, Uuid], dict[int, PartitionProduceData]] = {}
+    unsound: dict[tuple[str, Uuid, int], KafkaError] = {}
     for data in topic_data:
         partitions = topics.setdefault((data.name, data.topic_id), {})
         for partition in data.partition_data:
+            earlier = partitions.setdefault(partition.index, partition)
+            if earlier is partition:
+                continue
             partitions[partition.index] = partition
-    return [
+            for candidate in (earlier, partition):
+                try:
+                    if candidate.records is not None:
+                        _check_records(version, candidate.records)
+                except KafkaError as error:
+                    unsound[data.name, data.topic_id, partition.index] = error
+                    if candidate is partition:
+                        partitions[partition.index] = earlier
+    once = [
         TopicProduceData(name=name, topic_id=topic_id, partition_data=list(partitions.values()))
         for (name, topic_id), partitions in topics.items()
         if partitions
     ]
+    return once, unsound
 
 
 async def _when_finished(response: ProduceResponse, unfinished: list[_Unfinished]) -> ProduceResponse:

@@ -235,3 +235,39 @@ def test_compressed_batches_that_are_none_are_refused_alike(compare: Compare, co
             side.note(label, [answer.error_code, answer.base_offset, answer.error_message is None])
 
     compare(scenario)
+
+
+def test_a_partition_that_is_named_twice_is_answered_alike(compare: Compare) -> None:
+    sound, other, unsound = batch("a", "b"), batch("c"), batch("a")[:-1] + b"?"
+
+    def scenario(side: Side) -> None:
+        for version in (3, 9, 12, 13):
+            topic = side.topic(partitions=2)
+            topic_id = side.topic_id(topic)
+            for label, records in {
+                "both sound": (sound, other),
+                "two batches, then a sound one": (sound + other, sound),
+                "a sound one, then two batches": (sound, sound + other),
+                "none, then a sound one": (None, other),
+                "a sound one, then nothing": (other, b""),
+                "a wrong checksum, then a sound one": (unsound, sound),
+                "a sound one, then a wrong checksum": (sound, unsound),
+                "three": (sound, b"", other),
+            }.items():
+                for index in (0, 7):
+                    partitions = [PartitionProduceData(index=index, records=batches) for batches in records]
+                    data = TopicProduceData(name=topic, topic_id=topic_id, partition_data=partitions)
+                    side.ask(ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=[data]), version, label=label)
+                apart = [
+                    TopicProduceData(
+                        name=topic,
+                        topic_id=topic_id,
+                        partition_data=[PartitionProduceData(index=1, records=batches)],
+                    )
+                    for batches in records
+                ]
+                side.ask(
+                    ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=apart), version, label=f"{label}, apart"
+                )
+
+    compare(scenario)
