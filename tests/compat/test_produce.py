@@ -266,8 +266,6 @@ def test_a_partition_that_is_named_twice_is_answered_alike(compare: Compare) -> 
                     )
                     for batches in records
                 ]
-                side.ask(
-                    ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=apart), version, label=f"{label}, apart"
-                )
+                side.ask(ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=apart), version, label=f"{label}, apart")
 
     compare(scenario)
