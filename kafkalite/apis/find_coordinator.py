@@ -8,10 +8,11 @@ answers COORDINATOR_NOT_AVAILABLE meanwhile).
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from typing import Final
 
 from kafkalite.broker.api_registry import serves
-from kafkalite.broker.internal_topics import ensure_internal_topic
+from kafkalite.broker.internal_topics import ensure_internal_topic, when_internal_topic_is_made
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.coordinator.string_hash import partition_for
 from kafkalite.errors import ErrorCode, KafkaError
@@ -36,7 +37,18 @@ _SHARE_PARTITION_KEY: Final = re.compile(r"(.*):[A-Za-z0-9_-]{22}(?:==)?:([+-]?[
 
 
 @serves(FindCoordinatorRequest)
-def find_coordinator(context: RequestContext, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
+def find_coordinator(
+    context: RequestContext, request: FindCoordinatorRequest
+) -> FindCoordinatorResponse | Awaitable[FindCoordinatorResponse]:
+    key_type = request.key_type
+    topic = TOPICS.get(key_type)
+    keys = request.coordinator_keys if context.api_version >= BATCH_MIN_VERSION else [request.key]
+    if topic is None or not any(_is_valid(context, key_type, key) for key in keys):
+        return _answer(context, request)
+    return when_internal_topic_is_made(context.broker, topic, lambda: _answer(context, request))
+
+
+def _answer(context: RequestContext, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
     if context.api_version >= BATCH_MIN_VERSION:
         return FindCoordinatorResponse(
             coordinators=[_find(context, request.key_type, key)[0] for key in request.coordinator_keys]
@@ -64,9 +76,7 @@ def _find(context: RequestContext, key_type: int, key: str) -> tuple[Coordinator
 
 def _ensure(context: RequestContext, key_type: int, key: str) -> ErrorCode:
     topic = TOPICS.get(key_type)
-    if topic is None:
-        return ErrorCode.INVALID_REQUEST
-    if key_type == SHARE and (context.api_version < SHARE_MIN_VERSION or not is_share_partition_key(key)):
+    if topic is None or not _is_valid(context, key_type, key):
         return ErrorCode.INVALID_REQUEST
     try:
         partition_count = ensure_internal_topic(context.broker, topic)
@@ -76,6 +86,10 @@ def _ensure(context: RequestContext, key_type: int, key: str) -> ErrorCode:
     if logs.has_offline_logs and logs.is_offline(TopicPartition(topic, partition_for(key, partition_count))):
         return ErrorCode.COORDINATOR_NOT_AVAILABLE
     return ErrorCode.NONE
+
+
+def _is_valid(context: RequestContext, key_type: int, key: str) -> bool:
+    return key_type != SHARE or (context.api_version >= SHARE_MIN_VERSION and is_share_partition_key(key))
 
 
 def is_share_partition_key(key: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -71,7 +72,7 @@ class Broker:
         self.fetch_sessions = FetchSessionCache(
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 1 << 31)
         )
-        self.producer_ids = ProducerIds(self._reserve_producer_ids)
+        self.producer_ids = ProducerIds(self._reserve_producer_ids, self._request_producer_ids)
         self.group_coordinator = GroupCoordinator(self)
         self.transaction_coordinator = TransactionCoordinator(self)
         self.share_coordinator = ShareCoordinator(self)
@@ -319,6 +320,16 @@ class Broker:
         self.metadata.append(result.records)
         return result.response
 
+
+    def _request_producer_ids(self, take: Callable[[range | None], None]) -> None:
+        try:
+            result = generate_next_producer_id_block(self.metadata.written_image, self.node_id)
+        except KafkaError:
+            take(None)
+            return
+        reserved = self.metadata.commit(result.records, lambda error: take(None if error else result.response))
+        if reserved is not None:
+            self._reserving = asyncio.ensure_future(reserved)
 
 def check_leader_epoch(log: PartitionLog, current_leader_epoch: int) -> None:
     """Whether a client that names a leader epoch means the current one; raises FENCED_ or UNKNOWN_LEADER_EPOCH."""

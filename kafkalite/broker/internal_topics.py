@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.config.broker_config import BrokerConfig
@@ -12,11 +12,14 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import GROUP_METADATA_TOPIC, SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
 from kafkalite.metadata.replication_control import create_topics
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from kafkalite.protocol.metadata_record import MetadataRecord
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
 
 _logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class _Settings(NamedTuple):
@@ -83,6 +86,34 @@ def internal_topic_request(name: str, config: BrokerConfig) -> CreatableTopic:
     )
 
 
+def when_internal_topic_is_made(broker: Broker, name: str, answer: Callable[[], T]) -> T | Awaitable[T]:
+    """What `answer` gives once a coordinator's topic is there, or cannot be made: `ensure_internal_topic` says why."""
+    store = broker.metadata
+    if store.image.topics.topic(name) is not None:
+        return answer()
+    records: list[MetadataRecord] = []
+    if store.written_image.topics.topic(name) is None:
+        try:
+            records = _creation(broker, name)
+        except KafkaError:
+            return answer()
+    return store.commit(records, lambda _: answer())
+
+
+def _creation(broker: Broker, name: str) -> list[MetadataRecord]:
+    """The records that make a coordinator's topic; raises COORDINATOR_NOT_AVAILABLE."""
+    request = CreateTopicsRequest(topics=[internal_topic_request(name, broker.config)])
+    image = broker.metadata.written_image
+    result = create_topics(image, broker.config, request, describable=None, new_topic_id=random_uuid)
+    created = result.response.topics[0]
+    if created.error_code:
+        if name not in broker.impossible_topics:  # clients ask again and again
+            broker.impossible_topics.add(name)
+            _logger.error("The topic %s cannot be made: %s", name, created.error_message)
+        raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, created.error_message)
+    return result.records
+
+
 def ensure_internal_topic(broker: Broker, name: str) -> int:
     """The number of partitions of a coordinator's topic, made now if it is not there.
 
@@ -94,15 +125,7 @@ def ensure_internal_topic(broker: Broker, name: str) -> int:
         store.settle()
         topic = store.image.topics.topic(name)
     if topic is None:
-        request = CreateTopicsRequest(topics=[internal_topic_request(name, broker.config)])
-        result = create_topics(store.written_image, broker.config, request, describable=None, new_topic_id=random_uuid)
-        created = result.response.topics[0]
-        if created.error_code:
-            if name not in broker.impossible_topics:  # clients ask again and again
-                broker.impossible_topics.add(name)
-                _logger.error("The topic %s cannot be made: %s", name, created.error_message)
-            raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, created.error_message)
-        store.append(result.records)
+        store.append(_creation(broker, name))
         topic = store.image.topics.topic(name)
         if topic is None:
             raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
