@@ -37,7 +37,7 @@ class BackgroundTasks:
         self._timers: dict[str, Timer] = {}
         self._is_stopped = False
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-flush")
-        self._flushing: asyncio.Future[list[OSError | None]] | None = None
+        self._flushing: asyncio.Task[None] | None = None
         self._checkpointing: asyncio.Future[list[OSError | None]] | None = None
         self._deleting: asyncio.Future[int] | None = None
         self._log_cleaner = LogCleaner(broker)
@@ -128,18 +128,25 @@ class BackgroundTasks:
     def _flush_logs(self) -> None:
         if self._flushing is not None and not self._flushing.done():
             return
-        flushes = self._broker.logs.prepare_flushes(self._broker.clock.now_ms())
-        if flushes:
-            loop = asyncio.get_running_loop()
-            self._flushing = loop.run_in_executor(self._worker, _sync_all, flushes)
-            self._flushing.add_done_callback(lambda done: self._finish(flushes, done))
+        steps = self._broker.logs.flush_steps(self._broker.clock.now_ms())
+        flushes = next(steps, None)
+        if flushes is not None:
+            self._flushing = asyncio.get_running_loop().create_task(self._flush_in_steps(flushes, steps))
 
-    def _finish(self, flushes: list[LogFlush], done: asyncio.Future[list[OSError | None]]) -> None:
-        for flush, error in zip(flushes, done.result(), strict=True):
-            if error is None:
-                flush.finish(self._broker.clock.now_ms())
-            else:
-                flush.fail(error)
+    async def _flush_in_steps(self, flushes: list[LogFlush] | None, steps: Iterator[list[LogFlush]]) -> None:
+        """A few logs at a time, so that the loop is not held by the files of thousands."""
+        loop = asyncio.get_running_loop()
+        try:
+            while flushes is not None:
+                outcomes = await loop.run_in_executor(self._worker, _sync_all, flushes)
+                for flush, error in zip(flushes, outcomes, strict=True):
+                    if error is None:
+                        flush.finish(self._broker.clock.now_ms())
+                    else:
+                        flush.fail(error)
+                flushes = None if self._is_stopped else next(steps, None)
+        except Exception:
+            logger.exception("flush failed, and will be tried again")
         self._checkpoint_recovery_points()
 
 

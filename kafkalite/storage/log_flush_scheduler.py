@@ -1,4 +1,4 @@
-"""Which logs are due for a flush, looked at every `log.flush.scheduler.interval.ms` (prepare_due_flushes).
+"""Which logs are due for a flush, looked at every `log.flush.scheduler.interval.ms` (due_flush_steps).
 
 A log is flushed because its `flush.ms` is over or because it has rolled, and beyond what Apache Kafka does so that a
 start after a kill is soon over: the logs that would have the largest parts in a recovery that takes too long, and those
@@ -7,7 +7,7 @@ that nobody writes to any more, a few in each round.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -28,14 +28,21 @@ MAX_COSTLY_LOGS: Final = 100
 """So many are flushed at once because a recovery would take long; others follow in the next round."""
 
 
-def prepare_due_flushes(logs: Iterable[PartitionLog], now_ms: int) -> list[LogFlush]:
-    """The flushes of this round, prepared; not those that cannot be."""
+FLUSHES_PER_STEP: Final = 8
+"""Each opens some files when it is prepared, and may replace one when it is finished."""
+
+
+def due_flush_steps(logs: Iterable[PartitionLog], now_ms: int) -> Iterator[list[LogFlush]]:
+    """The flushes of this round, a few at a time: each few are prepared when they are asked for. Not those that cannot
+    be prepared, and not those of logs that have gone meanwhile."""
     unflushed = [log for log in logs if log.log_end_offset != log.recovery_point]
     wanted = _most_costly(unflushed)
     quiet = (log for log in unflushed if abs(now_ms - log.last_append_ms) >= WRITTEN_BACK_MS)
     wanted.update(islice(quiet, MAX_QUIET_LOGS))
-    flushes = []
+    flushes: list[LogFlush] = []
     for log in unflushed:
+        if log.is_closed:
+            continue
         is_rolled = log.active_segment.base_offset > log.recovery_point
         # After a clock was set back by more than that, nobody knows how long it is: better too early than too late.
         is_due = abs(now_ms - log.last_flush_ms) >= log.config.flush_ms
@@ -51,7 +58,11 @@ def prepare_due_flushes(logs: Iterable[PartitionLog], now_ms: int) -> list[LogFl
                 continue  # reported where it happened; the other logs are none the worse for it
             if flush is not None:
                 flushes.append(flush)
-    return flushes
+                if len(flushes) == FLUSHES_PER_STEP:
+                    yield flushes
+                    flushes = []
+    if flushes:
+        yield flushes
 
 
 def _most_costly(logs: list[PartitionLog]) -> set[PartitionLog]:

@@ -32,7 +32,7 @@ from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
 from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError, is_final
 from kafkalite.storage.log_flush import LogFlush
-from kafkalite.storage.log_flush_scheduler import prepare_due_flushes
+from kafkalite.storage.log_flush_scheduler import due_flush_steps
 from kafkalite.storage.log_retention import delete_old_segments
 from kafkalite.storage.log_shutdown import close_logs
 from kafkalite.storage.logs_to_load import LogToLoad, find_logs
@@ -326,13 +326,17 @@ class LogManager:
                 deleted = weight = 0
         yield deleted
 
-    def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
-        """The flushes that are due: logs whose `flush.ms` is over, segments that have rolled, logs that nobody writes
-        to any more, and, where a recovery would take long, the logs that would have the largest parts in it.
+    def flush_steps(self, now_ms: int) -> Iterator[list[LogFlush]]:
+        """The flushes that are due, a few at a time: logs whose `flush.ms` is over, segments that have rolled, logs
+        that nobody writes to any more, and, where a recovery would take long, the logs with the largest parts in it.
 
         Call `sync` of each in a worker thread; then `finish`, or `fail` with the OSError, back here.
         """
-        return prepare_due_flushes(self._logs.values(), now_ms)
+        return due_flush_steps(self._logs.values(), now_ms)
+
+    def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
+        """All of `flush_steps`."""
+        return [flush for flushes in self.flush_steps(now_ms) for flush in flushes]
 
     def flush_dirty_logs(self, now_ms: int) -> None:
         """`prepare_flushes` and all that follows in one go. Raises KafkaError."""

@@ -245,6 +245,26 @@ def test_of_very_many_logs_no_more_than_a_few_are_flushed_at_once(
     assert sum(each.recovery_point for each in logs) == 6
 
 
+def test_flushes_are_prepared_a_few_at_a_time_and_not_of_logs_that_have_gone_meanwhile(
+    filesystem: WatchedFileSystem, batch: BatchMaker
+) -> None:
+    manager, _ = open_log(filesystem)
+    config = TopicConfig({"flush.ms": "1000"})
+    logs = [manager.create(TopicPartition("u", index), None, config, NOW_MS) for index in range(20)]
+    for each in logs:
+        each.append(batch(b"x"), now_ms=NOW_MS)
+    steps = manager.flush_steps(NOW_MS + 1000)
+    flushed = []
+    for flushes in steps:
+        flushed.append(len(flushes))
+        for flush in flushes:
+            flush.run(NOW_MS + 1000)
+        if len(flushed) == 1:
+            manager.delete(TopicPartition("u", 19), NOW_MS)
+    assert flushed == [log_flush_scheduler.FLUSHES_PER_STEP, log_flush_scheduler.FLUSHES_PER_STEP, 3]
+    assert [each.recovery_point for each in logs] == [1] * 19 + [0]
+
+
 def test_a_log_that_nobody_writes_to_any_more_is_flushed_when_that_costs_little(
     filesystem: WatchedFileSystem, batch: BatchMaker
 ) -> None:
