@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.log_appender import LARGE_BATCH
-from kafkalite.broker.repeated_produce import FIRST_VERSION, KnownRequest, RepeatedProduce
+from kafkalite.broker.repeated_produce import FIRST_VERSION, RepeatedProduce
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.transaction_coordinator import WriteSupport
 from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
@@ -97,10 +97,17 @@ def remember(context: RequestContext, request: ProduceRequest, frame: memoryview
     log = None if name is None else context.broker.leader_log(name, partition.index)
     if name is None or log is None or log.topic_id is None or not log.takes_plain_batches:
         return
-    known = KnownRequest(context.api_version, name, log.topic_id, partition.index, has_answer=request.acks != 0)
     if context.repeated_produce is None:
         context.repeated_produce = RepeatedProduce(context.broker)
-    context.repeated_produce.remember(frame, known, len(partition.records))
+    context.repeated_produce.remember(
+        frame,
+        len(partition.records),
+        context.api_version,
+        name,
+        log.topic_id,
+        partition.index,
+        has_answer=request.acks != 0,
+    )
 
 
 @serves(ProduceRequest, observer=remember)

@@ -19,6 +19,7 @@ from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
 from kafkalite.broker.producer_ids import ProducerIds
 from kafkalite.broker.purgatory import Purgatory
 from kafkalite.broker.random_uuid import random_uuid
+from kafkalite.broker.repeated_produce import KnownRequests
 from kafkalite.broker.replica_alter_log_dirs import ReplicaAlterLogDirs
 from kafkalite.broker.share_coordinator import ShareCoordinator
 from kafkalite.broker.share_groups import ShareGroups
@@ -72,6 +73,7 @@ class Broker:
         self.fetch_sessions = FetchSessionCache(
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 1 << 31)
         )
+        self.known_produce_requests = KnownRequests()
         self.producer_ids = ProducerIds(self._reserve_producer_ids, self._request_producer_ids)
         self.group_coordinator = GroupCoordinator(self)
         self.transaction_coordinator = TransactionCoordinator(self)
@@ -320,7 +322,6 @@ class Broker:
         self.metadata.append(result.records)
         return result.response
 
-
     def _request_producer_ids(self, take: Callable[[range | None], None]) -> None:
         try:
             result = generate_next_producer_id_block(self.metadata.written_image, self.node_id)
@@ -330,6 +331,7 @@ class Broker:
         reserved = self.metadata.commit(result.records, lambda error: take(None if error else result.response))
         if reserved is not None:
             self._reserving = asyncio.ensure_future(reserved)
+
 
 def check_leader_epoch(log: PartitionLog, current_leader_epoch: int) -> None:
     """Whether a client that names a leader epoch means the current one; raises FENCED_ or UNKNOWN_LEADER_EPOCH."""

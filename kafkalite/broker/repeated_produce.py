@@ -53,7 +53,10 @@ _pack_length: Final = Struct(">i").pack
 _NO_TAGS: Final = b"\0\0\0"
 """Behind the records, in flexible versions: the tagged fields of the partition, of the topic and of the request."""
 _UNUSUAL_ATTRIBUTES: Final = ~COMPRESSION_MASK
-_MAX_KNOWN: Final = 100
+_MAX_KNOWN: Final = 10_000
+_MAX_STRANGERS: Final = 10 * _MAX_KNOWN
+_MAX_BEGINNING_SIZE: Final = 1_000
+_MAX_BEGINNING_SIZES: Final = 8
 _OFFSETS: Final = Struct(">qqq")
 _PATTERN_OFFSETS: Final = (0x0123456789ABCDE0, 0x123456789ABCDEF0, 0x23456789ABCDEF01)
 
@@ -104,20 +107,47 @@ class KnownRequest:
 
         return pack_answer
 
-    def beginning_of(self, frame: memoryview, records_size: int) -> bytes | None:
-        """The part of such a request that stays the same; None if there is more behind the records than no tags."""
-        if self.is_flexible:
-            tags = _NO_TAGS
-            length = bytearray()
-            write_unsigned_varint(length, records_size + 1)
-        else:
-            tags = b""
-            length = bytearray(_pack_length(records_size))
-        behind = len(frame) - len(tags)
-        end = behind - records_size - len(length)
-        if frame[behind:] != tags or frame[end : end + len(length)] != length:
-            return None
-        return bytes(frame[_BEGINNING_POSITION:end])
+
+class KnownRequests:
+    """The requests that are known by their beginnings, whichever of a broker's connections they come on.
+
+    So a thousand producers that write to a thousand partitions cost the memory of a thousand requests. When as many are
+    known as may be, they stay, until much more has come that is not among them: to learn a request costs more than to
+    decode it.
+    """
+
+    __slots__ = ("_strangers", "by_beginning")
+
+    def __init__(self) -> None:
+        self.by_beginning: dict[bytes, KnownRequest] = {}
+        self._strangers = 0
+
+    def has_room(self) -> bool:
+        """Whether another one may be added; asked once for each."""
+        if len(self.by_beginning) < _MAX_KNOWN:
+            return True
+        self._strangers += 1
+        if self._strangers < _MAX_STRANGERS:
+            return False
+        self._strangers = 0
+        self.by_beginning.clear()
+        return True
+
+
+def _beginning_of(frame: memoryview, records_size: int, *, is_flexible: bool) -> bytes | None:
+    """The part of such a request that stays the same; None if there is more behind the records than no tags."""
+    if is_flexible:
+        tags = _NO_TAGS
+        length = bytearray()
+        write_unsigned_varint(length, records_size + 1)
+    else:
+        tags = b""
+        length = bytearray(_pack_length(records_size))
+    behind = len(frame) - len(tags)
+    end = behind - records_size - len(length)
+    if frame[behind:] != tags or frame[end : end + len(length)] != length:
+        return None
+    return bytes(frame[_BEGINNING_POSITION:end])
 
 
 class PendingRun:
@@ -157,26 +187,42 @@ class PendingRun:
 
 
 class RepeatedProduce:
-    """The requests that one connection is known to make, and the answering of them."""
+    """The requests that one connection makes and that are known, and the answering of them."""
 
-    __slots__ = ("_beginning_sizes", "_broker", "_known", "pending")
+    __slots__ = ("_beginning_sizes", "_broker", "_known", "_requests", "pending")
 
     def __init__(self, broker: Broker) -> None:
         self.pending: PendingRun | None = None
         """Where `answer` stopped because of it: the answers that have to be waited for before all that follow."""
         self._broker = broker
-        self._known: dict[bytes, KnownRequest] = {}
+        self._requests = broker.known_produce_requests
+        self._known = self._requests.by_beginning
         self._beginning_sizes: tuple[int, ...] = ()
+        """How long the beginnings are that have come on this connection, the latest first."""
 
-    def remember(self, frame: memoryview, known: KnownRequest, records_size: int) -> None:
+    def remember(
+        self,
+        frame: memoryview,
+        records_size: int,
+        version: int,
+        topic: str,
+        topic_id: Uuid,
+        partition: int,
+        *,
+        has_answer: bool,
+    ) -> None:
         """Takes in a request, given with its size field, whose records have this size."""
-        beginning = known.beginning_of(frame, records_size)
-        if beginning is None:
+        beginning = _beginning_of(frame, records_size, is_flexible=version in ProduceRequest.flexible_versions)
+        if beginning is None or len(beginning) > _MAX_BEGINNING_SIZE:
             return
-        if len(self._known) == _MAX_KNOWN:
-            self._known.clear()
-        self._known[beginning] = known
-        self._beginning_sizes = tuple({len(beginning) for beginning in self._known})
+        known = self._known.get(beginning)
+        if known is None or known.topic_id != topic_id:
+            if known is None and not self._requests.has_room():
+                return
+            self._known[beginning] = KnownRequest(version, topic, topic_id, partition, has_answer=has_answer)
+        size = len(beginning)
+        if size not in self._beginning_sizes:
+            self._beginning_sizes = (size, *self._beginning_sizes)[:_MAX_BEGINNING_SIZES]
 
     def answer(self, view: memoryview, position: int, end: int, max_size: int, out: bytearray) -> int:
         """Answers the requests from `position` on as far as they are known; returns where the first other one begins.

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kafkalite.broker import repeated_produce
 from kafkalite.broker.repeated_produce import RepeatedProduce
 from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
@@ -236,6 +237,44 @@ def test_a_request_with_another_beginning_is_decoded(
     [payload] = conversation.exchange([produce_frame(batch_of(b"other"), 2, **changed)])
     assert recognised == [0]
     assert answer_of(payload).error_code == error
+
+
+def test_what_one_connection_repeats_another_one_need_not_have_learnt_anew(
+    kafka: KafkaliteServer, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    usual = repeated_produce.KnownRequest.__init__
+
+    def counting(self: Any, version: int, topic: str, *facts: Any, **more: Any) -> None:
+        made.append(topic)
+        usual(self, version, topic, *facts, **more)
+
+    monkeypatch.setattr(repeated_produce.KnownRequest, "__init__", counting)
+    other = Conversation(kafka)
+    for one in (conversation, other, conversation, other):
+        one.exchange([produce_frame(batch_of(b"same"), number) for number in range(3)])
+    other.close()
+    assert made == ["plain"]
+
+
+def test_of_more_requests_than_may_be_known_the_first_ones_are_until_too_many_others_have_come(
+    conversation: Conversation, recognised: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeated_produce, "_MAX_KNOWN", 2)
+    monkeypatch.setattr(repeated_produce, "_MAX_STRANGERS", 4)
+
+    def recognised_now(*clients: str) -> int:
+        before = sum(recognised)
+        for client in clients:
+            [payload] = conversation.exchange([produce_frame(batch_of(b"x"), 1, client_id=client)])
+            assert answer_of(payload).error_code == ErrorCode.NONE
+        return sum(recognised) - before
+
+    assert recognised_now("a", "b") == 0
+    assert recognised_now("a", "b", "c", "a", "c", "b") == 4, "the third one finds no room"
+    assert recognised_now("c") == 0
+    assert recognised_now("c") == 0, "with the fourth stranger all are forgotten, and it is learnt"
+    assert recognised_now("c", "c", "a", "a") == 3
 
 
 def test_a_bad_batch_in_the_middle_of_others_is_refused_alone(conversation: Conversation) -> None:
