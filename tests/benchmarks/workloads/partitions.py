@@ -41,10 +41,15 @@ def measure(bench: Bench, size: int) -> Figures:
     places = [(topic.topic_id, index) for topic in topics for index in range(topic.partitions)]
     shape: dict[str, Any] = {"connections": _CONNECTIONS, "in_flight": _IN_FLIGHT, "seconds": bench.seconds}
     frames = [produce(*place, batch()) for place in places]
-    with Load(bench.broker.port, frames, zero_at=[produce_error_position()], **shape) as load:
+    filled = bench.kept.get("filled", 0)
+    zeros = [produce_error_position()]
+    with Load(bench.broker.port, frames[filled:], in_flight=50, requests=size - filled, seconds=120) as load:
+        first_produced = load.run()
+    bench.kept["filled"] = size
+    with Load(bench.broker.port, frames, zero_at=zeros, **shape) as load:
         bench.warm_up(load)
         produced, produce_cpu_us = bench.run(load)
-    frames = [fetch(*place, 0, max_bytes=1_000) for place in places]
+    frames = [fetch(*place, 0, max_wait_ms=0, max_bytes=1_000) for place in places]
     zeros = [fetch_error_position(), fetch_partition_error_position()]
     with Load(bench.broker.port, frames, zero_at=zeros, min_response=200, **shape) as load:
         bench.warm_up(load)
@@ -58,6 +63,7 @@ def measure(bench: Bench, size: int) -> Figures:
         "idle_kb": (idle_mb - before_mb) * 1024 / size,
         "idle_mb": idle_mb,
         "idle_cpu": idle_cpu * 100,
+        "first_ms": first_produced.seconds / first_produced.requests * 1e3,
         "produce_per_second": produced.requests_per_second,
         "produce_cpu_us": produce_cpu_us,
         "produce_p99_ms": produced.p99_ms,
@@ -80,6 +86,7 @@ WORKLOAD = Workload(
         "idle_mb": Figure("resident when idle, MB"),
         "idle_kb": Figure("idle memory, KB each", is_drawn=False),
         "idle_cpu": Figure("CPU when idle, % of a core", is_drawn=False),
+        "first_ms": Figure("first record of each, ms"),
         "produce_per_second": Figure("produce requests/s", is_more_better=True, is_drawn=False),
         "produce_cpu_us": Figure("produce, broker CPU, µs/request"),
         "produce_p99_ms": Figure("produce p99, ms", is_drawn=False),
