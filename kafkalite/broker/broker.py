@@ -119,6 +119,7 @@ class Broker:
             config,
             self.logs,
             now_ms=self.clock.now_ms,
+            steady_ms=self.clock.steady_ms,
             on_append=lambda log: self.fetch_purgatory.notify(log.topic_partition),
             on_delete=self.fetch_purgatory.notify,
             on_placed=self._note_directories,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from kafkalite.broker.metadata_publisher import LOGS_PER_STEP, TOPICS_PER_STEP
+import pytest
+
+from kafkalite.broker.metadata_publisher import LOGS_PER_STEP, MAX_STEP_MS, TOPICS_PER_STEP
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
@@ -16,6 +19,7 @@ from kafkalite.protocol.messages.incremental_alter_configs import (
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.settings import ConfigRecord
 from kafkalite.protocol.metadata_records.topics import PartitionRecord, RemoveTopicRecord, TopicRecord
+from kafkalite.storage.partition_log import PartitionLog
 from offline_broker import OfflineBroker
 
 TOPIC_ID = Uuid(b"0123456789abcdef")
@@ -82,6 +86,21 @@ def test_a_thousand_logs_are_made_and_taken_away_in_steps(offline_broker: Offlin
     left = [len(broker.logs.partitions_of("t")) for _ in publisher.publish([removal])]
     assert left == [1_000 - count for count in range(LOGS_PER_STEP, 1_001, LOGS_PER_STEP)]
     assert broker.logs.partitions_of("t") == []
+
+
+def test_on_a_slow_disk_others_have_their_turn_after_each_log(
+    offline_broker: OfflineBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = offline_broker.broker
+    create = PartitionLog.create
+
+    def create_slowly(*arguments: Any, **facts: Any) -> PartitionLog:
+        offline_broker.clock.advance(MAX_STEP_MS)
+        return create(*arguments, **facts)
+
+    monkeypatch.setattr(PartitionLog, "create", create_slowly)
+    made = [len(broker.logs.partitions_of("t")) for _ in broker._publisher.prepare(records_of(offline_broker, "t", 5))]
+    assert made == [1, 2, 3, 4, 5]
 
 
 def test_only_the_topic_that_was_meant_loses_its_logs(offline_broker: OfflineBroker) -> None:
