@@ -61,13 +61,11 @@ def create_topics(
     _validate_total_number_of_partitions(request, config)
     results: list[CreatableTopicResult] = []
     records: list[MetadataRecord] = []
-    described: dict[tuple[tuple[str, str], ...], list[CreatableTopicConfigs]] = {}
+    settings = _RequestedSettings(config)
     for topic in request.topics:
         try:
             is_describable = describable is None or topic.name in describable
-            topic_records, result = _create_topic(
-                image, config, topic, described if is_describable else None, new_topic_id
-            )
+            topic_records, result = _create_topic(image, config, topic, settings, is_describable, new_topic_id)
         except KafkaError as refusal:
             error = ApiError.of(refusal)
             results.append(CreatableTopicResult(name=topic.name, error_code=error.error, error_message=error.message))
@@ -75,6 +73,41 @@ def create_topics(
             records += topic_records
             results.append(result)
     return ControllerResult([] if request.validate_only else records, CreateTopicsResponse(topics=results))
+
+
+class _RequestedSettings:
+    """Configurations of new topics, checked and described once for all topics of a request that have the same."""
+
+    def __init__(self, config: BrokerConfig) -> None:
+        self._config = config
+        self._valid: set[tuple[tuple[str, str], ...]] = set()
+        self._described: dict[tuple[tuple[str, str], ...], list[CreatableTopicConfigs]] = {}
+
+    def validate(self, configs: dict[str, str]) -> None:
+        """Raises ConfigException."""
+        key = tuple(configs.items())
+        if key not in self._valid:
+            config = self._config
+            validate_topic_overrides(
+                configs, config.topic_defaults, is_remote_storage_enabled=config.remote_log_storage_system_enable
+            )
+            self._valid.add(key)
+
+    def describe(self, configs: dict[str, str]) -> list[CreatableTopicConfigs]:
+        key = tuple(configs.items())
+        described = self._described.get(key)
+        if described is None:
+            described = self._described[key] = [
+                CreatableTopicConfigs(
+                    name=entry.name,
+                    value=entry.value,
+                    read_only=entry.is_read_only,
+                    config_source=entry.source,
+                    is_sensitive=entry.is_sensitive,
+                )
+                for entry in sorted(topic_entries(self._config, configs))
+            ]
+        return described
 
 
 def _validate_total_number_of_partitions(request: CreateTopicsRequest, config: BrokerConfig) -> None:
@@ -94,10 +127,10 @@ def _create_topic(
     image: MetadataImage,
     config: BrokerConfig,
     topic: CreatableTopic,
-    described: dict[tuple[tuple[str, str], ...], list[CreatableTopicConfigs]] | None,
+    settings: _RequestedSettings,
+    is_describable: bool,
     new_topic_id: Callable[[], Uuid],
 ) -> tuple[list[MetadataRecord], CreatableTopicResult]:
-    """`described`: the configurations that have been told in this request, None where they shall not be told."""
     validate_topic_name(topic.name)
     if image.topics.topic(topic.name) is not None:
         raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
@@ -107,15 +140,12 @@ def _create_topic(
             ErrorCode.INVALID_TOPIC_EXCEPTION,
             f"Topic '{topic.name}' collides with existing topic: {next(iter(colliding))}",
         )
-    config_records, configs = _new_topic_configs(image, config, topic)
+    config_records, configs = _new_topic_configs(image, settings, topic)
     partitions = _new_partitions(image, config, topic)
     topic_id = new_topic_id()
     result = CreatableTopicResult(name=topic.name, topic_id=topic_id, error_message=None)
-    if described is not None:
-        key = tuple(configs.items())
-        if key not in described:
-            described[key] = _describe(config, configs)
-        result.configs = described[key]
+    if is_describable:
+        result.configs = settings.describe(configs)
         result.num_partitions = len(partitions)
         result.replication_factor = len(partitions[0].replicas)
     else:
@@ -126,21 +156,8 @@ def _create_topic(
     return records, result
 
 
-def _describe(config: BrokerConfig, configs: dict[str, str]) -> list[CreatableTopicConfigs]:
-    return [
-        CreatableTopicConfigs(
-            name=entry.name,
-            value=entry.value,
-            read_only=entry.is_read_only,
-            config_source=entry.source,
-            is_sensitive=entry.is_sensitive,
-        )
-        for entry in sorted(topic_entries(config, configs))
-    ]
-
-
 def _new_topic_configs(
-    image: MetadataImage, config: BrokerConfig, topic: CreatableTopic
+    image: MetadataImage, settings: _RequestedSettings, topic: CreatableTopic
 ) -> tuple[list[MetadataRecord], dict[str, str]]:
     without_value = [entry.name for entry in topic.configs if entry.value is None]
     if without_value:
@@ -155,9 +172,7 @@ def _new_topic_configs(
             f"{_MAX_CONFIG_VALUE_LENGTH} bytes.",
         )
     try:
-        validate_topic_overrides(
-            configs, config.topic_defaults, is_remote_storage_enabled=config.remote_log_storage_system_enable
-        )
+        settings.validate(configs)
     except ConfigException as error:
         raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
     records: list[MetadataRecord] = [
