@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kafkalite.broker.clock import Clock, Timer
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
-from kafkalite.storage.future_log import FutureLog
 from kafkalite.storage.log_directory import LogDirectory
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.partition_log import PartitionLog
+
+if TYPE_CHECKING:
+    from kafkalite.storage.future_log import FutureLog
 
 logger = logging.getLogger("kafkalite.log_dirs")
 
@@ -56,6 +58,8 @@ class ReplicaAlterLogDirs:
             under_way.abandon()
         if self._logs.directory_of(log) is destination:
             return
+        from kafkalite.storage.future_log import FutureLog  # few brokers ever move a log
+
         try:
             self._moves[topic_partition] = FutureLog(self._logs, log, destination, now_ms=self._clock.now_ms())
         except OSError as error:

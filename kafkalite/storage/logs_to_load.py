@@ -17,7 +17,6 @@ from kafkalite.storage.file_names import LOG_START_OFFSET_CHECKPOINT_FILE, RECOV
 from kafkalite.storage.log_checkpoints import LogCheckpoints
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_directory import LogDirectory
-from kafkalite.storage.log_loader import load_log
 from kafkalite.storage.partition_log import PartitionLog
 
 _logger = logging.getLogger(__name__)
@@ -34,6 +33,8 @@ class LogToLoad(NamedTuple):
 
     def load(self, context: LogContext, topic_config: Callable[[str], TopicConfig], now_ms: int) -> PartitionLog:
         """Opens it, recovering it if its directory was not left cleanly. Raises OSError."""
+        from kafkalite.storage.log_loader import load_log  # a new directory has nothing to load
+
         return load_log(
             context,
             f"{self.directory.path}/{self.name}",
