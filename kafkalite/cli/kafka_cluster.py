@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from kafkalite.cli.command_line import exit_with_error, run_command
-from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.command_line import exit_with_error
 from kafkalite.cli.subcommand_parser import (
-    SubcommandError,
     SubcommandParser,
     add_bootstrap_arguments,
     open_admin_of,
+    run_subcommand,
 )
-from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
-from kafkalite.client.wire_client import NoCommonVersionError, WireClientError
-from kafkalite.errors import KafkaError
+from kafkalite.client.admin import Admin, raise_for
+from kafkalite.client.wire_client import NoCommonVersionError
 
 _BROKERS, _CONTROLLERS = 1, 2
 
@@ -93,32 +91,22 @@ def _run(namespace: argparse.Namespace, admin: Admin) -> None:
         list_endpoints(admin, asks_controllers=asks_controllers, includes_fenced=namespace.include_fenced_brokers)
 
 
-def _execute(argv: list[str]) -> int:
+def _execute(argv: list[str]) -> None:
     parser = _parser()
-    try:
-        namespace = parser.parse_args(argv)
-        if namespace.config is not None:
-            if namespace.command_config is not None:
-                exit_with_error("--config and --command-config cannot be specified together.")
-            print(
-                "Option --config has been deprecated and will be removed in a future version."
-                " Use --command-config instead."
-            )
-            namespace.command_config = namespace.config
-        with open_admin_of(namespace, parser) as admin:
-            _run(namespace, admin)
-    except SubcommandError as error:
-        error.show()
-        return 1
-    except ToolError as error:
-        exit_with_error(message(error))
-    except (KafkaError, AdminTimeoutError, WireClientError) as error:
-        exit_with_error(described(error))
-    return 0
+    namespace = parser.parse_args(argv)
+    if namespace.config is not None:
+        if namespace.command_config is not None:
+            exit_with_error("--config and --command-config cannot be specified together.")
+        print(
+            "Option --config has been deprecated and will be removed in a future version. Use --command-config instead."
+        )
+        namespace.command_config = namespace.config
+    with open_admin_of(namespace, parser) as admin:
+        _run(namespace, admin)
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_command(_execute, argv)
+    return run_subcommand(_execute, argv)
 
 
 if __name__ == "__main__":

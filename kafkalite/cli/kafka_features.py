@@ -7,16 +7,16 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from kafkalite.cli.command_line import exit_with_error, run_command
-from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.command_line import CommandExit
+from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.subcommand_parser import (
     SubcommandError,
     SubcommandParser,
     add_bootstrap_arguments,
     open_admin_of,
+    run_subcommand,
 )
-from kafkalite.client.admin import Admin, AdminTimeoutError
-from kafkalite.client.wire_client import WireClientError
+from kafkalite.client.admin import Admin
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.metadata import metadata_version as versions
 from kafkalite.metadata.features import FEATURES, default_level
@@ -226,22 +226,17 @@ def _run(namespace: argparse.Namespace, parser: SubcommandParser) -> None:
         update(admin, command, levels, upgrade_type, is_dry_run=namespace.dry_run)
 
 
-def _execute(argv: list[str]) -> int:
+def _execute(argv: list[str]) -> None:
     parser = _parser()
     try:
         _run(parser.parse_args(argv), parser)
     except SubcommandError as error:
         print(f"Command line error: {error}. Type --help for help.", end="", file=sys.stderr)
-        return 1
-    except ToolError as error:
-        exit_with_error(message(error))
-    except (KafkaError, AdminTimeoutError, WireClientError) as error:
-        exit_with_error(described(error))
-    return 0
+        raise CommandExit(1) from None
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_command(_execute, argv)
+    return run_subcommand(_execute, argv)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,16 @@ import sys
 import time
 
 from kafkalite.cli.admin_options import load_properties
-from kafkalite.cli.command_line import exit_with_error, run_command
-from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.command_line import exit_with_error
 from kafkalite.cli.subcommand_parser import (
-    SubcommandError,
     SubcommandParser,
     add_bootstrap_arguments,
     open_admin_of,
+    run_subcommand,
 )
 from kafkalite.cli.text_table import print_table
-from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
+from kafkalite.client.admin import Admin, raise_for
 from kafkalite.client.endpoint import Endpoint
-from kafkalite.client.wire_client import WireClientError
-from kafkalite.errors import KafkaError
 from kafkalite.identifiers import CLUSTER_METADATA_TOPIC, Uuid
 from kafkalite.protocol.messages.describe_quorum import (
     DescribeQuorumRequest,
@@ -201,31 +198,22 @@ def _remove_controller(namespace: argparse.Namespace, admin: Admin) -> None:
     print(f"{done} KRaft controller {namespace.controller_id} with directory id {directory_id}")
 
 
-def _execute(argv: list[str]) -> int:
+def _execute(argv: list[str]) -> None:
     parser = _parser()
-    try:
-        namespace = parser.parse_args(argv)
-        if namespace.command_config and not os.path.exists(namespace.command_config):
-            exit_with_error(f"Properties file {namespace.command_config} does not exists!")
-        with open_admin_of(namespace, parser) as admin:
-            if namespace.command == "describe":
-                _describe(namespace, admin)
-            elif namespace.command == "add-controller":
-                _add_controller(namespace, admin)
-            else:
-                _remove_controller(namespace, admin)
-    except SubcommandError as error:
-        error.show()
-        return 1
-    except ToolError as error:
-        exit_with_error(message(error))
-    except (KafkaError, AdminTimeoutError, WireClientError) as error:
-        exit_with_error(described(error))
-    return 0
+    namespace = parser.parse_args(argv)
+    if namespace.command_config and not os.path.exists(namespace.command_config):
+        exit_with_error(f"Properties file {namespace.command_config} does not exists!")
+    with open_admin_of(namespace, parser) as admin:
+        if namespace.command == "describe":
+            _describe(namespace, admin)
+        elif namespace.command == "add-controller":
+            _add_controller(namespace, admin)
+        else:
+            _remove_controller(namespace, admin)
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_command(_execute, argv)
+    return run_subcommand(_execute, argv)
 
 
 if __name__ == "__main__":

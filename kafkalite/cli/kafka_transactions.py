@@ -10,10 +10,10 @@ from typing import Final, NoReturn, TypeVar
 
 from kafkalite import __version__
 from kafkalite.cli.admin_options import load_properties, open_admin
-from kafkalite.cli.command_line import CommandExit, exit_with_error, run_command
-from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.command_line import CommandExit, exit_with_error
+from kafkalite.cli.java_exceptions import message
 from kafkalite.cli.java_hash_map import hash_map_order
-from kafkalite.cli.subcommand_parser import SubcommandError, SubcommandParser
+from kafkalite.cli.subcommand_parser import SubcommandParser, run_subcommand
 from kafkalite.cli.text_table import print_table
 from kafkalite.client.admin import Admin, AdminTimeoutError
 from kafkalite.client.topic_offsets import partitions_of
@@ -331,32 +331,23 @@ _COMMANDS: Final[dict[str, Callable[[Admin, argparse.Namespace], None]]] = {
 }
 
 
-def _execute(argv: list[str]) -> int:
+def _execute(argv: list[str]) -> None:
     parser = _parser()
-    try:
-        namespace = parser.parse_args(argv)
-        if namespace.version:
-            print(__version__)
-            raise CommandExit(0)
-        if namespace.command is None:
-            parser.error("the following arguments are required: command")
-        if namespace.bootstrap_server is None:
-            parser.error("the following arguments are required: --bootstrap-server")
-        properties = load_properties(namespace.command_config) if namespace.command_config else {}
-        with open_admin(namespace.bootstrap_server, properties) as admin:
-            _COMMANDS[namespace.command](admin, namespace)
-    except SubcommandError as error:
-        error.show()
-        return 1
-    except ToolError as error:
-        exit_with_error(message(error))
-    except (KafkaError, AdminTimeoutError, WireClientError) as error:
-        exit_with_error(described(error))
-    return 0
+    namespace = parser.parse_args(argv)
+    if namespace.version:
+        print(__version__)
+        raise CommandExit(0)
+    if namespace.command is None:
+        parser.error("the following arguments are required: command")
+    if namespace.bootstrap_server is None:
+        parser.error("the following arguments are required: --bootstrap-server")
+    properties = load_properties(namespace.command_config) if namespace.command_config else {}
+    with open_admin(namespace.bootstrap_server, properties) as admin:
+        _COMMANDS[namespace.command](admin, namespace)
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_command(_execute, argv)
+    return run_subcommand(_execute, argv)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 from kafkalite import __version__
 from kafkalite.cli.admin_options import load_properties, open_admin
-from kafkalite.cli.command_line import CommandExit
+from kafkalite.cli.command_line import CommandExit, exit_with_error, run_command
+from kafkalite.cli.java_exceptions import CALL_ERRORS, ToolError, described
+from kafkalite.cli.java_exceptions import message as error_message
 from kafkalite.client.admin import Admin
 
 _NO_BOOTSTRAP: Final = "You must specify either --bootstrap-controller or --bootstrap-server."
@@ -39,6 +42,24 @@ class SubcommandParser(argparse.ArgumentParser):
 
     def add_version(self) -> None:
         self.add_argument("--version", action="version", version=__version__, help="Display the version.")
+
+
+def run_subcommand(execute: Callable[[list[str]], None], argv: list[str] | None) -> int:
+    """Runs a tool and returns its exit code; what goes wrong is told on stderr, in one line or with the usage."""
+
+    def explained(words: list[str]) -> int:
+        try:
+            execute(words)
+        except SubcommandError as error:
+            error.show()
+            return 1
+        except ToolError as error:
+            exit_with_error(error_message(error))
+        except CALL_ERRORS as error:
+            exit_with_error(described(error))
+        return 0
+
+    return run_command(explained, argv)
 
 
 def _in_argparse4j_words(message: str) -> str:
