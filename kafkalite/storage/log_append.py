@@ -47,7 +47,6 @@ class UnfinishedAppend:
         "_log_append_time_ms",
         "_now_ms",
         "_outcome",
-        "_pace",
         "_pieces",
         "_segment",
         "_writing",
@@ -70,7 +69,6 @@ class UnfinishedAppend:
         self._headers = headers
         self._log_append_time_ms = log_append_time_ms
         self._now_ms = now_ms
-        self._pace = log.context.write_pace
         self._writing = Lock()
         self._writing.acquire()
         self._error: OSError | None = None
@@ -79,7 +77,7 @@ class UnfinishedAppend:
     def write(self) -> None:
         """Writes the bytes, all or none of them."""
         try:
-            self._pace.append(self._file, self._pieces, sum(map(len, self._pieces)))
+            self._file.append(*self._pieces)
         except OSError as error:
             self._error = error
         finally:
