@@ -14,8 +14,8 @@ from typing import Any, Final
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.clock import Timer
 from kafkalite.broker.log_cleaner import LogCleaner
-from kafkalite.storage.log_checkpoints import CheckpointWrite
-from kafkalite.storage.log_flush import LogFlush
+from kafkalite.storage.log_checkpoints import CheckpointWrite, write_all
+from kafkalite.storage.log_flush import LogFlush, sync_all
 
 logger = logging.getLogger("kafkalite.background")
 
@@ -107,7 +107,7 @@ class BackgroundTasks:
     def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
         """One after the other in the worker, which keeps the order of what is written to the same file."""
         if writes and not self._is_stopped:
-            self._checkpointing = asyncio.get_running_loop().run_in_executor(self._worker, _write_all, writes)
+            self._checkpointing = asyncio.get_running_loop().run_in_executor(self._worker, write_all, writes)
             self._checkpointing.add_done_callback(lambda done: self._note_checkpoints(writes, done))
 
     def _note_checkpoints(self, writes: list[CheckpointWrite], done: asyncio.Future[list[OSError | None]]) -> None:
@@ -138,7 +138,7 @@ class BackgroundTasks:
         loop = asyncio.get_running_loop()
         try:
             while flushes is not None:
-                outcomes = await loop.run_in_executor(self._worker, _sync_all, flushes)
+                outcomes = await loop.run_in_executor(self._worker, sync_all, flushes)
                 for flush, error in zip(flushes, outcomes, strict=True):
                     if error is None:
                         flush.finish(self._broker.clock.now_ms())
@@ -148,29 +148,3 @@ class BackgroundTasks:
         except Exception:
             logger.exception("flush failed, and will be tried again")
         self._checkpoint_recovery_points()
-
-
-def _write_all(writes: list[CheckpointWrite]) -> list[OSError | None]:
-    """The outcome of each."""
-    outcomes: list[OSError | None] = []
-    for write in writes:
-        try:
-            write.write()
-        except OSError as error:
-            outcomes.append(error)
-        else:
-            outcomes.append(None)
-    return outcomes
-
-
-def _sync_all(flushes: list[LogFlush]) -> list[OSError | None]:
-    """The outcome of each; no sync is tried twice."""
-    outcomes: list[OSError | None] = []
-    for flush in flushes:
-        try:
-            flush.sync()
-        except OSError as error:
-            outcomes.append(error)
-        else:
-            outcomes.append(None)
-    return outcomes

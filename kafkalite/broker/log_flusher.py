@@ -11,8 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from kafkalite.errors import KafkaError
-from kafkalite.storage.log_checkpoints import CheckpointWrite
-from kafkalite.storage.log_flush import LogFlush, prepare_flush
+from kafkalite.storage.log_checkpoints import CheckpointWrite, write_all
+from kafkalite.storage.log_flush import LogFlush, prepare_flush, sync_all
 from kafkalite.storage.partition_log import PartitionLog
 
 Waiting = asyncio.Future[KafkaError | None]
@@ -39,7 +39,7 @@ class LogFlusher:
 
     def write_checkpoints(self, writes: list[CheckpointWrite]) -> asyncio.Future[list[OSError | None]]:
         """Done when the files are replaced and synced; the result has the outcome of each."""
-        return asyncio.get_running_loop().run_in_executor(self._start_worker(), _write_all, writes)
+        return asyncio.get_running_loop().run_in_executor(self._start_worker(), write_all, writes)
 
     def close(self) -> None:
         """Waits for a sync that is running; nobody may wait for one any more."""
@@ -63,7 +63,7 @@ class LogFlusher:
             self._is_running = False
             return
         work = [flush for flush, _ in flushes]
-        syncing = asyncio.get_running_loop().run_in_executor(self._start_worker(), _sync_all, work)
+        syncing = asyncio.get_running_loop().run_in_executor(self._start_worker(), sync_all, work)
         syncing.add_done_callback(lambda done: self._finish(flushes, done.result()))
 
     def _start_worker(self) -> ThreadPoolExecutor:
@@ -88,29 +88,3 @@ def _complete(futures: list[Waiting], error: KafkaError | None) -> None:
     for future in futures:
         if not future.done():  # the connection may have gone
             future.set_result(error)
-
-
-def _sync_all(flushes: list[LogFlush]) -> list[OSError | None]:
-    """The outcome of each; no sync is tried twice."""
-    outcomes: list[OSError | None] = []
-    for flush in flushes:
-        try:
-            flush.sync()
-        except OSError as error:
-            outcomes.append(error)
-        else:
-            outcomes.append(None)
-    return outcomes
-
-
-def _write_all(writes: list[CheckpointWrite]) -> list[OSError | None]:
-    """The outcome of each."""
-    outcomes: list[OSError | None] = []
-    for write in writes:
-        try:
-            write.write()
-        except OSError as error:
-            outcomes.append(error)
-        else:
-            outcomes.append(None)
-    return outcomes

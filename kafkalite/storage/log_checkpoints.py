@@ -111,3 +111,16 @@ class LogCheckpoints:
         self._last[path] = data
         self._prepared += 1
         return CheckpointWrite(self, path, data, self._prepared)
+
+
+def write_all(writes: list[CheckpointWrite]) -> list[OSError | None]:
+    """Writes one after the other, from any thread, and gives the outcome of each."""
+    outcomes: list[OSError | None] = []
+    for write in writes:
+        try:
+            write.write()
+        except OSError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+    return outcomes

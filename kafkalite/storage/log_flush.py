@@ -161,3 +161,16 @@ def _add_small_files(flush: LogFlush, log: PartitionLog) -> None:
         flush.files.append(filesystem.open(f"{log.directory}/{PARTITION_METADATA_FILE}"))
         flush.add_directory(log.directory)
         flush.add_directory(log.log_directory)
+
+
+def sync_all(flushes: list[LogFlush]) -> list[OSError | None]:
+    """Syncs one after the other, from any thread, and gives the outcome of each; no sync is tried twice."""
+    outcomes: list[OSError | None] = []
+    for flush in flushes:
+        try:
+            flush.sync()
+        except OSError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+    return outcomes
