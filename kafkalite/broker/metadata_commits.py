@@ -29,7 +29,7 @@ _DONE: Final = object()
 class WrittenChange:
     """Records that are in the log, up to `end_offset`; `committed` is told the error where they could not be synced."""
 
-    __slots__ = ("committed", "end_offset", "failure", "is_running", "records", "steps")
+    __slots__ = ("committed", "end_offset", "failure", "is_running", "is_visible", "records", "steps")
 
     def __init__(
         self,
@@ -42,6 +42,8 @@ class WrittenChange:
         self.committed = committed
         self.steps: Iterator[None] | None = None
         self.is_running = False
+        self.is_visible = False
+        """Whether the image has it: set by whoever carries it out."""
         self.failure: Exception | None = None
         """What went wrong in carrying it out: a fault of the program, not of the disk."""
 
@@ -84,7 +86,7 @@ class MetadataCommits:
 
     def invisible(self) -> Iterator[WrittenChange]:
         """The changes that are not committed, or not visible yet, in their order."""
-        yield from (change for change in self._synced if change.steps is None)
+        yield from (change for change in self._synced if not change.is_visible)
         yield from self._in_sync
         yield from self._unsynced
 
@@ -105,7 +107,9 @@ class MetadataCommits:
                         await asyncio.sleep(0)
                 else:
                     syncing = self._begin_sync()
-                    await asyncio.wait([asyncio.wrap_future(syncing)])
+                    waiting = asyncio.wrap_future(syncing)
+                    await asyncio.wait([waiting])
+                    waiting.exception()  # taken note of; it is dealt with once, here or by whoever could not wait
                     if self._syncing is syncing:
                         self._end_sync()
         except BaseException as error:

@@ -325,6 +325,7 @@ class MetadataStore:
         visible: list[MetadataRecord] = []
         for record in change.records:
             visible += self._replay.replay(record)
+        change.is_visible = True
         self.last_applied_offset = change.end_offset - 1
         for listener in self._listeners:
             listener(visible)

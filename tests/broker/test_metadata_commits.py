@@ -114,6 +114,19 @@ async def test_a_further_change_goes_by_what_is_written_but_not_committed(
     assert list(store.image.to_records()) == list(store.written_image.to_records())
 
 
+async def test_a_further_change_goes_by_one_that_is_being_carried_out(life, store) -> None:
+    seen: list[tuple[list[str], list[str]]] = []
+
+    def look(records: Sequence[MetadataRecord]) -> Iterator[None]:
+        yield
+        seen.append((names(store), list(store.written_image.topics.by_name)))
+        yield
+
+    store.add_publisher(look, look)
+    await commit(store, life.new_topic("orders"))
+    assert seen == [([], ["orders"]), (["orders"], ["orders"])]
+
+
 async def test_a_change_of_nothing_is_over_when_those_before_it_are(life: StoreLife, store: MetadataStore) -> None:
     assert store.commit([], lambda error: "at once") == "at once"
     sync = HeldSync(store)
