@@ -107,9 +107,9 @@ class MetadataCommits:
                         await asyncio.sleep(0)
                 else:
                     syncing = self._begin_sync()
-                    waiting = asyncio.wrap_future(syncing)
-                    await asyncio.wait([waiting])
-                    waiting.exception()  # taken note of; it is dealt with once, here or by whoever could not wait
+                    ended = asyncio.wrap_future(syncing)
+                    await asyncio.wait([ended])
+                    ended.exception()  # taken note of; it is dealt with once, here or by whoever could not wait
                     if self._syncing is syncing:
                         self._end_sync()
         except BaseException as error:
