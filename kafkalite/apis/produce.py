@@ -32,7 +32,6 @@ from kafkalite.protocol.messages.produce import (
 )
 from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.records.compression import CompressionType
-from kafkalite.records.log_validator import RecordValidationError
 from kafkalite.records.record_batch import (
     COMPRESSION_MASK,
     LOG_OVERHEAD,
@@ -43,6 +42,7 @@ from kafkalite.records.record_batch import (
     iter_batches,
     read_header,
 )
+from kafkalite.records.record_validation import RecordValidationError
 from kafkalite.storage.log_append import UnfinishedAppend
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import VerificationState

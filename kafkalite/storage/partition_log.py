@@ -18,18 +18,14 @@ from typing import Final
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.records.batch_conversion import validate_and_convert, with_timestamps
 from kafkalite.records.compression import Buffer, CompressionType
-from kafkalite.records.log_validator import (
-    NO_BOUND,
-    NO_RECORD_BOUND,
-    validate_and_convert,
-    validate_client_batch,
-    with_timestamps,
-)
+from kafkalite.records.log_validator import validate_client_batch
 from kafkalite.records.record_batch import (
     BatchHeader,
     TimestampType,
 )
+from kafkalite.records.record_validation import NO_BOUND, NO_RECORD_BOUND
 from kafkalite.storage.checkpoint_files import EpochEntry
 from kafkalite.storage.file_names import (
     LEADER_EPOCH_CHECKPOINT_FILE,

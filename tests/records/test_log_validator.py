@@ -10,21 +10,12 @@ from hypothesis import strategies as st
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
+from kafkalite.records.batch_conversion import validate_and_convert
 from kafkalite.records.compression import CompressionType, compress
 from kafkalite.records.legacy_message_set import build_message_set
-from kafkalite.records.log_validator import (
-    RecordValidationError,
-    check_records_count,
-    needs_record_validation,
-    recompress,
-    scan_records,
-    validate_and_convert,
-    validate_client_batch,
-    validate_records,
-)
+from kafkalite.records.log_validator import check_records_count, validate_client_batch
 from kafkalite.records.record import Record, encode_record, invalid_record, parse_records, read_varint
 from kafkalite.records.record_batch import (
-    BatchHeader,
     TimestampType,
     assemble_batch,
     build_batch,
@@ -33,6 +24,7 @@ from kafkalite.records.record_batch import (
     read_header,
     records_body,
 )
+from kafkalite.records.record_validation import RecordValidationError, scan_records, validate_records
 
 Make = Callable[[int], list[Record]]
 TP = TopicPartition("sample", 0)
@@ -152,34 +144,6 @@ def test_no_bytes_make_validation_raise_anything_but_the_one_error(noise: bytes,
             scan_records(records_body(candidate, 0, header, max_decompressed_size=10_000), header.records_count)
         except KafkaError:
             pass
-
-
-def header_of(**fields: int) -> BatchHeader:
-    return read_header(plain())._replace(**fields)
-
-
-@pytest.mark.parametrize(
-    ("expected", "fields", "topic"),
-    [
-        (False, {}, {}),
-        (True, {}, {"is_compacted": True}),
-        (True, {"attributes": 8}, {}),
-        (True, {"max_timestamp": -1}, {}),
-        (True, {"max_timestamp": 0}, {}),
-        (False, {"base_timestamp": -1, "max_timestamp": -1}, {}),
-        (False, {"max_timestamp": NOW + HOUR}, {"timestamp_after_max_ms": HOUR}),
-        (True, {"max_timestamp": NOW + HOUR + 1}, {"timestamp_after_max_ms": HOUR}),
-        (False, {"max_timestamp": NOW + HOUR + 1}, {"timestamp_after_max_ms": HOUR, "timestamp_type": LOG_APPEND_TIME}),
-        (True, {"base_timestamp": NOW - HOUR - 1, "records_count": 1}, {"timestamp_before_max_ms": HOUR}),
-        (False, {"base_timestamp": NOW - HOUR, "records_count": 1}, {"timestamp_before_max_ms": HOUR}),
-        (True, {"base_timestamp": NOW - HOUR, "records_count": 2}, {"timestamp_before_max_ms": HOUR}),
-    ],
-)
-def test_records_must_be_read_where_the_header_leaves_something_open(
-    expected: bool, fields: dict[str, int], topic: dict[str, int]
-) -> None:
-    arguments = {"now_ms": NOW, "is_compacted": False, "timestamp_type": CREATE_TIME, **topic}
-    assert needs_record_validation(header_of(**fields), **arguments) is expected  # type: ignore[arg-type]
 
 
 def body_of(batch: bytes) -> bytes:
@@ -337,24 +301,6 @@ def _count_simply(body: bytearray, count: int) -> None:
         position += length
     if position != len(body):
         raise invalid_record("too many, or cut off")
-
-
-@pytest.mark.parametrize("source", list(CompressionType))
-@pytest.mark.parametrize("target", list(CompressionType))
-def test_recompression_changes_the_codec_and_nothing_else(
-    source: CompressionType, target: CompressionType, sample_records: Make
-) -> None:
-    batch = build_batch(
-        sample_records(20), compression=source, producer_id=3, producer_epoch=1, base_sequence=8, is_transactional=True
-    )
-    again = recompress(batch, 0, read_header(batch), target)
-    header = read_header(again)
-    check_crc(again, 0, header)
-    assert header.compression_type is target
-    ignored = {"batch_length": 0, "crc": 0, "attributes": 0}
-    assert header._replace(**ignored) == read_header(batch)._replace(**ignored)
-    assert header.is_transactional
-    assert decode_records(again) == decode_records(batch)
 
 
 @pytest.mark.parametrize("target", [None, *CompressionType])

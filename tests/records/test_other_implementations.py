@@ -21,7 +21,7 @@ from kafka.record.legacy_records import LegacyRecordBatch, LegacyRecordBatchBuil
 from kafkalite.records import lz4_frame
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.legacy_message_set import build_message_set
-from kafkalite.records.log_validator import validate_client_batch, validate_records
+from kafkalite.records.log_validator import validate_client_batch
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import (
     build_batch,
@@ -31,6 +31,7 @@ from kafkalite.records.record_batch import (
     read_header,
     records_body,
 )
+from kafkalite.records.record_validation import validate_records
 
 Make = Callable[[int], list[Record]]
 

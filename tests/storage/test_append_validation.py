@@ -7,9 +7,9 @@ import pytest
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.legacy_message_set import build_message_set
-from kafkalite.records.log_validator import RecordValidationError
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, decode_records, read_header
+from kafkalite.records.record_validation import RecordValidationError
 from kafkalite.storage.partition_log import PartitionLog
 from log_disk import BatchMaker, Disk
 

@@ -8,8 +8,8 @@ import pytest
 
 from kafkalite.errors import ErrorCode
 from kafkalite.records.compression import CompressionType
-from kafkalite.records.log_validator import RecordValidationError
 from kafkalite.records.record_batch import decode_records, read_header
+from kafkalite.records.record_validation import RecordValidationError
 from log_disk import BatchMaker, Disk
 
 SEGMENT = {"internal_segment_bytes": 3000, "index_interval_bytes": 300}
