@@ -114,7 +114,7 @@ async def test_a_further_change_goes_by_what_is_written_but_not_committed(
     assert list(store.image.to_records()) == list(store.written_image.to_records())
 
 
-async def test_a_further_change_goes_by_one_that_is_being_carried_out(life, store) -> None:
+async def test_a_further_change_goes_by_one_that_is_being_carried_out(life: StoreLife, store: MetadataStore) -> None:
     seen: list[tuple[list[str], list[str]]] = []
 
     def look(records: Sequence[MetadataRecord]) -> Iterator[None]:
