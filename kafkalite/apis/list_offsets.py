@@ -7,7 +7,9 @@ earliest offset not yet tiered. Nothing is tiered here. From version 4 on answer
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Iterator
 from typing import Final
 
 from kafkalite.broker.api_registry import serves
@@ -37,16 +39,40 @@ _FIRST_VERSION: Final = {
 FIRST_LEADER_EPOCH_VERSION: Final = 4
 CONSUMER_REPLICA_ID: Final = -1
 DEBUGGING_REPLICA_ID: Final = -2
+LOOKUPS_PER_STEP: Final = 50
+"""A look-up by time reads a log's index and a batch; after so many others have their turn."""
 
 
 @serves(ListOffsetsRequest)
-def list_offsets(context: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:
+def list_offsets(
+    context: RequestContext, request: ListOffsetsRequest
+) -> ListOffsetsResponse | Awaitable[ListOffsetsResponse]:
     if not 0 <= request.isolation_level <= 1 and request.topics:
         return _refused(request, ErrorCode.UNKNOWN_SERVER_ERROR)
+    topics: dict[str, dict[int, ListOffsetsPartitionResponse]] = {}
+    steps = _find_all(context, request, topics)
+    for _ in steps:
+        return _answer_in_steps(steps, topics)
+    return _answer(topics)
+
+
+async def _answer_in_steps(
+    steps: Iterator[None], topics: dict[str, dict[int, ListOffsetsPartitionResponse]]
+) -> ListOffsetsResponse:
+    await asyncio.sleep(0)
+    for _ in steps:
+        await asyncio.sleep(0)
+    return _answer(topics)
+
+
+def _find_all(
+    context: RequestContext, request: ListOffsetsRequest, topics: dict[str, dict[int, ListOffsetsPartitionResponse]]
+) -> Iterator[None]:
+    """Fills `topics`; pauses after so many logs that have been read."""
     asked = Counter(
         (topic.name, partition.partition_index) for topic in request.topics for partition in topic.partitions
     )
-    topics: dict[str, dict[int, ListOffsetsPartitionResponse]] = {}
+    looked_up = 0
     for topic in request.topics:
         answers = topics.setdefault(topic.name, {})
         for partition in topic.partitions:
@@ -60,6 +86,13 @@ def list_offsets(context: RequestContext, request: ListOffsetsRequest) -> ListOf
                 answer.leader_epoch = -1
             answer.partition_index = partition.partition_index
             answers[partition.partition_index] = answer
+            if partition.timestamp >= 0 or partition.timestamp == MAX_TIMESTAMP:
+                looked_up += 1
+                if looked_up % LOOKUPS_PER_STEP == 0:
+                    yield
+
+
+def _answer(topics: dict[str, dict[int, ListOffsetsPartitionResponse]]) -> ListOffsetsResponse:
     return ListOffsetsResponse(
         topics=[
             ListOffsetsTopicResponse(name=name, partitions=list(answers.values()))

@@ -45,8 +45,8 @@ _logger = logging.getLogger(__name__)
 
 _LOGS_PER_STEP = 100
 """So many logs are looked at for segments to delete before others have their turn."""
-_WEIGHT_OF_DELETION = 20
-"""Each segment's files are renamed, which takes as long as looking at so many logs."""
+_WEIGHT_OF_DELETION = 100
+"""Each segment's files are renamed and a new one may be made, which takes as long as looking at so many logs."""
 
 
 class LoadedLogs(NamedTuple):
