@@ -7,7 +7,7 @@ partition. Apache Kafka's ShareCoordinatorService and, because here it is a call
 from __future__ import annotations
 
 import logging
-from asyncio import Future
+from asyncio import Future, ensure_future
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,6 +49,7 @@ class ShareCoordinator:
         )
         self._prune_interval_ms: int = config.share_coordinator_state_topic_prune_interval_ms
         self._is_closed = False
+        self._writing: Future[None] | None = None
         self.runtime: CoordinatorRuntime[ShareCoordinatorShard] = CoordinatorRuntime(
             SHARE_GROUP_STATE_TOPIC,
             clock=broker.clock,
@@ -91,7 +92,11 @@ class ShareCoordinator:
     def _prune(self) -> None:
         if self._is_closed:
             return
-        self.runtime.for_each(self._prune_partition)
+        with self._broker.logs.log_starts_written_later():
+            self.runtime.for_each(self._prune_partition)
+        writing = self._broker.checkpoint_log_starts()
+        if writing is not None:
+            self._writing = ensure_future(writing)
         self._broker.clock.call_later(self._prune_interval_ms, self._prune)
 
     def _prune_partition(self, context: CoordinatorContext[ShareCoordinatorShard]) -> None:
