@@ -240,7 +240,10 @@ class Broker:
         if self.filesystem.is_durable:
             return self._checkpoint(writes)
         for write in writes:
-            write.write()
+            try:
+                write.write()
+            except OSError as error:
+                self.logs.note_failed_checkpoint(write, error)
         return None
 
     async def _checkpoint(self, writes: list[CheckpointWrite]) -> None:

@@ -50,6 +50,7 @@ class ShareCoordinator:
         self._prune_interval_ms: int = config.share_coordinator_state_topic_prune_interval_ms
         self._is_closed = False
         self._writing: Future[None] | None = None
+        self._has_pruned = False
         self.runtime: CoordinatorRuntime[ShareCoordinatorShard] = CoordinatorRuntime(
             SHARE_GROUP_STATE_TOPIC,
             clock=broker.clock,
@@ -92,9 +93,10 @@ class ShareCoordinator:
     def _prune(self) -> None:
         if self._is_closed:
             return
+        self._has_pruned = False
         with self._broker.logs.log_starts_written_later():
             self.runtime.for_each(self._prune_partition)
-        writing = self._broker.checkpoint_log_starts()
+        writing = self._broker.checkpoint_log_starts() if self._has_pruned else None
         if writing is not None:
             self._writing = ensure_future(writing)
         self._broker.clock.call_later(self._prune_interval_ms, self._prune)
@@ -104,6 +106,7 @@ class ShareCoordinator:
             offset = context.shard.redundant_offset
             if offset > context.log.log_start_offset:
                 context.log.delete_records(offset)
+                self._has_pruned = True
         except KafkaError as error:
             logger.warning("What has been overtaken in %s stays: %s", context.topic_partition, error)
 
