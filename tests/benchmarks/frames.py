@@ -6,6 +6,7 @@ with a number in that place that occurs nowhere else.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -37,7 +38,7 @@ FETCH_VERSION: Final = 17
 
 _INT64_MARK: Final = 0x1A2B3C4D5E6F7081
 _INT16_MARK: Final = 0x2A3B
-_TIMESTAMP_MS: Final = 1_700_000_000_000
+_TIMESTAMP_MS: Final = int(time.time() * 1000)  # records that are old would go with the first look at retention
 
 
 def frame(request: Request, version: int) -> bytes:
