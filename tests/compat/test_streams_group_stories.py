@@ -26,18 +26,21 @@ class Story:
         self.random = random
         self.group = StreamsGroupOnSide(side)
         self.configure()
-        subtopologies = [
-            Subtopology(
-                subtopology_id=str(number),
-                source_topics=[side.topic(random.choice([1, 3, 6]))],
-                state_changelog_topics=(
-                    [internal_topic(f"{self.group.group_id}-{number}", cleanup_policy="compact")]
-                    if random.random() < 0.6
-                    else []
-                ),
+        # The changelog topics are there from the start: Apache Kafka makes them one after the other behind its answers,
+        # and each may be an epoch of its own.
+        subtopologies = []
+        for number in range(random.choice([1, 2])):
+            partitions = random.choice([1, 3, 6])
+            changelogs = (
+                [internal_topic(side.topic(partitions), cleanup_policy="compact")] if random.random() < 0.6 else []
             )
-            for number in range(random.choice([1, 2]))
-        ]
+            subtopologies.append(
+                Subtopology(
+                    subtopology_id=str(number),
+                    source_topics=[side.topic(partitions)],
+                    state_changelog_topics=changelogs,
+                )
+            )
         self.topology = Topology(subtopologies=subtopologies)
         self.instances: dict[str, str | None] = {}
         self.count = 0
