@@ -162,6 +162,8 @@ class _Fetch:
         session = self._session
         readable: list[_Answer] = []
         erroneous: list[_Answer] = []
+        # Consumers hear of unknown topic ids before other errors, replicas of all errors in their order.
+        unknown_ids: list[_Answer] = erroneous if self._is_from_replica else []
         size = 0
         is_due = False
         has_readable = session is not None and session.has_settled
@@ -171,7 +173,7 @@ class _Fetch:
             if wanted.topic is None:
                 image = self._broker.metadata.image.topics.by_id.get(wanted.topic_id)
                 if image is None:
-                    erroneous.append((wanted, _error(wanted, ErrorCode.UNKNOWN_TOPIC_ID)))
+                    unknown_ids.append((wanted, _error(wanted, ErrorCode.UNKNOWN_TOPIC_ID)))
                     continue
                 wanted.topic = image.name
             try:
@@ -204,6 +206,8 @@ class _Fetch:
                 is_due = True
             size += len(data.records)
             readable.append((wanted, data))
+        if unknown_ids is not erroneous:
+            erroneous = unknown_ids + erroneous
         return readable + erroneous, size, is_due or not has_readable
 
     def _read_partition(

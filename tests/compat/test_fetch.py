@@ -240,3 +240,29 @@ def test_the_same_partition_twice_is_answered_alike(compare: Compare) -> None:
         side.ask(wanted, 12)
 
     compare(scenario)
+
+
+@pytest.mark.parametrize("version", [12, 13, 18])
+@pytest.mark.parametrize("is_session", [False, True])
+def test_errors_come_in_the_same_order(compare: Compare, version: int, is_session: bool) -> None:
+    def scenario(side: Side) -> None:
+        name = side.topic()
+        ids = {name: side.topic_id(name), "nope": Uuid.ONE}
+        asked = [(name, 7), (name, 0), ("nope", 0), (name, 8), ("nope", 1)]
+        topics = [
+            FetchTopic(
+                topic=topic,
+                topic_id=ids[topic],
+                partitions=[FetchPartition(partition=index, fetch_offset=100, partition_max_bytes=1000)],
+            )
+            for topic, index in asked
+        ]
+        request = FetchRequest(max_bytes=1000, topics=topics, session_epoch=0 if is_session else -1)
+        answer = side.ask(request, version)
+        entries = [
+            f"{topic.topic or topic.topic_id == Uuid.ONE}: {[p.partition_index for p in topic.partitions]}"
+            for topic in answer.responses
+        ]
+        side.note("order", " ".join(entries))
+
+    compare(scenario)
