@@ -206,9 +206,13 @@ class Torture:
         self._kill("while starting")
 
     def _replace_someone(self) -> None:
-        """A second processor of one partition fences the first, or is fenced by it when that begins again after the
-        kill; in each group a member leaves as another one comes."""
-        self.everyone.append(self._processor(self._rounds % PARTITIONS))
+        """Another processor of one partition takes over from the one before, which it fences; in each group a member
+        leaves as another one comes."""
+        partition = self._rounds % PARTITIONS
+        for processor in self.everyone:
+            if processor.source.partition == partition:
+                processor.hand_over()
+        self.everyone.append(self._processor(partition))
         for group in self.groups:
             members = self._members[group.name]
             self._left.append(members.pop(0))

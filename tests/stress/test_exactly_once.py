@@ -70,7 +70,9 @@ def test_output_equals_input_exactly_once(start_kafkalite: Callable[..., BrokerP
         broker.kill()
         broker.start()
         partition = kill % PARTITIONS
-        replaced, owners[partition] = owners[partition], Processor(servers, partition, group=GROUP)
+        replaced = owners[partition]
+        replaced.hand_over()
+        owners[partition] = Processor(servers, partition, group=GROUP)
         everyone.append(owners[partition])
         time.sleep(0.5)
         replaced.stop()
