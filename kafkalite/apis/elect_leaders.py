@@ -21,6 +21,9 @@ from kafkalite.protocol.messages.elect_leaders import (
 def elect_leaders(context: RequestContext, request: ElectLeadersRequest) -> ElectLeadersResponse:
     image = context.broker.metadata.image
     is_about_all = request.topic_partitions is None
+    is_known = request.election_type in (PREFERRED_ELECTION, UNCLEAN_ELECTION)
+    if is_about_all and not is_known:
+        return ElectLeadersResponse(error_code=ErrorCode.INVALID_REQUEST)
     wanted = (
         list(all_partitions(image))
         if request.topic_partitions is None
@@ -40,6 +43,6 @@ def elect_leaders(context: RequestContext, request: ElectLeadersRequest) -> Elec
             )
         )
     response = ElectLeadersResponse(replica_election_results=results)
-    if results and request.election_type not in (PREFERRED_ELECTION, UNCLEAN_ELECTION):
+    if results and not is_known:
         response.error_code = ErrorCode.INVALID_REQUEST
     return response

@@ -17,6 +17,7 @@ from kafkalite.protocol.messages import create_topics, list_offsets, offset_fetc
 from kafkalite.protocol.messages import delete_records as deletion
 from kafkalite.protocol.messages import describe_share_group_offsets as share_offsets
 from kafkalite.protocol.messages import describe_topic_partitions as partitions
+from kafkalite.protocol.messages import elect_leaders as election
 from kafkalite.protocol.messages import fetch as messages
 from kafkalite.protocol.messages import incremental_alter_configs as configs
 from kafkalite.protocol.messages import initialize_share_group_state as initialize
@@ -432,6 +433,19 @@ def test_quotas_that_are_no_numbers(compare: Compare) -> None:
                     ops=[quotas.OpData(key=key, value=value)],
                 )
                 side.ask(quotas.AlterClientQuotasRequest(entries=[entry]), 1, label=f"{key} {value}")
+
+    compare(scenario)
+
+
+def test_elections_of_a_kind_that_does_not_exist(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        named = [election.TopicPartitions(topic=side.topic(), partitions=[0, 7])]
+        for topic_partitions in (named, None):
+            request = election.ElectLeadersRequest(
+                election_type=5, topic_partitions=topic_partitions, timeout_ms=10_000
+            )
+            for version in (1, 2):
+                side.ask(request, version, label="all" if topic_partitions is None else "named")
 
     compare(scenario)
 
