@@ -43,8 +43,12 @@ def measure(bench: Bench, size: int) -> Figures:
     frames = [produce(*place, batch()) for place in places]
     filled = bench.kept.get("filled", 0)
     zeros = [produce_error_position()]
-    with Load(bench.broker.port, frames[filled:], in_flight=50, requests=size - filled, seconds=120) as load:
-        first_produced = load.run()
+    empty = frames[filled:]
+    with Load(bench.broker.port, empty, in_flight=50, requests=len(empty), seconds=120, zero_at=zeros) as load:
+        first_produced = load.run(allow_errors=True)
+        for _ in range(20):  # Apache Kafka makes its logs behind its answer, and refuses records until then
+            if not load.run(allow_errors=True).errors:
+                break
     bench.kept["filled"] = size
     with Load(bench.broker.port, frames, zero_at=zeros, **shape) as load:
         bench.warm_up(load)
