@@ -54,12 +54,12 @@ def files(memory_life: StoreLife) -> dict[str, bytes]:
     } | {f"{life.directory}/meta.properties": filesystem.read_bytes(f"{life.directory}/meta.properties")}
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_a_start_works_or_says_why_not(memory_life: StoreLife, files: dict[str, bytes], seed: int) -> None:
-    chance = random.Random(seed)
+@pytest.mark.parametrize("seed", [*range(30), pytest.param(range(30, 180), marks=pytest.mark.stress)])
+def test_a_start_works_or_says_why_not(memory_life: StoreLife, files: dict[str, bytes], seed: int | range) -> None:
+    chance = random.Random(str(seed))
     life = memory_life
     names = sorted(name for name in files if not name.endswith("meta.properties"))
-    for _ in range(20):
+    for _ in range(20 if isinstance(seed, int) else 20 * len(seed)):
         life.filesystem = MemoryFileSystem()
         life.filesystem.make_directories(life.log_directory)
         for name, data in files.items():
