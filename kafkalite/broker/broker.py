@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -73,7 +74,8 @@ class Broker:
         self.fetch_sessions = FetchSessionCache(
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 1 << 31)
         )
-        self.known_produce_requests = KnownRequests()
+        self.known_produce_requests: defaultdict[int, KnownRequests] = defaultdict(KnownRequests)
+        """By version."""
         self.producer_ids = ProducerIds(self._reserve_producer_ids, self._request_producer_ids)
         self.group_coordinator = GroupCoordinator(self)
         self.transaction_coordinator = TransactionCoordinator(self)

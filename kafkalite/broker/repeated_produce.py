@@ -64,10 +64,10 @@ _PATTERN_OFFSETS: Final = (0x0123456789ABCDE0, 0x123456789ABCDEF0, 0x23456789ABC
 class KnownRequest:
     """What the beginning of a request says, and how such requests are answered."""
 
-    __slots__ = ("is_flexible", "key_and_version", "pack_answer", "partition", "topic", "topic_id")
+    __slots__ = ("_version", "is_flexible", "pack_answer", "partition", "topic", "topic_id")
 
     def __init__(self, version: int, topic: str, topic_id: Uuid, partition: int, *, has_answer: bool) -> None:
-        self.key_and_version = ProduceRequest.api_key << 16 | version
+        self._version = version
         self.is_flexible = version in ProduceRequest.flexible_versions
         self.topic = topic
         self.topic_id = topic_id
@@ -79,8 +79,7 @@ class KnownRequest:
         """A response behind its correlation id."""
         topic = TopicProduceResponse(name=self.topic, topic_id=self.topic_id, partition_responses=[answer])
         encoded = bytearray(b"\0" if self.is_flexible else b"")  # the header's tagged fields
-        version = self.key_and_version & 0xFFFF
-        compile_encoder(ProduceResponse, version)(ProduceResponse(responses=[topic]), encoded)
+        compile_encoder(ProduceResponse, self._version)(ProduceResponse(responses=[topic]), encoded)
         return bytes(encoded)
 
     def refusal(self, correlation_id: int, error: ErrorCode) -> bytes:
@@ -109,7 +108,7 @@ class KnownRequest:
 
 
 class KnownRequests:
-    """The requests that are known by their beginnings, whichever of a broker's connections they come on.
+    """The requests of one version that are known by their beginnings, whichever of a broker's connections they come on.
 
     So a thousand producers that write to a thousand partitions cost the memory of a thousand requests. When as many are
     known as may be, they stay, until much more has come that is not among them: to learn a request costs more than to
@@ -189,13 +188,14 @@ class PendingRun:
 class RepeatedProduce:
     """The requests that one connection makes and that are known, and the answering of them."""
 
-    __slots__ = ("_beginning_sizes", "_broker", "_known", "_requests", "pending")
+    __slots__ = ("_beginning_sizes", "_broker", "_key_and_version", "_known", "_requests", "pending")
 
     def __init__(self, broker: Broker) -> None:
         self.pending: PendingRun | None = None
         """Where `answer` stopped because of it: the answers that have to be waited for before all that follow."""
         self._broker = broker
-        self._requests = broker.known_produce_requests
+        self._key_and_version = -1
+        self._requests = KnownRequests()
         self._known = self._requests.by_beginning
         self._beginning_sizes: tuple[int, ...] = ()
         """How long the beginnings are that have come on this connection, the latest first."""
@@ -215,6 +215,11 @@ class RepeatedProduce:
         beginning = _beginning_of(frame, records_size, is_flexible=version in ProduceRequest.flexible_versions)
         if beginning is None or len(beginning) > _MAX_BEGINNING_SIZE:
             return
+        key_and_version = ProduceRequest.api_key << 16 | version
+        if key_and_version != self._key_and_version:
+            self._key_and_version = key_and_version
+            self._requests = self._broker.known_produce_requests[version]
+            self._known = self._requests.by_beginning
         known = self._known.get(beginning)
         if known is None or known.topic_id != topic_id:
             if known is None and not self._requests.has_room():
@@ -233,7 +238,7 @@ class RepeatedProduce:
         while end - position > _BEGINNING_POSITION:
             size, key_and_version, correlation_id = _unpack_frame(view, position)
             behind = position + 4 + size
-            if behind > end or size > max_size:
+            if behind > end or size > max_size or key_and_version != self._key_and_version:
                 break
             begins_at = position + _BEGINNING_POSITION
             for beginning_size in self._beginning_sizes:
@@ -243,7 +248,7 @@ class RepeatedProduce:
                     break
             else:
                 break
-            if key_and_version != found.key_and_version or behind - at <= RECORD_BATCH_OVERHEAD:
+            if behind - at <= RECORD_BATCH_OVERHEAD:
                 break
             if found.is_flexible:
                 length = view[at]

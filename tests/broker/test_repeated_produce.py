@@ -277,6 +277,17 @@ def test_of_more_requests_than_may_be_known_the_first_ones_are_until_too_many_ot
     assert recognised_now("c", "c", "a", "a") == 3
 
 
+def test_producers_of_several_versions_are_recognised_each(kafka: KafkaliteServer, recognised: list[int]) -> None:
+    conversations = {version: Conversation(kafka) for version in (9, 10, 12)}
+    for expected in range(12):
+        version = (9, 10, 12)[expected % 3]
+        [payload] = conversations[version].exchange([produce_frame(batch_of(b"x"), 1, version=version)])
+        assert answer_of(payload, version).base_offset == expected
+    assert recognised == [1] * 9
+    for conversation in conversations.values():
+        conversation.close()
+
+
 def test_a_bad_batch_in_the_middle_of_others_is_refused_alone(conversation: Conversation) -> None:
     conversation.exchange([produce_frame(batch_of(b"first"), 1)])
     corrupt = bytearray(batch_of(b"corrupt"))
