@@ -9,6 +9,7 @@ import pytest
 from kafkalite.protocol.messages import incremental_alter_configs as alteration
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record_batch import decode_records, iter_batches
 from share_group_scenarios import Compare, ShareGroupOnSide
@@ -63,6 +64,13 @@ def note_letters(side: Side, topic: str, partition: int, count: int) -> None:
 
     side.eventually(lambda: sum(map(len, letters(found()))) >= count)
     side.note(f"letters in partition {partition}", letters(found()))
+
+
+def exists(side: Side, topic: str) -> bool:
+    """Whether there is such a topic and its partition has a leader; asking makes none."""
+    request = MetadataRequest(topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=False)
+    [found] = side.send(request, 12).topics
+    return found.error_code == 0 and all(partition.leader_id >= 0 for partition in found.partitions)
 
 
 @pytest.mark.parametrize("is_copied", ["true", "false"])
@@ -140,7 +148,7 @@ def test_a_queue_is_made_where_the_cluster_allows_it(compare: Compare) -> None:
             member.settle(1)
             member.fetch(topic_id)
             member.acknowledge(topic_id, (0, 1, [REJECT]))
-            side.wait_for_leaders(name, 1)
+            side.eventually(lambda: exists(side, name))
             note_letters(side, name, 0, 2)
         finally:
             allow_auto_creation(side, is_allowed=False)
