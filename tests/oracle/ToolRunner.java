@@ -68,5 +68,6 @@ public class ToolRunner {
             answers.write(err);
             answers.flush();
         }
+        Runtime.getRuntime().halt(0); // a tool may have left a thread behind that would not end
     }
 }
