@@ -12,6 +12,7 @@ from typing import Final
 from kafkalite.broker.clock import Clock
 from kafkalite.broker.fetch_sessions import FetchSessionCache
 from kafkalite.broker.group_coordinator import GroupCoordinator
+from kafkalite.broker.load_progress import LoadProgress
 from kafkalite.broker.log_appender import LogAppender
 from kafkalite.broker.log_dir_failure_handler import LogDirFailureHandler
 from kafkalite.broker.log_flusher import LogFlusher
@@ -131,6 +132,7 @@ class Broker:
             self._publisher.topic_config,
             now_ms=self.clock.now_ms(),
             is_stray=lambda topic_partition, topic_id, _: self._is_stray(topic_partition, topic_id),
+            on_progress=LoadProgress(self.clock.steady_ms),
         )
         self._has_loaded_logs = True
         self.log_dir_failures = LogDirFailureHandler(
