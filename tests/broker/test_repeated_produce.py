@@ -17,7 +17,6 @@ from kafkalite.broker.repeated_produce import RepeatedProduce
 from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import Uuid
-from kafkalite.protocol.headers import RequestHeader
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
@@ -33,12 +32,12 @@ from kafkalite.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceData,
 )
-from kafkalite.protocol.schema import Request
 from kafkalite.records.compression import CompressionType
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
 from kafkalite.storage.filesystem import Buffer, File, LocalFile, LocalFileSystem
 from kafkalite.testing import KafkaliteServer
+from request_frames import frame_of
 
 NOW_MS = 1_700_000_000_000
 TOPICS: dict[str, dict[str, str]] = {
@@ -108,18 +107,6 @@ class Conversation:
     def close(self) -> None:
         self._reader.close()
         self._socket.close()
-
-
-def frame_of(request: Request, version: int, correlation_id: int, client_id: str | None = "producer") -> bytes:
-    header = RequestHeader(
-        request_api_key=request.api_key,
-        request_api_version=version,
-        correlation_id=correlation_id,
-        client_id=client_id,
-    )
-    is_flexible = version in type(request).flexible_versions
-    payload = header.encode(2 if is_flexible else 1) + request.encode(version)
-    return struct.pack(">i", len(payload)) + payload
 
 
 def produce_frame(

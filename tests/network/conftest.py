@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from kafkalite.client.wire_client import WireClient
-from kafkalite.protocol.headers import RequestHeader
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
-from kafkalite.protocol.schema import Request
 from kafkalite.testing import KafkaliteServer
+from request_frames import frame_of
 
 
 @pytest.fixture
@@ -59,18 +57,7 @@ class RawConnection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""
 
-    @staticmethod
-    def frame(request: Request, version: int, correlation_id: int, client_id: str | None = "test") -> bytes:
-        """A request with its header and size."""
-        header = RequestHeader(
-            request_api_key=request.api_key,
-            request_api_version=version,
-            correlation_id=correlation_id,
-            client_id=client_id,
-        )
-        is_flexible = version in type(request).flexible_versions
-        payload = header.encode(2 if is_flexible else 1) + request.encode(version)
-        return struct.pack(">i", len(payload)) + payload
+    frame = staticmethod(frame_of)
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
