@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kafkalite.broker.log_appender import LARGE_BATCH
 from kafkalite.errors import ErrorCode, KafkaError
@@ -28,6 +28,7 @@ from kafkalite.protocol.messages.produce import (
     TopicProduceResponse,
 )
 from kafkalite.protocol.primitives import write_unsigned_varint
+from kafkalite.records.record import NO_TIMESTAMP
 from kafkalite.records.record_batch import (
     COMPRESSION_MASK,
     LOG_OVERHEAD,
@@ -58,6 +59,9 @@ _MAX_STRANGERS: Final = 10 * _MAX_KNOWN
 _MAX_BEGINNING_SIZE: Final = 1_000
 _MAX_BEGINNING_SIZES: Final = 8
 _OFFSETS: Final = Struct(">qqq")
+Run: TypeAlias = list[tuple[int, int, memoryview, BatchHeader]]
+"""Requests for one partition: position of the frame, correlation id, records, the header of their batch."""
+PackAnswer: TypeAlias = Callable[[int, int, int, int], bytes]
 _PATTERN_OFFSETS: Final = (0x0123456789ABCDE0, 0x123456789ABCDEF0, 0x23456789ABCDEF01)
 
 
@@ -88,7 +92,7 @@ class KnownRequest:
         encoded = self._encode(answer)
         return _pack_length(4 + len(encoded)) + _pack_length(correlation_id) + encoded
 
-    def _compile_answer(self) -> Callable[[int, int, int, int], bytes]:
+    def _compile_answer(self) -> PackAnswer:
         base_offset, log_append_time_ms, log_start_offset = _PATTERN_OFFSETS
         answer = PartitionProduceResponse(
             index=self.partition,
@@ -149,22 +153,29 @@ def _beginning_of(frame: memoryview, records_size: int, *, is_flexible: bool) ->
     return bytes(frame[_BEGINNING_POSITION:end])
 
 
+def _answer_run(pack_answer: PackAnswer, run: Run, offset: int, log_start_offset: int, out: bytearray) -> None:
+    """Answers requests of which the first one's batch went to `offset`."""
+    for _, correlation_id, _, header in run:
+        out += pack_answer(correlation_id, offset, NO_TIMESTAMP, log_start_offset)
+        offset += header[6] + 1
+
+
 class PendingRun:
     """The answers of several requests whose batches a worker thread is writing."""
 
-    __slots__ = ("_append", "_known", "_log", "_requests", "awaitable")
+    __slots__ = ("_append", "_known", "_log", "_run", "awaitable")
 
     def __init__(
         self,
         known: KnownRequest,
-        requests: list[tuple[int, BatchHeader]],
+        run: Run,
         log: PartitionLog,
         append: UnfinishedAppend,
         written: Awaitable[None],
     ) -> None:
-        """`requests`: their correlation ids and the headers of their batches."""
+        """Of `run` only correlation ids and headers are looked at: the records' buffer may be another's by now."""
         self._known = known
-        self._requests = requests
+        self._run = run
         self._log = log
         self._append = append
         self.awaitable = written
@@ -176,13 +187,10 @@ class PendingRun:
         try:
             offset = self._append.finish().first_offset
         except KafkaError as error:
-            for correlation_id, _ in self._requests:
+            for _, correlation_id, _, _ in self._run:
                 out += self._known.refusal(correlation_id, error.error)
             return
-        log_start_offset = self._log.log_start_offset
-        for correlation_id, header in self._requests:
-            out += pack_answer(correlation_id, offset, -1, log_start_offset)
-            offset += header[6] + 1
+        _answer_run(pack_answer, self._run, offset, self._log.log_start_offset, out)
 
 
 class RepeatedProduce:
@@ -233,7 +241,7 @@ class RepeatedProduce:
         """Answers the requests from `position` on as far as they are known; returns where the first other one begins.
 
         No frame may be larger than `max_size`."""
-        run: list[tuple[int, int, memoryview, BatchHeader]] = []
+        run: Run = []
         known: KnownRequest | None = None
         while end - position > _BEGINNING_POSITION:
             size, key_and_version, correlation_id = _unpack_frame(view, position)
@@ -290,7 +298,7 @@ class RepeatedProduce:
     def _append(
         self,
         known: KnownRequest,
-        run: list[tuple[int, int, memoryview, BatchHeader]],
+        run: Run,
         behind: int,
         out: bytearray,
     ) -> int | None:
@@ -308,14 +316,11 @@ class RepeatedProduce:
         offset = log.append_plain(batches, now_ms, may_put_off=pack_answer is not None)
         if isinstance(offset, UnfinishedAppend):
             written = broker.log_appender.write(offset)
-            self.pending = PendingRun(known, [(request[1], request[3]) for request in run], log, offset, written)
+            self.pending = PendingRun(known, run, log, offset, written)
             return behind
         if offset is not None:
             if pack_answer is not None:
-                log_start_offset = log.log_start_offset
-                for _, correlation_id, _, header in run:
-                    out += pack_answer(correlation_id, offset, -1, log_start_offset)
-                    offset += header[6] + 1
+                _answer_run(pack_answer, run, offset, log.log_start_offset, out)
             return None
         for position, correlation_id, records, header in run:
             try:
