@@ -2,14 +2,19 @@
 
 Giving a megabyte its pages and copying it there takes as long as receiving it, and the interpreter's lock is not held
 for either. Small batches are written at once: handing one over would cost more than its write.
+
+A hand-over happens for every few batches of a busy producer, so it is a queue and a wake-up of the loop for all that
+was written meanwhile: an executor with its two futures for each costs three times as much.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from collections import deque
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, TypeAlias
 
 from kafkalite.storage.log_append import UnfinishedAppend
 
@@ -17,24 +22,58 @@ LARGE_BATCH: Final = 256 * 1024
 """Bytes from which a batch is worth a thread."""
 _MAX_WORKERS: Final = 4
 
+_Work: TypeAlias = tuple[UnfinishedAppend, "asyncio.Future[None]"]
+
 
 class LogAppender:
     """Writes batches into logs by worker threads, one at a time into each log."""
 
     def __init__(self) -> None:
-        self._workers: ThreadPoolExecutor | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._workers: list[Thread] = []
+        self._waiting: SimpleQueue[_Work | None] = SimpleQueue()
+        self._written: deque[_Work] = deque()
+        self._is_loop_called = False
 
     def write(self, append: UnfinishedAppend) -> asyncio.Future[None]:
         """Done when the batch is written, or could not be: `append.finish` knows. It is taken into its log even if
         nobody waits any more."""
-        if self._workers is None:
-            workers = min(_MAX_WORKERS, os.cpu_count() or 1)
-            self._workers = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="kafkalite-append")
-        written = asyncio.get_running_loop().run_in_executor(self._workers, append.write)
-        written.add_done_callback(lambda _: append.settle())
-        return written
+        if not self._workers:
+            self._start()
+        future = self._loop.create_future()
+        self._waiting.put((append, future))
+        return future
+
+    def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        for number in range(min(_MAX_WORKERS, os.cpu_count() or 1)):
+            worker = Thread(target=self._work, name=f"kafkalite-append_{number}", daemon=True)
+            worker.start()
+            self._workers.append(worker)
+
+    def _work(self) -> None:
+        """A worker's life: writes until it is told to end."""
+        while (work := self._waiting.get()) is not None:
+            work[0].write()
+            self._written.append(work)
+            if not self._is_loop_called:
+                self._is_loop_called = True
+                self._loop.call_soon_threadsafe(self._settle_written)
+
+    def _settle_written(self) -> None:
+        # First the flag: what a worker adds behind this is either seen below, or it calls again.
+        self._is_loop_called = False
+        while self._written:
+            append, future = self._written.popleft()
+            append.settle()
+            if not future.done():  # whose connection may be gone
+                future.set_result(None)
 
     def close(self) -> None:
-        """Waits for what is being written."""
-        if self._workers is not None:
-            self._workers.shutdown()
+        """Waits for what is being written, and takes it into its logs."""
+        for _ in self._workers:
+            self._waiting.put(None)
+        for worker in self._workers:
+            worker.join()
+        self._workers.clear()
+        self._settle_written()
