@@ -8,7 +8,6 @@ The bytes of the records are not touched: the answer names pieces of segments, w
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
@@ -23,6 +22,7 @@ from kafkalite.broker.fetch_sessions import (
     FetchSessionError,
     PartitionKey,
 )
+from kafkalite.broker.purgatory import DelayedOperation
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
@@ -49,8 +49,8 @@ _Answer: TypeAlias = "tuple[FetchablePartition, PartitionData]"
 
 
 @serves(FetchRequest)
-def fetch(context: RequestContext, request: FetchRequest) -> FetchResponse | asyncio.Future[FetchResponse]:
-    """Answers at once, or with a future that is done when data, an error or the end of the wait has come."""
+def fetch(context: RequestContext, request: FetchRequest) -> FetchResponse | DelayedOperation:
+    """Answers at once, or later, when data, an error or the end of the wait has come."""
     try:
         return _Fetch(context, request).start()
     except FetchSessionError as error:
@@ -104,7 +104,7 @@ class _Fetch:
             sessions.remove(session.session_id)
             self._partitions = self._wanted_now()
 
-    def start(self) -> FetchResponse | asyncio.Future[FetchResponse]:
+    def start(self) -> FetchResponse | DelayedOperation:
         if not 0 <= self._request.isolation_level <= 1 and any(map(self._is_known, self._partitions.values())):
             return _refused(self._context, self._request, ErrorCode.UNKNOWN_SERVER_ERROR)
         answers, size, is_due = self._read()
@@ -119,7 +119,7 @@ class _Fetch:
         )
         if session is not None:
             session.wait_with(operation)
-        return operation.future
+        return operation
 
     def _try_complete(self, is_expired: bool) -> FetchResponse | None:
         answers, size, is_due = self._read()

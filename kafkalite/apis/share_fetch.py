@@ -7,12 +7,12 @@ in them the member has got.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Final
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.broker import Broker
+from kafkalite.broker.purgatory import DelayedOperation
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.share_acknowledgements import RENEW_MIN_VERSION, Outcomes, acknowledge_all, is_member_id_valid
 from kafkalite.broker.share_partitions import FetchedRecords
@@ -35,10 +35,8 @@ RECORD_LIMIT: Final = 1
 
 
 @serves(ShareFetchRequest)
-def share_fetch(
-    context: RequestContext, request: ShareFetchRequest
-) -> ShareFetchResponse | asyncio.Future[ShareFetchResponse]:
-    """Answers at once, or with a future that is done when there are records or the wait is over."""
+def share_fetch(context: RequestContext, request: ShareFetchRequest) -> ShareFetchResponse | DelayedOperation:
+    """Answers at once, or later, when there are records or the wait is over."""
     if not context.broker.share_groups.is_enabled:
         return ShareFetchResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)
     if request.group_id is None or not is_member_id_valid(request.member_id):
@@ -53,7 +51,7 @@ def share_fetch(
         if error.error is not ErrorCode.SHARE_SESSION_LIMIT_REACHED:
             return answer
         # A member that is turned away waits its time out, so that it does not come back at once.
-        return context.broker.fetch_purgatory.wait(
+        return context.broker.fetch_purgatory.delay(
             (), request.max_wait_ms, lambda is_expired: answer if is_expired else None
         )
     return fetch.start(is_renew_ack=is_renew_ack)
@@ -151,7 +149,7 @@ class _ShareFetch:
 
     # --- fetching -----------------------------------------------------------------------------------------------------
 
-    def start(self, *, is_renew_ack: bool) -> ShareFetchResponse | asyncio.Future[ShareFetchResponse]:
+    def start(self, *, is_renew_ack: bool) -> ShareFetchResponse | DelayedOperation:
         if is_renew_ack:
             # Records that are renewed should not wait for others.
             return self._respond({}, with_errors=False)
@@ -165,7 +163,7 @@ class _ShareFetch:
         answer = self._try_complete(is_expired=self._request.max_wait_ms <= 0)
         if answer is not None:
             return answer
-        return self._broker.fetch_purgatory.wait(
+        return self._broker.fetch_purgatory.delay(
             [TopicPartition(topic, index) for (_, index), topic in self._wanted.items()],
             self._request.max_wait_ms,
             lambda is_expired: self._try_complete(is_expired=is_expired),

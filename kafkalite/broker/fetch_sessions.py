@@ -192,7 +192,7 @@ class FetchSession:
     def wait_with(self, operation: DelayedOperation) -> None:
         """An operation that is woken when something happens to a partition that is settled."""
         self._waiting[operation] = None
-        operation.future.add_done_callback(lambda _: self._waiting.pop(operation, None))
+        operation.add_done_callback(self._waiting.pop)
 
     def close(self) -> None:
         """The session has ended: what happens concerns a request that still waits, and nobody else."""

@@ -9,8 +9,8 @@ Who only has to know that something has happened since, and waits for nothing ye
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Protocol, TypeAlias
 
 from kafkalite.broker.clock import Clock, Timer
 from kafkalite.identifiers import TopicPartition
@@ -20,16 +20,70 @@ class DelayedOperation:
     """An answer that is due when `try_complete` gives one, or at the latest when its time is over.
 
     `try_complete(is_expired)` returns the answer or None; it must give one when `is_expired` is true.
+
+    To those who wait it is a future, but for one thing: it tells them in the moment in which it is done. A loop's
+    future tells them in the next round, which a record on its way to a consumer would have to wait for.
     """
 
-    __slots__ = ("future", "is_scheduled", "partitions", "timer", "try_complete")
+    __slots__ = ("_answer", "_callbacks", "_error", "_is_done", "is_scheduled", "partitions", "timer", "try_complete")
 
     def __init__(self, partitions: list[TopicPartition], try_complete: Callable[[bool], Any]) -> None:
         self.partitions = partitions
         self.try_complete = try_complete
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.timer: Timer | None = None
         self.is_scheduled = False
+        self._callbacks: list[DoneCallback] = []
+        self._is_done = False
+        self._answer: Any = None
+        self._error: BaseException | None = None
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def result(self) -> Any:
+        """The answer, or raises what making it raised; called when it is done."""
+        if self._error is not None:
+            raise self._error
+        return self._answer
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        self._end(None, asyncio.CancelledError())
+
+    def add_done_callback(self, callback: DoneCallback) -> None:
+        """Has it called when the operation is done; it is not yet."""
+        self._callbacks.append(callback)
+
+    def complete(self, *, is_expired: bool) -> None:
+        """Looks whether there is an answer; nothing, if it has been given already."""
+        if self._is_done:
+            return
+        try:
+            answer = self.try_complete(is_expired)
+        except Exception as error:
+            self._end(None, error)
+            return
+        if answer is not None:
+            self._end(answer, None)
+
+    def _end(self, answer: Any, error: BaseException | None) -> None:
+        if self._is_done:
+            return
+        self._is_done = True
+        self._answer = answer
+        self._error = error
+        for callback in self._callbacks:
+            callback(self)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if not self._is_done:
+            waiter = asyncio.get_running_loop().create_future()
+            self.add_done_callback(lambda _: None if waiter.done() else waiter.set_result(None))
+            yield from waiter
+        return self.result()
+
+
+DoneCallback: TypeAlias = Callable[[DelayedOperation], object]
 
 
 class Observer(Protocol):
@@ -47,22 +101,16 @@ class Purgatory:
         self._watchers: dict[TopicPartition, dict[DelayedOperation, None]] = {}
         self._observers: dict[TopicPartition, dict[Observer, None]] = {}
 
-    def wait(
-        self, partitions: Iterable[TopicPartition], timeout_ms: int, try_complete: Callable[[bool], Any]
-    ) -> asyncio.Future[Any]:
-        """Puts an operation here; its future is done when it completes. Cancelling the future takes it away."""
-        return self.delay(partitions, timeout_ms, try_complete).future
-
     def delay(
         self, partitions: Iterable[TopicPartition], timeout_ms: int, try_complete: Callable[[bool], Any]
     ) -> DelayedOperation:
-        """The same as `wait`, for those who `wake` the operation themselves, too."""
+        """Puts an operation here. Cancelling it takes it away."""
         operation = DelayedOperation(list(partitions), try_complete)
         self._operations[operation] = None
         for partition in operation.partitions:
             self._watchers.setdefault(partition, {})[operation] = None
         operation.timer = self._clock.call_later(timeout_ms, self._expire, operation)
-        operation.future.add_done_callback(lambda _: self._forget(operation))
+        operation.add_done_callback(self._forget)
         return operation
 
     def observe(self, partition: TopicPartition, observer: Observer) -> None:
@@ -109,21 +157,10 @@ class Purgatory:
 
     def _look(self, operation: DelayedOperation) -> None:
         operation.is_scheduled = False
-        if not operation.future.done():
-            self._complete(operation, is_expired=False)
+        operation.complete(is_expired=False)
 
     def _expire(self, operation: DelayedOperation) -> None:
-        if not operation.future.done():
-            self._complete(operation, is_expired=True)
-
-    def _complete(self, operation: DelayedOperation, *, is_expired: bool) -> None:
-        try:
-            answer = operation.try_complete(is_expired)
-        except Exception as error:
-            operation.future.set_exception(error)
-            return
-        if answer is not None:
-            operation.future.set_result(answer)
+        operation.complete(is_expired=True)
 
     def _forget(self, operation: DelayedOperation) -> None:
         if operation.timer is not None:

@@ -23,6 +23,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from kafkalite.broker.purgatory import DelayedOperation
 from kafkalite.network.response_buffer import ResponseBuffer
 from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.storage.log_slice import LogSlice
@@ -84,7 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         self._handled_frame: memoryview | None = None  # what the handler that waits may still look at
         self._backlog: bytes | bytearray = b""
         self._read_size = READ_SIZE
-        self._pending: asyncio.Future[Any] | None = None
+        self._pending: asyncio.Future[Any] | DelayedOperation | None = None
         self._unsent: deque[memoryview | LogSlice] = deque()
         self._is_paused = False
         self.last_active_round = listener.round
@@ -107,9 +108,9 @@ class Connection(asyncio.BufferedProtocol):
         self._unsent.clear()
         self._backlog = b""
         self._frame = self._next_frame = self._handled_frame = None
-        if self._pending is not None:
-            self._pending.cancel()
-            self._pending = None
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.cancel()
         context: RequestContext | None = getattr(self, "_context", None)  # None where it was not let in
         if context is not None and context.on_disconnect is not None:
             context.on_disconnect(context)
@@ -248,11 +249,12 @@ class Connection(asyncio.BufferedProtocol):
         """Sends the answers that are there; `rest` is taken up after the one that is not."""
         self._backlog = bytes(rest)
         self._send(out)
-        future = asyncio.ensure_future(pending.awaitable)
-        self._pending = future
-        future.add_done_callback(lambda done: self._answered(pending, done))
+        awaitable = pending.awaitable
+        answer = awaitable if isinstance(awaitable, DelayedOperation) else asyncio.ensure_future(awaitable)
+        self._pending = answer
+        answer.add_done_callback(lambda done: self._answered(pending, done))
 
-    def _answered(self, pending: PendingAnswer | PendingRun, done: asyncio.Future[Any]) -> None:
+    def _answered(self, pending: PendingAnswer | PendingRun, done: asyncio.Future[Any] | DelayedOperation) -> None:
         if self._pending is not done:
             return  # the connection has gone
         self._pending = None

@@ -114,9 +114,9 @@ async def test_something_new_in_a_settled_partition_wakes_who_waits_with_the_ses
     session.wait_with(operation)
     purgatory.notify(TopicPartition("t", 1))
     await asyncio.sleep(0)
-    assert not operation.future.done()
+    assert not operation.done()
     purgatory.notify(TopicPartition("t", 2))
-    assert await asyncio.wait_for(operation.future, 10) == "answer"
+    assert await asyncio.wait_for(operation, 10) == "answer"
     assert looks == [[1], [1, 2]]
     purgatory.notify(TopicPartition("t", 0))
     await asyncio.sleep(0)
@@ -128,6 +128,6 @@ async def test_stopping_answers_who_waits_for_settled_partitions_alone(purgatory
     operation = purgatory.delay([], 60_000, lambda is_expired: "nothing" if is_expired else None)
     assert purgatory.size == 1
     purgatory.complete_all()
-    assert await operation.future == "nothing"
+    assert await operation == "nothing"
     await asyncio.sleep(0)
     assert purgatory.size == 0
