@@ -193,6 +193,7 @@ class MetadataLog:
             self._epochs.clear()
             self._epochs.assign(snapshot.epoch, snapshot.offset)
             self.end_offset = snapshot.offset
+        self._epochs.write()
 
     def _check_segment(self, segment: LogSegment, *, from_start: bool) -> bool:
         """Reads a segment's batches from the snapshot on; whether it is whole to its end."""
@@ -273,6 +274,7 @@ class MetadataLog:
     def begin_epoch(self, epoch: int) -> None:
         """Notes that the records from here on belong to a new leader epoch."""
         self._epochs.assign(epoch, self.end_offset)
+        self._epochs.write()
 
     def append(self, batch: bytes, header: BatchHeader, *, now_ms: int) -> None:
         """Appends one batch, which begins at `end_offset`; on the disk for certain after `sync`. Raises OSError."""
@@ -305,6 +307,7 @@ class MetadataLog:
         while len(self._segments) > 1 and self._segments[1].base_offset <= snapshot_id.offset:
             self._remove_segment(self._segments.pop(0))
         self._epochs.truncate_from_start(self.start_offset)
+        self._epochs.write()
 
     def _remove_segment(self, segment: LogSegment) -> None:
         segment.release_file()

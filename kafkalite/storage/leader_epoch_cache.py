@@ -1,7 +1,8 @@
 """The leader epochs of one partition and the offset at which each began (leader-epoch-checkpoint).
 
-Epochs and start offsets rise from entry to entry. The file is written whenever an entry is added, but synced with the
-log (see log_flush): until then a recovery finds the epochs in the batches themselves.
+Epochs and start offsets rise from entry to entry. The file is written and synced with the log (see log_flush), not when
+an entry is added: behind the recovery point a recovery finds the epochs in the batches themselves, and where the log's
+start has moved, opening the log cuts the entries again. So the first records of a thousand partitions wait for no file.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _logger = logging.getLogger(__name__)
 class LeaderEpochFileCache:
     """Which epoch an offset belongs to, and where an epoch ends."""
 
-    __slots__ = ("_entries", "_filesystem", "is_dirty", "latest_epoch", "path", "written_epoch")
+    __slots__ = ("_entries", "_filesystem", "_is_unwritten", "is_dirty", "latest_epoch", "path", "written_epoch")
 
     def __init__(self, filesystem: FileSystem, path: str) -> None:
         self._filesystem = filesystem
@@ -31,9 +32,10 @@ class LeaderEpochFileCache:
         self._entries: list[EpochEntry] = []
         self.latest_epoch = -1
         self.written_epoch = -1
-        """The latest epoch that stands in the file: one without records need not."""
+        """The latest epoch of which records have been written."""
         self.is_dirty = False
-        """Whether the file has changed since it was last synced."""
+        """Whether the file lacks what is known here, or has not been synced since it was written."""
+        self._is_unwritten = False
 
     @classmethod
     def load(cls, filesystem: FileSystem, path: str) -> LeaderEpochFileCache:
@@ -58,10 +60,10 @@ class LeaderEpochFileCache:
             raise ValueError(f"invalid leader epoch entry: epoch {epoch}, start offset {start_offset}")
         if self._assign(EpochEntry(epoch, start_offset)) or self.written_epoch < epoch:
             self._update_latest()
-            self.write()
+            self._note_change()
 
     def begin(self, epoch: int, start_offset: int) -> None:
-        """As `assign`, but the file waits for the epoch's first record: thousands of logs begin one at a start."""
+        """As `assign`, for an epoch without records, which needs no file: thousands of logs begin one at a start."""
         if self._assign(EpochEntry(epoch, start_offset)):
             self._update_latest()
 
@@ -77,10 +79,15 @@ class LeaderEpochFileCache:
     def _update_latest(self) -> None:
         self.latest_epoch = self._entries[-1].epoch if self._entries else -1
 
-    def write(self) -> None:
-        write_epoch_checkpoint(self._filesystem, self.path, self._entries, sync=False)
+    def _note_change(self) -> None:
         self.written_epoch = self.latest_epoch
-        self.is_dirty = True
+        self.is_dirty = self._is_unwritten = True
+
+    def write(self) -> None:
+        """Brings the file up to what is known here, not to the disk. Raises OSError."""
+        if self._is_unwritten:
+            write_epoch_checkpoint(self._filesystem, self.path, self._entries, sync=False)
+            self._is_unwritten = False
 
     def earliest_entry(self) -> EpochEntry | None:
         return self._entries[0] if self._entries else None
@@ -128,4 +135,4 @@ class LeaderEpochFileCache:
     def _replace(self, entries: list[EpochEntry]) -> None:
         self._entries = entries
         self._update_latest()
-        self.write()
+        self._note_change()

@@ -167,7 +167,7 @@ def append_trusted(
     max_timestamp = max(header.max_timestamp for _, header, _ in placed)
     for _, header, _ in placed:
         if header.partition_leader_epoch > log.leader_epoch_cache.written_epoch:
-            log.assign_epoch(header.partition_leader_epoch, header.base_offset)
+            log.leader_epoch_cache.assign(header.partition_leader_epoch, header.base_offset)
     segment = log.segments[-1]
     if segment.should_roll(log.config, len(buffer), max_timestamp, offset - 1, now_ms):
         segment = log.roll(now_ms, first_offset)

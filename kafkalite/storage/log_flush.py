@@ -124,6 +124,7 @@ def prepare_flush(
     if end < len(log.segments):
         flush.cover(log.segments[end].base_offset)
     try:
+        log.leader_epoch_cache.write()
         if lacks_checkpoint and end == len(log.segments):
             flush.snapshot = log.encode_producer_snapshot()
         unsynced_data = log.slot_of(log.recovery_point)

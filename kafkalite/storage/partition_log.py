@@ -426,7 +426,7 @@ class PartitionLog:
         if leader_epoch is None:
             leader_epoch = self.leader_epoch
         if leader_epoch > self.leader_epoch_cache.written_epoch:
-            self.assign_epoch(leader_epoch, offset)
+            self.leader_epoch_cache.assign(leader_epoch, offset)
         segment = self.segments[-1]
         if segment.should_roll(config, size, header[8], offset + header[6], now_ms):
             segment = self.roll(now_ms)
@@ -485,12 +485,6 @@ class PartitionLog:
             f"Message batch size is {size} bytes in append to partition {self.topic_partition}, which exceeds the "
             f"maximum configured segment size of {self.config.segment_bytes}.",
         )
-
-    def assign_epoch(self, epoch: int, offset: int) -> None:
-        try:
-            self.leader_epoch_cache.assign(epoch, offset)
-        except OSError as error:
-            raise self.storage_error("writing leader epochs", error) from error
 
     def update_last_stable_offset(self) -> None:
         """Before the last stable offset every transaction has ended."""

@@ -48,10 +48,14 @@ def test_truncation_at_the_end_and_at_the_start(cache: LeaderEpochFileCache) -> 
     assert (cache.entries(), cache.latest_epoch) == ([], -1)
 
 
-def test_the_file_follows_and_is_read_again(cache: LeaderEpochFileCache) -> None:
+def test_the_file_waits_to_be_written_and_is_read_again(cache: LeaderEpochFileCache) -> None:
     filesystem = cache._filesystem
+    assert cache.is_dirty
+    assert not filesystem.exists(cache.path)
+    cache.write()
     assert filesystem.read_bytes(cache.path) == b"0\n3\n2 0\n3 10\n6 25\n"
     cache.truncate_from_end(11)
+    cache.write()
     assert LeaderEpochFileCache.load(filesystem, cache.path).entries() == [(2, 0), (3, 10)]
     filesystem.write_bytes(cache.path, b"0\n1\nbroken\n")
     assert LeaderEpochFileCache.load(filesystem, cache.path).entries() == []
@@ -59,10 +63,14 @@ def test_the_file_follows_and_is_read_again(cache: LeaderEpochFileCache) -> None
 
 def test_an_epoch_that_begins_is_known_at_once_and_written_with_its_first_record(cache: LeaderEpochFileCache) -> None:
     filesystem = cache._filesystem
+    cache.write()
     cache.begin(8, 50)
-    assert cache.latest_epoch == 8
+    assert (cache.latest_epoch, cache.written_epoch) == (8, 6)
+    cache.write()
     assert filesystem.read_bytes(cache.path) == b"0\n3\n2 0\n3 10\n6 25\n"
     cache.assign(8, 50)
+    assert (cache.latest_epoch, cache.written_epoch) == (8, 8)
+    cache.write()
     assert filesystem.read_bytes(cache.path) == b"0\n4\n2 0\n3 10\n6 25\n8 50\n"
 
 

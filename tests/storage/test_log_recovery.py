@@ -343,6 +343,26 @@ def test_leader_epochs_are_found_in_the_batches_where_their_file_is_lost(disk: D
     disk.close()
 
 
+def test_leader_epochs_wait_for_a_flush_and_are_never_behind_the_recovery_point(
+    memory_disk: Disk, batch: BatchMaker
+) -> None:
+    log = memory_disk.open_log(**SEGMENT)
+    checkpointed_at = EpochEntry(0, 0), EpochEntry(3, 10)
+    for epoch in (0, 3):
+        for _ in range(10):
+            log.append(batch(bytes(100)), now_ms=memory_disk.now_ms, leader_epoch=epoch)
+    assert "leader-epoch-checkpoint" not in memory_disk.files()
+    checkpointed(memory_disk, log)
+    for _ in range(10):
+        log.append(batch(bytes(100)), now_ms=memory_disk.now_ms, leader_epoch=5)
+    assert memory_disk.read("leader-epoch-checkpoint") == b"0\n2\n0 0\n3 10\n"
+    memory_disk.kill()
+    log = memory_disk.open_log(**SEGMENT)
+    assert log.leader_epoch_cache.entries() == [*checkpointed_at, EpochEntry(5, 20)]
+    memory_disk.close()
+    assert memory_disk.read("leader-epoch-checkpoint") == b"0\n3\n0 0\n3 10\n5 20\n"
+
+
 def test_files_of_an_interrupted_deletion_or_compaction_are_dealt_with(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 100)

@@ -84,8 +84,9 @@ def killed(disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker) -> Disk:
 
 @pytest.fixture(params=["closed", "killed"])
 def left(request: pytest.FixtureRequest, disk: Disk, batch: BatchMaker, end_marker: EndMarkerMaker) -> Disk:
-    """As `closed`, then as `killed`."""
+    """As `closed`, then as `killed` after a flush, with which leader epochs are written."""
     fill(disk, batch, end_marker)
+    log_of(disk.manager, TOPIC).flush(NOW_MS)
     (disk.close if request.param == "closed" else disk.kill)()
     return disk
 
