@@ -36,6 +36,7 @@ from kafkalite.protocol.messages.fetch import (
     LeaderIdAndEpoch,
     NodeEndpoint,
     PartitionData,
+    SnapshotId,
 )
 from kafkalite.storage.log_slice import LogSlice
 from kafkalite.storage.partition_log import PartitionLog
@@ -44,6 +45,11 @@ TOPIC_IDS_VERSION: Final = 13
 SMALL_SIZE: Final = 16_384
 """In bytes: so much is read and leaves in one write with the answer around it. Sent from its file, it costs a system
 call, a packet and a wake-up of the client more for each side of it, which is dearer than to copy it."""
+
+# The same for all answers, and never changed in place.
+_NOT_DIVERGING: Final = EpochEndOffset()
+_NO_LEADER: Final = LeaderIdAndEpoch()
+_NO_SNAPSHOT: Final = SnapshotId()
 
 _Answer: TypeAlias = "tuple[FetchablePartition, PartitionData]"
 
@@ -226,6 +232,9 @@ class _Fetch:
             high_watermark=log.high_watermark,
             last_stable_offset=log.last_stable_offset,
             log_start_offset=log.log_start_offset,
+            diverging_epoch=_NOT_DIVERGING,
+            current_leader=_NO_LEADER,
+            snapshot_id=_NO_SNAPSHOT,
             aborted_transactions=None,
             records=b"",
         )

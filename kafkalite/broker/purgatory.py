@@ -1,7 +1,8 @@
 """Requests that wait until something happens to a partition, or until their time is over.
 
-Appending to a partition wakes whoever watches it. The waking itself is put off to the loop's next round, so that an
-append is never held up by its readers, and a burst of appends wakes a reader once.
+Appending to a partition wakes whoever watches it. The waking itself is put off, to the loop's next round at the latest,
+so that an append is never held up by its readers, and a burst of appends wakes a reader once. Where a reader or two
+wait, they are told before the writer: what he gets is a receipt, what they get is what they wait for.
 
 Who only has to know that something has happened since, and waits for nothing yet, observes a partition instead.
 """
@@ -10,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from kafkalite.broker.clock import Clock, Timer
 from kafkalite.identifiers import TopicPartition
+
+FEW: Final = 2
+"""So many who wait may be told of records before their writer is."""
 
 
 class DelayedOperation:
@@ -25,13 +29,13 @@ class DelayedOperation:
     future tells them in the next round, which a record on its way to a consumer would have to wait for.
     """
 
-    __slots__ = ("_answer", "_callbacks", "_error", "_is_done", "is_scheduled", "partitions", "timer", "try_complete")
+    __slots__ = ("_answer", "_callbacks", "_error", "_is_done", "is_woken", "partitions", "timer", "try_complete")
 
     def __init__(self, partitions: list[TopicPartition], try_complete: Callable[[bool], Any]) -> None:
         self.partitions = partitions
         self.try_complete = try_complete
         self.timer: Timer | None = None
-        self.is_scheduled = False
+        self.is_woken = False
         self._callbacks: list[DoneCallback] = []
         self._is_done = False
         self._answer: Any = None
@@ -100,6 +104,9 @@ class Purgatory:
         self._operations: dict[DelayedOperation, None] = {}
         self._watchers: dict[TopicPartition, dict[DelayedOperation, None]] = {}
         self._observers: dict[TopicPartition, dict[Observer, None]] = {}
+        self._woken: list[DelayedOperation] = []
+        self._is_look_scheduled = False
+        self._is_looking = False
 
     def delay(
         self, partitions: Iterable[TopicPartition], timeout_ms: int, try_complete: Callable[[bool], Any]
@@ -135,10 +142,22 @@ class Purgatory:
                 self.wake(operation)
 
     def wake(self, operation: DelayedOperation) -> None:
-        """The operation looks again in the loop's next round."""
-        if not operation.is_scheduled:
-            operation.is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._look, operation)
+        """The operation looks again in the loop's next round, or when `look_for_few` is called before."""
+        if not operation.is_woken:
+            operation.is_woken = True
+            self._woken.append(operation)
+            if not self._is_look_scheduled:
+                self._is_look_scheduled = True
+                asyncio.get_running_loop().call_soon(self._look)
+
+    def look_for_few(self) -> None:
+        """Has those who were woken look at once, if they are few. Does nothing for who was himself called by one."""
+        if self._woken and len(self._woken) <= FEW and not self._is_looking:
+            self._is_looking = True
+            try:
+                self._look_now()
+            finally:
+                self._is_looking = False
 
     def complete_all(self) -> None:
         """Every operation is answered now, with what there is."""
@@ -155,9 +174,15 @@ class Purgatory:
         """How many operations wait."""
         return len(self._operations)
 
-    def _look(self, operation: DelayedOperation) -> None:
-        operation.is_scheduled = False
-        operation.complete(is_expired=False)
+    def _look(self) -> None:
+        self._is_look_scheduled = False
+        self._look_now()
+
+    def _look_now(self) -> None:
+        woken, self._woken = self._woken, []
+        for operation in woken:
+            operation.is_woken = False
+            operation.complete(is_expired=False)
 
     def _expire(self, operation: DelayedOperation) -> None:
         operation.complete(is_expired=True)

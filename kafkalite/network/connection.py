@@ -61,6 +61,7 @@ class Connection(asyncio.BufferedProtocol):
         "_handled_frame",
         "_is_paused",
         "_listener",
+        "_look_for_few",
         "_loop",
         "_next_frame",
         "_pending",
@@ -74,6 +75,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, listener: Any, dispatcher: RequestDispatcher, loop: asyncio.AbstractEventLoop) -> None:
         self._listener = listener
         self._dispatcher = dispatcher
+        self._look_for_few = listener.broker.fetch_purgatory.look_for_few
         self._loop = loop
         self._transport: Any = None
         self._context: RequestContext
@@ -233,6 +235,7 @@ class Connection(asyncio.BufferedProtocol):
         if position < end:
             self._keep_rest(view, position, end)
         if out:
+            self._look_for_few()
             self._send(out)
 
     def _keep_rest(self, view: memoryview, position: int, end: int) -> None:

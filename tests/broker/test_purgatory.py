@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from kafkalite.broker.clock import SystemClock
-from kafkalite.broker.purgatory import DelayedOperation, Purgatory
+from kafkalite.broker.purgatory import FEW, DelayedOperation, Purgatory
 from kafkalite.identifiers import TopicPartition
 
 HERE = TopicPartition("here", 0)
@@ -75,3 +75,34 @@ async def test_who_goes_away_is_forgotten_and_looked_for_no_more(purgatory: Purg
         operation.result()
     operation.cancel()
     assert ended == [operation]
+
+
+async def test_few_who_were_woken_may_look_before_the_next_round(purgatory: Purgatory) -> None:
+    few = [purgatory.delay([HERE], 60_000, lambda is_expired: "answer") for _ in range(FEW)]
+    purgatory.look_for_few()
+    assert not any(operation.done() for operation in few)
+    purgatory.notify(HERE)
+    purgatory.look_for_few()
+    assert all(operation.done() for operation in few)
+    many = [purgatory.delay([HERE], 60_000, lambda is_expired: "answer") for _ in range(FEW + 1)]
+    purgatory.notify(HERE)
+    purgatory.look_for_few()
+    assert not any(operation.done() for operation in many)
+    await asyncio.sleep(0)
+    assert all(operation.done() for operation in many)
+
+
+async def test_who_is_called_by_one_that_looked_leaves_others_to_the_next_round(purgatory: Purgatory) -> None:
+    first = purgatory.delay([HERE], 60_000, lambda is_expired: "answer")
+    second = purgatory.delay([THERE], 60_000, lambda is_expired: "answer")
+
+    def go_on(_: DelayedOperation) -> None:
+        purgatory.notify(THERE)
+        purgatory.look_for_few()
+
+    first.add_done_callback(go_on)
+    purgatory.notify(HERE)
+    purgatory.look_for_few()
+    assert (first.done(), second.done()) == (True, False)
+    await asyncio.sleep(0)
+    assert second.done()

@@ -59,6 +59,36 @@ def test_many_requests_in_one_piece_are_answered_in_order(connect: Connect, topi
     assert [connection.receive_correlation_id() for _ in range(300)] == list(range(300))
 
 
+def test_one_who_waits_for_a_record_hears_of_it_before_its_writer(connect: Connect, topic: str) -> None:
+    reader, writer = connect(), connect()
+    for offset in range(20):
+        if offset % 2:  # in either order of their first requests
+            writer.send(writer.frame(METADATA, 9, 0))
+            writer.receive()
+        reader.send(reader.frame(fetch_request(topic, offset, max_wait_ms=10_000), 12, offset))
+        time.sleep(0.005)  # a request under way would only find the record there
+        writer.send(writer.frame(produce_request(topic), 9, offset))
+        assert writer.receive_correlation_id() == offset
+        reader.socket.setblocking(False)  # the answer is there already
+        payload = reader.receive()
+        reader.socket.settimeout(10)
+        assert int.from_bytes(payload[:4], "big") == offset
+        [data] = FetchResponse.decode(payload[5:], 12).responses
+        assert data.partitions[0].high_watermark == offset + 1
+
+
+def test_many_who_wait_for_a_record_do_not_hold_up_its_writer(connect: Connect, topic: str) -> None:
+    readers, writer = [connect() for _ in range(10)], connect()
+    for reader in readers:
+        reader.send(reader.frame(fetch_request(topic, max_wait_ms=10_000), 12, 1))
+    time.sleep(0.05)
+    writer.send(writer.frame(produce_request(topic), 9, 2))
+    assert writer.receive_correlation_id() == 2
+    for reader in readers:
+        [data] = FetchResponse.decode(reader.receive()[5:], 12).responses
+        assert data.partitions[0].high_watermark == 1
+
+
 def test_frames_of_all_sizes_cut_anywhere_arrive_whole(connect: Connect, topic: str) -> None:
     connection = connect()
     chance = random.Random(1)
