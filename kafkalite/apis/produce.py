@@ -10,7 +10,7 @@ flush.messages the answer waits until its records are on the disk, together with
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import Final, TypeAlias
 
 from kafkalite.broker.api_registry import serves
@@ -57,6 +57,8 @@ FIRST_ADDING_VERSION: Final = 12
 FIRST_TOPIC_ID_VERSION: Final = 13
 EMPTY: Final = memoryview(b"")
 VALID_ACKS: Final = (-1, 0, 1)
+PARTITIONS_PER_STEP: Final = 50
+"""So many are appended to before others have their turn: the first record of each opens a file."""
 _UNVERIFIED: Final = frozenset(
     {
         ErrorCode.NETWORK_EXCEPTION,
@@ -126,13 +128,35 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
                 TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=[answer]),
             ]
             return _answer(request, responses, unfinished)
-    return _answer(request, _append_all(context, request, unfinished), unfinished)
+    all_responses: list[TopicProduceResponse] = []
+    steps = _append_all(context, request, unfinished, all_responses)
+    for _ in steps:
+        # What has been received is appended, whether or not its client is still there to hear of it.
+        return asyncio.shield(asyncio.ensure_future(_go_on(request, steps, all_responses, unfinished)))
+    return _answer(request, all_responses, unfinished)
+
+
+async def _go_on(
+    request: ProduceRequest,
+    steps: Iterator[None],
+    responses: list[TopicProduceResponse],
+    unfinished: list[_Unfinished],
+) -> ProduceResponse | None:
+    await asyncio.sleep(0)
+    for _ in steps:
+        await asyncio.sleep(0)
+    answer = _answer(request, responses, unfinished)
+    return answer if answer is None or isinstance(answer, ProduceResponse) else await answer
 
 
 def _append_all(
-    context: RequestContext, request: ProduceRequest, unfinished: list[_Unfinished]
-) -> list[TopicProduceResponse]:
-    """Appends to any number of partitions, whatever there is for them."""
+    context: RequestContext,
+    request: ProduceRequest,
+    unfinished: list[_Unfinished],
+    responses: list[TopicProduceResponse],
+) -> Iterator[None]:
+    """Appends to any number of partitions, whatever there is for them. Pauses after so many of them, unless nobody
+    waits for an answer: an error ends the connection then, which has to be at once."""
     named = request.topic_data
     topic_data, unsound = _without_repetitions(context.api_version, named)
     request.topic_data = topic_data
@@ -144,11 +168,20 @@ def _append_all(
     has_repetitions = len(headers) != sum(len(data.partition_data) for data in named)
     refusal = _refusal_of_request(context, request, named) if None in headers or has_repetitions else None
     next_header = iter(headers)
-    responses = []
+    in_step = 0
+    is_kept = False
     for data in topic_data:
         name = _name_of(context, data)
-        answers = []
+        answers: list[PartitionProduceResponse] = []
+        responses.append(TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
         for partition in data.partition_data:
+            if in_step == PARTITIONS_PER_STEP and request.acks:
+                if not is_kept:
+                    _keep_records(topic_data)
+                    is_kept = True
+                in_step = 0
+                yield
+            in_step += 1
             if refusal is None:
                 answer = _append(context, request, name, partition, next(next_header), unfinished)
                 error = unsound.get((data.name, data.topic_id, partition.index))
@@ -159,8 +192,14 @@ def _append_all(
                     index=partition.index, error_code=refusal.error, error_message=_text_of(refusal), base_offset=-1
                 )
             answers.append(answer)
-        responses.append(TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
-    return responses
+
+
+def _keep_records(topic_data: list[TopicProduceData]) -> None:
+    """Copies records that are looked at after the handler has returned."""
+    for data in topic_data:
+        for partition in data.partition_data:
+            if partition.records is not None:
+                partition.records = memoryview(bytes(partition.records))
 
 
 def _answer(
