@@ -132,21 +132,17 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
     steps = _append_all(context, request, unfinished, all_responses)
     for _ in steps:
         # What has been received is appended, whether or not its client is still there to hear of it.
-        return asyncio.shield(asyncio.ensure_future(_go_on(request, steps, all_responses, unfinished)))
+        return asyncio.shield(asyncio.ensure_future(_go_on(steps, all_responses, unfinished)))
     return _answer(request, all_responses, unfinished)
 
 
 async def _go_on(
-    request: ProduceRequest,
-    steps: Iterator[None],
-    responses: list[TopicProduceResponse],
-    unfinished: list[_Unfinished],
-) -> ProduceResponse | None:
+    steps: Iterator[None], responses: list[TopicProduceResponse], unfinished: list[_Unfinished]
+) -> ProduceResponse:
     await asyncio.sleep(0)
     for _ in steps:
         await asyncio.sleep(0)
-    answer = _answer(request, responses, unfinished)
-    return answer if answer is None or isinstance(answer, ProduceResponse) else await answer
+    return await _when_finished(ProduceResponse(responses=responses), unfinished)
 
 
 def _append_all(
