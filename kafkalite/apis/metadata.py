@@ -10,6 +10,7 @@ by which this very client came.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Any
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED_FOR, TOPIC_OPERATIONS
@@ -20,6 +21,7 @@ from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition, Uuid
 from kafkalite.metadata.topic_name import reason_invalid
 from kafkalite.metadata.topics_image import TopicImage
+from kafkalite.protocol.codec import compile_encoder
 from kafkalite.protocol.messages.metadata import (
     MetadataRequest,
     MetadataResponse,
@@ -54,8 +56,9 @@ def _answer(context: RequestContext, request: MetadataRequest, failed: dict[str,
     topics_image = broker.metadata.image.topics
     wanted = request.topics
     operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED_FOR
+    topics: list[Any]
     if wanted is None or (not wanted and version == 0):
-        topics = [_describe(broker, topic, operations) for topic in topics_image.by_name.values()]
+        topics = [_described(broker, topic, version, operations) for topic in topics_image.by_name.values()]
     elif version < _FIRST_VERSION_WITH_IDS:
         if _names_by_id(context, request):
             return _refuse(request)
@@ -69,7 +72,7 @@ def _answer(context: RequestContext, request: MetadataRequest, failed: dict[str,
                     MetadataResponseTopic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id)
                 )
             else:
-                topics.append(_describe(broker, topic, operations))
+                topics.append(_described(broker, topic, version, operations))
     else:
         topics = _by_name(context, request, operations, failed)
     host, port = context.advertised_address()
@@ -98,15 +101,15 @@ def _refuse(request: MetadataRequest) -> MetadataResponse:
 
 def _by_name(
     context: RequestContext, request: MetadataRequest, operations: int, failed: dict[str, ErrorCode]
-) -> list[MetadataResponseTopic]:
+) -> list[Any]:
     broker = context.broker
     by_name = broker.metadata.image.topics.by_name
     names = dict.fromkeys(topic.name or "" for topic in request.topics or ())
-    topics = []
+    topics: list[Any] = []
     for name in names:
         topic = by_name.get(name)
         if topic is not None:
-            topics.append(_describe(broker, topic, operations))
+            topics.append(_described(broker, topic, context.api_version, operations))
             continue
         error = failed.get(name)
         if error is None:
@@ -121,6 +124,24 @@ def _by_name(
             )
         )
     return topics
+
+
+def _described(broker: Broker, topic: TopicImage, version: int, operations: int) -> bytes | MetadataResponseTopic:
+    """How a topic stands in an answer: its bytes, kept until it changes, where all its partitions have their leader."""
+    logs = broker.logs
+    if logs.has_offline_logs:
+        return _describe(broker, topic, operations)
+    key = version if operations == NOT_ASKED_FOR else -1 - version
+    encoded = topic.encoded.get(key)
+    if encoded is None:
+        description = _describe(broker, topic, operations)
+        if any(partition.error_code for partition in description.partitions):
+            return description
+        out = bytearray()
+        is_flexible = version in MetadataResponse.flexible_versions
+        compile_encoder(MetadataResponseTopic, version, is_flexible=is_flexible)(description, out)
+        encoded = topic.encoded[key] = bytes(out)
+    return encoded
 
 
 def _describe(broker: Broker, topic: TopicImage, operations: int) -> MetadataResponseTopic:

@@ -20,12 +20,14 @@ from kafkalite.protocol.metadata_records.topics import (
 class TopicImage:
     """A topic: its name, its id, and its partitions by number."""
 
-    __slots__ = ("name", "partitions", "topic_id")
+    __slots__ = ("encoded", "name", "partitions", "topic_id")
 
     def __init__(self, name: str, topic_id: Uuid) -> None:
         self.name = name
         self.topic_id = topic_id
         self.partitions: dict[int, PartitionRegistration] = {}
+        self.encoded: dict[int, bytes] = {}
+        """How the topic stands in answers, under keys of whoever has encoded them; forgotten with each change."""
 
     def copy(self) -> TopicImage:
         topic = TopicImage(self.name, self.topic_id)
@@ -93,6 +95,7 @@ class TopicsImage:
 
     def replay_partition(self, record: PartitionRecord) -> None:
         topic = self._topic_of(record.topic_id, record.partition_id)
+        topic.encoded.clear()
         topic.partitions[record.partition_id] = PartitionRegistration.from_record(record)
 
     def replay_partition_change(self, record: PartitionChangeRecord) -> None:
@@ -103,6 +106,7 @@ class TopicsImage:
                 f"Tried to change partition {record.topic_id}:{record.partition_id}, but no partition with that id "
                 "was found."
             )
+        topic.encoded.clear()
         topic.partitions[record.partition_id] = partition.merge(record)
 
     def replay_remove_topic(self, record: RemoveTopicRecord) -> TopicImage:
@@ -129,6 +133,7 @@ class TopicsImage:
         else:
             topics = list(self.by_name.values())
         for topic in topics:
+            topic.encoded.clear()
             for partition_id, partition in topic.partitions.items():
                 if partition.elr or partition.last_known_elr:
                     topic.partitions[partition_id] = partition._replace(

@@ -456,8 +456,12 @@ class _EncoderWriter:
         line(f"{indent}for {item} in {value}:")
         if isinstance(element, Field):
             self.value(element, item, indent + "    ", out)
-        else:
-            self._inner_struct(element, item, indent + "    ", out)
+            return
+        if field.may_be_encoded:
+            line(f"{indent}    if type({item}) is {self.source.name(bytes, 'bytes_type')}:")
+            line(f"{indent}        {out} += {item}")
+            line(f"{indent}        continue")
+        self._inner_struct(element, item, indent + "    ", out)
 
     def tags(self, fields: list[Field], target: str, indent: str, out: str) -> None:
         line = self.source.line

@@ -75,6 +75,7 @@ class Field:
     tagged_versions: VersionRange = NO_VERSIONS
     flexible: VersionRange | None = None
     ignorable: bool = False
+    may_be_encoded: bool = False
     name: str = ""
 
     def new_default(self) -> Any:
@@ -126,10 +127,14 @@ bytes_ = _primitive("bytes", b"")
 records = _primitive("records", None)
 
 
-def array(element: Any, **facts: Any) -> Any:
-    """An array of a Struct class or of a primitive (`array(int32)`); its default is an empty list, or None if given."""
+def array(element: Any, *, may_be_encoded: bool = False, **facts: Any) -> Any:
+    """An array of a Struct class or of a primitive (`array(int32)`); its default is an empty list, or None if given.
+
+    Where elements `may_be_encoded`, bytes stand for a struct that has been encoded before, in the same version.
+    """
     declared: Field = _primitive("array", ())(**facts)
     declared.element = element if isinstance(element, type) else element()
+    declared.may_be_encoded = may_be_encoded
     return declared
 
 

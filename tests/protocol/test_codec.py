@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.api_keys import ApiKey, request_class
+from kafkalite.protocol.codec import compile_encoder
 from kafkalite.protocol.coordinator_records.consumer_group import (
     ClassicMemberMetadata,
     ConsumerGroupMemberMetadataValue,
@@ -18,7 +19,12 @@ from kafkalite.protocol.coordinator_records.consumer_group import (
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
 from kafkalite.protocol.messages.fetch import FetchResponse, NodeEndpoint
 from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
-from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from kafkalite.protocol.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseTopic,
+)
 from kafkalite.protocol.messages.produce import ProduceRequest
 from kafkalite.protocol.primitives import ProtocolError, UnsupportedVersionError
 from kafkalite.protocol.schema import Field, Message, Struct
@@ -165,3 +171,13 @@ def test_names_that_are_no_utf8_are_replaced_as_java_does() -> None:
     request = MetadataRequest.decode(b"\x00\x00\x00\x01\x00\x02\xff\xfe", 1)
     assert request.topics is not None
     assert request.topics[0].name == "\ufffd\ufffd"
+
+
+@pytest.mark.parametrize("version", [1, 9, 12])
+def test_structs_that_were_encoded_before_stand_as_their_bytes(version: int) -> None:
+    topics = [MetadataResponseTopic(name=name, topic_id=Uuid.ZERO) for name in ("a", "b")]
+    whole = MetadataResponse(topics=topics).encode(version)
+    out = bytearray()
+    compile_encoder(MetadataResponseTopic, version, is_flexible=version >= 9)(topics[0], out)
+    mixed: list[Any] = [bytes(out), topics[1]]
+    assert MetadataResponse(topics=mixed).encode(version) == whole

@@ -37,7 +37,7 @@ class MetadataResponse(Response, versions="0-13", flexible="9+"):
     brokers: list[MetadataResponseBroker] = array(MetadataResponseBroker)
     cluster_id: str | None = string(versions="2+", default=None, nullable="2+", ignorable=True)
     controller_id: int = int32(versions="1+", default=-1, ignorable=True)
-    topics: list[MetadataResponseTopic] = array(MetadataResponseTopic)
+    topics: list[MetadataResponseTopic] = array(MetadataResponseTopic, may_be_encoded=True)
     cluster_authorized_operations: int = int32(versions="8-10", default=-0x80000000)
     error_code: int = int16(versions="13+", ignorable=True)
 
