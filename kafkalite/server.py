@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 from kafkalite.broker.background_tasks import BackgroundTasks
 from kafkalite.broker.broker import Broker
@@ -20,6 +21,10 @@ from kafkalite.storage.filesystem import FileSystem, LocalFileSystem
 
 logger = logging.getLogger("kafkalite")
 
+QUIET_LOADING_MS: Final = 500
+"""Clients that come while logs are loaded wait so long to be let in; then they are told to come again."""
+_ROUNDS_OF_CLOSING: Final = 3
+"""In so many rounds of the loop connections have ended, and with them what their requests wait for."""
 STOP_TIMEOUT_S: Final = 1.0
 """How long a stop waits for answers that are under way."""
 IDLE_CHECK_ROUNDS: Final = 4
@@ -27,7 +32,8 @@ IDLE_CHECK_ROUNDS: Final = 4
 
 
 class Server:
-    """A broker with its listeners. `start` and `stop` are called once each, on the event loop's thread."""
+    """A broker with its listeners. `start` and `stop` are called once each, on the event loop's thread; a `start` that
+    takes too long may be cancelled, after which there is nothing to stop."""
 
     def __init__(
         self, config: BrokerConfig, *, clock: Clock | None = None, filesystem: FileSystem | None = None
@@ -36,6 +42,7 @@ class Server:
         self._clock = clock
         self._filesystem = filesystem or LocalFileSystem()
         self._listeners: list[Listener] = []
+        self._has_let_clients_in = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._background: BackgroundTasks
         self.broker: Broker
@@ -45,24 +52,29 @@ class Server:
         """Called when `failure` has been set."""
 
     async def start(self) -> None:
-        """Opens the data directory and listens; raises OSError or StartError with a line for the user."""
+        """Opens the data directory and listens; returns when everything is served. Raises what `Broker.open`,
+        `load_logs` and `start` raise, and OSError where it cannot listen, each with a line for the user."""
         began = time.monotonic()
         loop = asyncio.get_running_loop()
         self.broker = Broker(self.config, clock=self._clock or SystemClock(loop), filesystem=self._filesystem)
         self.broker.on_fatal_failure = self._note_failure
+        dispatcher = RequestDispatcher(is_loading=True)
         try:
-            self.broker.load()
-            dispatcher = RequestDispatcher()
+            self.broker.open()
             for endpoint in self.config.broker_endpoints:
                 listener = Listener(self.broker, endpoint.listener_name, dispatcher, loop)
                 self._listeners.append(listener)
                 await listener.bind(endpoint.host, endpoint.port)
+            await self._load_logs(loop)
             self.broker.start(self._registered_endpoints())
-            for listener in self._listeners:
-                await listener.accept_connections()
+            dispatcher.end_loading()
+            await self._accept_connections()
         except BaseException:
             for listener in self._listeners:
                 listener.stop_accepting()
+                listener.close_connections(only_idle=False)
+            for _ in range(_ROUNDS_OF_CLOSING):
+                await asyncio.sleep(0)
             self.broker.close()
             raise
         self._background = BackgroundTasks(self.broker)
@@ -70,11 +82,45 @@ class Server:
         self._schedule_idle_check()
         logger.info(
             "Started on %s with data in %s: %d topics, %d ms",
-            ", ".join(sorted({f"{host}:{port}" for host, port in self.addresses})),
+            self._addresses_text(),
             ", ".join(self.config.log_dirs),
             len(self.broker.metadata.image.topics),
             (time.monotonic() - began) * 1000,
         )
+
+    async def _load_logs(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Loads the logs in a thread of their own; where that takes longer than a moment, clients are let in."""
+        if not self.broker.metadata.image.topics:
+            self.broker.load_logs()
+            return
+        worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafkalite-load")
+        loading = loop.run_in_executor(worker, self.broker.load_logs)
+        is_late = asyncio.Event()
+        timer = self.broker.clock.call_later(QUIET_LOADING_MS, is_late.set)
+        lateness = loop.create_task(is_late.wait())
+        first: set[asyncio.Future[Any]] = {loading, lateness}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if not loading.done():
+                await self._accept_connections()
+                logger.info("Listening on %s while logs are loaded", self._addresses_text())
+            await asyncio.wait({loading})
+        except asyncio.CancelledError:
+            self.broker.interrupt_loading()
+            logger.info("Loading logs is interrupted")
+            await asyncio.wait({loading})
+            raise
+        finally:
+            timer.cancel()
+            lateness.cancel()
+            worker.shutdown(wait=False)
+        loading.result()
+
+    async def _accept_connections(self) -> None:
+        if not self._has_let_clients_in:
+            self._has_let_clients_in = True
+            for listener in self._listeners:
+                await listener.accept_connections()
 
     def _note_failure(self, reason: str) -> None:
         self.failure = reason
@@ -88,6 +134,9 @@ class Server:
             (endpoint.host or "*", listener.port)
             for endpoint, listener in zip(self.config.broker_endpoints, self._listeners, strict=False)
         ]
+
+    def _addresses_text(self) -> str:
+        return ", ".join(sorted({f"{host}:{port}" for host, port in self.addresses}))
 
     def _registered_endpoints(self) -> list[Endpoint]:
         """The addresses that stand in the metadata: those advertised, else those configured."""

@@ -17,7 +17,7 @@ from kafkalite.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnReques
 PRODUCER_FENCED_MIN_VERSION: Final = 2
 
 
-@serves(AddOffsetsToTxnRequest)
+@serves(AddOffsetsToTxnRequest, while_loading=True)
 def add_offsets_to_txn(context: RequestContext, request: AddOffsetsToTxnRequest) -> AddOffsetsToTxnResponse:
     broker = context.broker
     try:

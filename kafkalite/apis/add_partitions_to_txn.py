@@ -28,7 +28,7 @@ _REFUSALS: Final = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.TO
 Results = dict[TopicPartition, ErrorCode]
 
 
-@serves(AddPartitionsToTxnRequest)
+@serves(AddPartitionsToTxnRequest, while_loading=True)
 def add_partitions_to_txn(context: RequestContext, request: AddPartitionsToTxnRequest) -> AddPartitionsToTxnResponse:
     if context.api_version >= BATCH_MIN_VERSION:
         return AddPartitionsToTxnResponse(

@@ -30,7 +30,7 @@ _LOWEST_ANNOUNCED: Final = {ProduceRequest.api_key: 0}
 _SOFTWARE_NAME: Final = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
-@serves(ApiVersionsRequest)
+@serves(ApiVersionsRequest, while_loading=True)
 def api_versions(context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
     version = context.api_version
     if version >= 3:

@@ -16,7 +16,7 @@ from kafkalite.protocol.messages.consumer_group_heartbeat import (
 )
 
 
-@serves(ConsumerGroupHeartbeatRequest)
+@serves(ConsumerGroupHeartbeatRequest, while_loading=True)
 def consumer_group_heartbeat(
     context: RequestContext, request: ConsumerGroupHeartbeatRequest
 ) -> ConsumerGroupHeartbeatResponse | Future[ConsumerGroupHeartbeatResponse]:

@@ -22,7 +22,7 @@ BROKER_ENDPOINT: Final = 1
 CONTROLLER_ENDPOINT: Final = 2
 
 
-@serves(DescribeClusterRequest)
+@serves(DescribeClusterRequest, while_loading=True)
 def describe_cluster(context: RequestContext, request: DescribeClusterRequest) -> DescribeClusterResponse:
     if request.endpoint_type == CONTROLLER_ENDPOINT:
         return DescribeClusterResponse(

@@ -19,7 +19,7 @@ from kafkalite.protocol.messages.describe_topic_partitions import (
 )
 
 
-@serves(DescribeTopicPartitionsRequest)
+@serves(DescribeTopicPartitionsRequest, while_loading=True)
 def describe_topic_partitions(
     context: RequestContext, request: DescribeTopicPartitionsRequest
 ) -> DescribeTopicPartitionsResponse:
@@ -76,7 +76,7 @@ def _describe(broker: Broker, topic: TopicImage, start: int, limit: int) -> Desc
     partitions = []
     for index in range(start, min(start + limit, len(topic.partitions))):
         partition = topic.partitions[index]
-        is_led = partition.leader == broker.node_id
+        is_led = partition.leader == broker.node_id and not broker.is_loading
         if has_offline_logs and logs.is_offline(TopicPartition(topic.name, index)):
             is_led = False
         partitions.append(

@@ -18,7 +18,7 @@ PRODUCER_FENCED_MIN_VERSION: Final = 2
 EPOCH_BUMP_MIN_VERSION: Final = 5
 
 
-@serves(EndTxnRequest)
+@serves(EndTxnRequest, while_loading=True)
 def end_txn(context: RequestContext, request: EndTxnRequest) -> EndTxnResponse:
     try:
         producer = context.broker.transaction_coordinator.end_transaction(

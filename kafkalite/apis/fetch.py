@@ -54,7 +54,7 @@ _NO_SNAPSHOT: Final = SnapshotId()
 _Answer: TypeAlias = "tuple[FetchablePartition, PartitionData]"
 
 
-@serves(FetchRequest)
+@serves(FetchRequest, while_loading=True)
 def fetch(context: RequestContext, request: FetchRequest) -> FetchResponse | DelayedOperation:
     """Answers at once, or later, when data, an error or the end of the wait has come."""
     try:
@@ -200,9 +200,10 @@ class _Fetch:
                     data.error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER
                 data.aborted_transactions = None
                 has_readable = is_due = True
-                if self._context.api_version >= 16 and error.error in (
-                    ErrorCode.NOT_LEADER_OR_FOLLOWER,
-                    ErrorCode.FENCED_LEADER_EPOCH,
+                if (
+                    self._context.api_version >= 16
+                    and error.error in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
+                    and not self._broker.is_loading  # nobody leads yet
                 ):
                     data.current_leader = LeaderIdAndEpoch(
                         leader_id=self._context.node_id,

@@ -2,7 +2,7 @@
 
 Version 1 asks for transactional ids too, 4 for several keys at once (KIP-699), 6 for share partitions (KIP-932).
 The coordinator's topic is made on the way where it is missing, so that no client has to come back for it (Apache Kafka
-answers COORDINATOR_NOT_AVAILABLE meanwhile).
+answers COORDINATOR_NOT_AVAILABLE meanwhile, which is the answer here while the broker loads its logs).
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ NO_NODE: Final = -1
 _SHARE_PARTITION_KEY: Final = re.compile(r"(.*):[A-Za-z0-9_-]{22}(?:==)?:([+-]?[0-9]{1,10}):*", re.ASCII | re.DOTALL)
 
 
-@serves(FindCoordinatorRequest)
+@serves(FindCoordinatorRequest, while_loading=True)
 def find_coordinator(
     context: RequestContext, request: FindCoordinatorRequest
 ) -> FindCoordinatorResponse | Awaitable[FindCoordinatorResponse]:
     key_type = request.key_type
     topic = TOPICS.get(key_type)
     keys = request.coordinator_keys if context.api_version >= BATCH_MIN_VERSION else [request.key]
-    if topic is None or not any(_is_valid(context, key_type, key) for key in keys):
+    if topic is None or not any(_is_valid(context, key_type, key) for key in keys) or context.broker.is_loading:
         return _answer(context, request)
     return when_internal_topic_is_made(context.broker, topic, lambda: _answer(context, request))
 
@@ -78,6 +78,8 @@ def _ensure(context: RequestContext, key_type: int, key: str) -> ErrorCode:
     topic = TOPICS.get(key_type)
     if topic is None or not _is_valid(context, key_type, key):
         return ErrorCode.INVALID_REQUEST
+    if context.broker.is_loading:
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE
     try:
         partition_count = ensure_internal_topic(context.broker, topic)
     except KafkaError as error:

@@ -7,6 +7,6 @@ from kafkalite.broker.request_context import RequestContext
 from kafkalite.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 
 
-@serves(HeartbeatRequest)
+@serves(HeartbeatRequest, while_loading=True)
 def heartbeat(context: RequestContext, request: HeartbeatRequest) -> HeartbeatResponse:
     return context.broker.group_coordinator.heartbeat(request)

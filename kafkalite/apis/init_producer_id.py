@@ -15,12 +15,14 @@ from kafkalite.protocol.messages.init_producer_id import InitProducerIdRequest, 
 PRODUCER_FENCED_MIN_VERSION = 4
 
 
-@serves(InitProducerIdRequest)
+@serves(InitProducerIdRequest, while_loading=True)
 def init_producer_id(context: RequestContext, request: InitProducerIdRequest) -> InitProducerIdResponse:
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         return _refused(ErrorCode.INVALID_REQUEST)
     broker = context.broker
     if request.transactional_id is None:
+        if broker.is_loading:
+            return _refused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         return InitProducerIdResponse(producer_id=broker.producer_ids.next_id(), producer_epoch=0)
     named = ProducerIdAndEpoch(request.producer_id, request.producer_epoch)
     try:

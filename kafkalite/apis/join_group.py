@@ -15,7 +15,7 @@ from kafkalite.protocol.messages.join_group import JoinGroupRequest, JoinGroupRe
 NULLABLE_PROTOCOL_NAME_MIN_VERSION = 7
 
 
-@serves(JoinGroupRequest)
+@serves(JoinGroupRequest, while_loading=True)
 def join_group(context: RequestContext, request: JoinGroupRequest) -> JoinGroupResponse | Future[JoinGroupResponse]:
     if context.api_version == 0:
         request.rebalance_timeout_ms = request.session_timeout_ms

@@ -15,7 +15,7 @@ from kafkalite.protocol.messages.leave_group import LeaveGroupRequest, LeaveGrou
 BATCH_MIN_VERSION = 3
 
 
-@serves(LeaveGroupRequest)
+@serves(LeaveGroupRequest, while_loading=True)
 def leave_group(context: RequestContext, request: LeaveGroupRequest) -> LeaveGroupResponse | Future[LeaveGroupResponse]:
     if context.api_version >= BATCH_MIN_VERSION:
         return context.broker.group_coordinator.leave_group(context, request)

@@ -43,7 +43,7 @@ LOOKUPS_PER_STEP: Final = 50
 """A look-up by time reads a log's index and a batch; after so many others have their turn."""
 
 
-@serves(ListOffsetsRequest)
+@serves(ListOffsetsRequest, while_loading=True)
 def list_offsets(
     context: RequestContext, request: ListOffsetsRequest
 ) -> ListOffsetsResponse | Awaitable[ListOffsetsResponse]:

@@ -4,7 +4,8 @@ Version 0 takes an empty list for all topics, later ones null. Version 4 lets th
 7 brought leader epochs, versions 8 to 10 the operations a client may do on the cluster, version 8 those on topics,
 version 10 topic ids in the answer and version 12 in the request. A topic that is created on demand is there in the
 answer, where Apache Kafka tells the client to come again. The address is that of `advertised.listeners`, else the one
-by which this very client came.
+by which this very client came. While the broker loads its logs no partition has a leader, and a topic that would be
+created has none yet either (LEADER_NOT_AVAILABLE): clients come again.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ from kafkalite.protocol.messages.metadata import (
 _FIRST_VERSION_WITH_IDS = 12
 
 
-@serves(MetadataRequest)
+@serves(MetadataRequest, while_loading=True)
 def metadata(context: RequestContext, request: MetadataRequest) -> MetadataResponse | Awaitable[MetadataResponse]:
     broker = context.broker
     if request.topics and request.allow_auto_topic_creation and broker.config.auto_create_topics_enable:
         by_name = broker.metadata.image.topics.by_name
         missing = [topic.name or "" for topic in request.topics if topic.name not in by_name]
         if missing and not _names_by_id(context, request):
+            if broker.is_loading:
+                creatable = [name for name in missing if reason_invalid(name) is None]
+                return _answer(context, request, dict.fromkeys(creatable, ErrorCode.LEADER_NOT_AVAILABLE))
             return auto_create_topics(broker, dict.fromkeys(missing), lambda failed: _answer(context, request, failed))
     return _answer(context, request, {})
 
@@ -148,10 +152,11 @@ def _describe(broker: Broker, topic: TopicImage, operations: int) -> MetadataRes
     node_id = broker.node_id
     logs = broker.logs
     has_offline_logs = logs.has_offline_logs
+    is_loading = broker.is_loading
     partitions = []
     for index, partition in topic.partitions.items():
         leader = partition.leader
-        is_led = leader == node_id
+        is_led = leader == node_id and not is_loading
         if has_offline_logs and logs.is_offline(TopicPartition(topic.name, index)):
             is_led = False
         partitions.append(

@@ -24,7 +24,7 @@ from kafkalite.protocol.messages.offset_commit import (
 TOPIC_ID_MIN_VERSION = 10
 
 
-@serves(OffsetCommitRequest)
+@serves(OffsetCommitRequest, while_loading=True)
 def offset_commit(
     context: RequestContext, request: OffsetCommitRequest
 ) -> OffsetCommitResponse | Future[OffsetCommitResponse]:

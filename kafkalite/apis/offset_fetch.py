@@ -29,7 +29,7 @@ TOPIC_ID_MIN_VERSION = 10
 NO_OFFSET = -1
 
 
-@serves(OffsetFetchRequest)
+@serves(OffsetFetchRequest, while_loading=True)
 def offset_fetch(context: RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse:
     if context.api_version >= BATCH_MIN_VERSION:
         return OffsetFetchResponse(groups=[_fetch(context, group, request.require_stable) for group in request.groups])

@@ -15,7 +15,7 @@ from kafkalite.protocol.messages.offset_for_leader_epoch import (
 )
 
 
-@serves(OffsetForLeaderEpochRequest)
+@serves(OffsetForLeaderEpochRequest, while_loading=True)
 def offset_for_leader_epoch(
     context: RequestContext, request: OffsetForLeaderEpochRequest
 ) -> OffsetForLeaderEpochResponse:

@@ -112,7 +112,7 @@ def remember(context: RequestContext, request: ProduceRequest, frame: memoryview
     )
 
 
-@serves(ProduceRequest, observer=remember)
+@serves(ProduceRequest, observer=remember, while_loading=True)
 def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse | Awaitable[ProduceResponse] | None:
     """Appends what the request carries; raises ProtocolError, which ends the connection, for an error under acks=0."""
     version = context.api_version

@@ -8,7 +8,7 @@ from kafkalite.errors import ErrorCode
 from kafkalite.protocol.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
 
 
-@serves(SaslAuthenticateRequest)
+@serves(SaslAuthenticateRequest, while_loading=True)
 def sasl_authenticate(context: RequestContext, request: SaslAuthenticateRequest) -> SaslAuthenticateResponse:
     return SaslAuthenticateResponse(
         error_code=ErrorCode.ILLEGAL_SASL_STATE,

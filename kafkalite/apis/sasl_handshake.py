@@ -8,6 +8,6 @@ from kafkalite.errors import ErrorCode
 from kafkalite.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
 
 
-@serves(SaslHandshakeRequest)
+@serves(SaslHandshakeRequest, while_loading=True)
 def sasl_handshake(context: RequestContext, request: SaslHandshakeRequest) -> SaslHandshakeResponse:
     return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE)

@@ -11,7 +11,7 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse
 
 
-@serves(ShareGroupHeartbeatRequest)
+@serves(ShareGroupHeartbeatRequest, while_loading=True)
 def share_group_heartbeat(context: RequestContext, request: ShareGroupHeartbeatRequest) -> ShareGroupHeartbeatResponse:
     if not context.broker.share_groups.is_enabled:
         return ShareGroupHeartbeatResponse(error_code=ErrorCode.UNSUPPORTED_VERSION)

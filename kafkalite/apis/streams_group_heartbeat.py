@@ -17,7 +17,7 @@ from kafkalite.protocol.messages.streams_group_heartbeat import (
 )
 
 
-@serves(StreamsGroupHeartbeatRequest)
+@serves(StreamsGroupHeartbeatRequest, while_loading=True)
 def streams_group_heartbeat(
     context: RequestContext, request: StreamsGroupHeartbeatRequest
 ) -> StreamsGroupHeartbeatResponse:

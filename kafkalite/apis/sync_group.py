@@ -15,7 +15,7 @@ from kafkalite.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRe
 PROTOCOL_MIN_VERSION = 5
 
 
-@serves(SyncGroupRequest)
+@serves(SyncGroupRequest, while_loading=True)
 def sync_group(context: RequestContext, request: SyncGroupRequest) -> SyncGroupResponse | Future[SyncGroupResponse]:
     if context.api_version >= PROTOCOL_MIN_VERSION and (request.protocol_type is None or request.protocol_name is None):
         return SyncGroupResponse(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL)

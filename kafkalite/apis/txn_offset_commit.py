@@ -28,7 +28,7 @@ ADD_PARTITION_MIN_VERSION: Final = 5
 TOPIC_ID_MIN_VERSION: Final = 6
 
 
-@serves(TxnOffsetCommitRequest)
+@serves(TxnOffsetCommitRequest, while_loading=True)
 def txn_offset_commit(context: RequestContext, request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse:
     refused = _take_out_unknown_partitions(context, request)
     if not request.topics:

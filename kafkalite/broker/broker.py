@@ -51,9 +51,10 @@ DEFAULT_CONTROLLER_PORT: Final = 9093
 
 
 class Broker:
-    """What handlers work on. `load`, `start`, `begin_shutdown` and `close` are its life, in this order.
+    """What handlers work on. `open`, `load_logs`, `start`, `begin_shutdown` and `close` are its life, in this order.
 
-    Everything in it belongs to the event loop's thread.
+    Everything in it belongs to the event loop's thread. `load_logs` alone may run in another one: as long as
+    `is_loading`, handlers go by the metadata and find no logs.
     """
 
     def __init__(self, config: BrokerConfig, *, clock: Clock, filesystem: FileSystem) -> None:
@@ -63,6 +64,9 @@ class Broker:
         self.node_id: int = config.node_id
         self.cluster_id = ""
         self.is_shutting_down = False
+        self.is_loading = True
+        """Whether the logs are still being loaded: nothing is led yet, and the metadata cannot be changed."""
+        self._loaded = asyncio.Event()
         self._metadata_lock: DirectoryLock | None = None
         self._has_loaded_logs = False
         self.impossible_topics: set[str] = set()
@@ -93,8 +97,8 @@ class Broker:
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    def load(self) -> None:
-        """Locks and reads the data directory, formatting it where it is new.
+    def open(self) -> None:
+        """Locks the data directory, formatting it where it is new, and reads the metadata.
 
         Raises LogDirectoryError, MetaPropertiesError, MetadataLogError, FormatError or OSError, each with a line for
         whoever started the broker.
@@ -128,35 +132,35 @@ class Broker:
             on_placed=self._note_directories,
         )
         self._publisher.update_broker_config()
-        self.logs.load_logs(
+
+    def load_logs(self) -> None:
+        """Reads the logs, recovering those that were not left cleanly; none is served before `start`.
+
+        Raises LogDirectoryError, and LoadingInterruptedError after `interrupt_loading`.
+        """
+        self.logs.read_logs(
             self._publisher.topic_config,
             now_ms=self.clock.now_ms(),
             is_stray=lambda topic_partition, topic_id, _: self._is_stray(topic_partition, topic_id),
             on_progress=LoadProgress(self.clock.steady_ms),
         )
-        self._has_loaded_logs = True
-        self.log_dir_failures = LogDirFailureHandler(
-            self.logs,
-            self.metadata,
-            self.filesystem.absolute_path(config.metadata_log_dir),
-            self.clock,
-            timeout_ms=config.values["log.dir.failure.timeout.ms"],
-            resigning=(
-                self.group_coordinator.runtime,
-                self.transaction_coordinator.runtime,
-                self.share_coordinator.runtime,
-            ),
-            on_offline=self.fetch_purgatory.notify,
-            on_fatal=self._end,
-        )
-        self.logs.on_directory_failure = self.log_dir_failures.on_failure
-        self.metadata.on_failure = self.log_dir_failures.on_metadata_failure
-        reason = self.log_dir_failures.reason_to_end()
-        if reason is not None:
-            raise LogDirectoryError(reason[:1].upper() + reason[1:])
+
+    def interrupt_loading(self) -> None:
+        """Has `load_logs` end soon, which is under way in another thread."""
+        self.logs.interrupt_loading()
+
+    async def wait_for_logs(self) -> None:
+        """Returns when requests of any kind can be handled."""
+        await self._loaded.wait()
 
     def start(self, listeners: Sequence[Endpoint]) -> None:
-        """Takes office: a new leader epoch for all partitions, and `listeners` as this broker's addresses."""
+        """Takes office: a new leader epoch for all partitions, and `listeners` as this broker's addresses.
+
+        Raises LogDirectoryError where too much has failed while the logs were loaded, OSError, KafkaError.
+        """
+        self.logs.put_into_service()
+        self._has_loaded_logs = True
+        self._watch_directories()
         self.metadata.start(
             NodeRegistration(
                 self.node_id,
@@ -181,6 +185,30 @@ class Broker:
         self.transaction_coordinator.start()
         self.share_coordinator.start()
         self.share_partitions.start()
+        self.is_loading = False
+        self._loaded.set()
+
+    def _watch_directories(self) -> None:
+        metadata_log_dir = self.filesystem.absolute_path(self.config.metadata_log_dir)
+        self.log_dir_failures = LogDirFailureHandler(
+            self.logs,
+            self.metadata,
+            metadata_log_dir,
+            self.clock,
+            timeout_ms=self.config.values["log.dir.failure.timeout.ms"],
+            resigning=(
+                self.group_coordinator.runtime,
+                self.transaction_coordinator.runtime,
+                self.share_coordinator.runtime,
+            ),
+            on_offline=self.fetch_purgatory.notify,
+            on_fatal=self._end,
+        )
+        self.logs.on_directory_failure = self.log_dir_failures.on_failure
+        self.metadata.on_failure = self.log_dir_failures.on_metadata_failure
+        reason = self.log_dir_failures.reason_to_end()
+        if reason is not None:
+            raise LogDirectoryError(reason[:1].upper() + reason[1:])
 
     def begin_shutdown(self) -> None:
         """From here on nothing new begins; what waits for data is answered with what there is."""
@@ -219,18 +247,21 @@ class Broker:
             if self._has_loaded_logs:
                 self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
             else:  # a start that failed early must not pass for a clean end, nor replace checkpoints by empty ones
-                self.logs.release_locks()
+                self.logs.abandon_loading()
 
     # --- what handlers ask --------------------------------------------------------------------------------------------
 
     def leader_log(self, topic: str, partition: int) -> PartitionLog:
-        """A partition's log; raises UNKNOWN_TOPIC_OR_PARTITION, or KAFKA_STORAGE_ERROR where its disk has failed."""
+        """A partition's log; raises UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR where its disk has failed, or
+        NOT_LEADER_OR_FOLLOWER while logs are being loaded."""
         # A tuple equals the TopicPartition of the same content, and is made in a fifth of the time.
         log: PartitionLog | None = self.logs.get((topic, partition))  # type: ignore[call-overload]
         if log is not None:
             return log
         if self.metadata.image.topics.partition(TopicPartition(topic, partition)) is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if self.is_loading:
+            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Partition {topic}-{partition} is in an offline log directory")
 
     def checkpoint_log_starts(self) -> Awaitable[None] | None:

@@ -117,8 +117,11 @@ def _creation(broker: Broker, name: str) -> list[MetadataRecord]:
 def ensure_internal_topic(broker: Broker, name: str) -> int:
     """The number of partitions of a coordinator's topic, made now if it is not there.
 
-    Raises COORDINATOR_NOT_AVAILABLE where it cannot be made; the client will try again.
+    Raises COORDINATOR_NOT_AVAILABLE where it cannot be made, COORDINATOR_LOAD_IN_PROGRESS while the broker loads its
+    logs; the client will try again.
     """
+    if broker.is_loading:
+        raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
     store = broker.metadata
     topic = store.image.topics.topic(name)
     if topic is None and store.written_image.topics.topic(name) is not None:

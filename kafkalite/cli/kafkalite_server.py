@@ -153,8 +153,15 @@ async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
     server.on_failure = stop.set
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    starting = loop.create_task(server.start())
+    stopping = loop.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    starting.cancel()  # a stop while the logs are being loaded; nothing where the start is over
     try:
-        await server.start()
+        await starting
+    except asyncio.CancelledError:
+        logging.getLogger("kafkalite").info("Stopped before the start was over")
+        return 0
     except known_errors as error:
         logging.getLogger("kafkalite").error("Cannot start: %s", _text(error))
         return 1
@@ -163,7 +170,7 @@ async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 1_000)
-    await stop.wait()
+    await stopping
     try:
         await server.stop()
     except (KafkaError, OSError) as error:

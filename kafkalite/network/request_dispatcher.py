@@ -19,7 +19,7 @@ from kafkalite.protocol.api_keys import ApiKey
 from kafkalite.protocol.codec import Decoder, Encoder, compile_decoder, compile_encoder
 from kafkalite.protocol.messages.api_versions import ApiVersion, ApiVersionsResponse
 from kafkalite.protocol.primitives import ProtocolError, read_unsigned_varint
-from kafkalite.protocol.schema import Response
+from kafkalite.protocol.schema import Request, Response
 
 if TYPE_CHECKING:
     from kafkalite.broker.request_context import RequestContext
@@ -64,11 +64,17 @@ class PendingAnswer:
 
 
 class RequestDispatcher:
-    """Knows the served APIs; holds no state of its own, so all connections share one."""
+    """Knows the served APIs, and whether the broker's logs are loaded; all connections share one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_loading: bool = False) -> None:
         self._apis = served_apis()
         self._routes: dict[int, Route] = {}
+        self._is_loading = is_loading
+
+    def end_loading(self) -> None:
+        """The logs are loaded: from the next request on none waits for them."""
+        self._is_loading = False
+        self._routes.clear()
 
     def dispatch(
         self, context: RequestContext, view: memoryview, position: int, end: int, out: ResponseBuffer
@@ -125,12 +131,13 @@ class RequestDispatcher:
         request_class = api.request_class
         is_flexible = version in request_class.flexible_versions
         has_tags = is_flexible and api.api_key != ApiKey.API_VERSIONS
+        waits = self._is_loading and not api.is_served_while_loading
         return Route(
             api.api_key,
             version,
             is_flexible,
             compile_decoder(request_class, version),
-            api.handler,
+            _when_loaded(api.handler) if waits else api.handler,
             compile_encoder(request_class.response_type, version),
             _FLEXIBLE_RESPONSE_HEADER if has_tags else _RESPONSE_HEADER,
             api.observer,
@@ -146,6 +153,21 @@ class RequestDispatcher:
             api_keys=[ApiVersion(api_key=api.api_key, min_version=lowest, max_version=highest)],
         )
         _encode(self._route(api, 0), correlation_id, response, out)
+
+
+def _when_loaded(handler: Handler) -> Handler:
+    """Handles a request once the logs are loaded; one whose client has gone by then is never handled.
+
+    What a request holds is its own (but for Produce's records, which does not wait), and its connection takes up no
+    other one meanwhile.
+    """
+
+    async def handle(context: RequestContext, request: Request) -> Response | None:
+        await context.broker.wait_for_logs()
+        answer = handler(context, request)
+        return answer if answer is None or isinstance(answer, Response) else await answer
+
+    return handle
 
 
 def _encode(route: Route, correlation_id: int, response: Response, out: ResponseBuffer) -> None:

@@ -36,6 +36,10 @@ class PendingDeletion(NamedTuple):
     is_directory: bool
 
 
+class LoadingInterruptedError(Exception):
+    """The broker is told to stop while its logs are being loaded."""
+
+
 class LogContext:
     """Shared by the logs of a manager; a log that is opened alone gets one of its own."""
 
@@ -44,6 +48,7 @@ class LogContext:
         "_index_bytes",
         "_open_count",
         "filesystem",
+        "is_loading_interrupted",
         "is_transaction_verification_enabled",
         "max_index_bytes",
         "max_open_files",
@@ -78,6 +83,8 @@ class LogContext:
         """Told of every failed system call, with the log.dir and whether it was a sync."""
         self.note_records_deleted: Callable[[str], None] = lambda directory: None
         """Told that DeleteRecords has moved the start of a log in this log.dir."""
+        self.is_loading_interrupted = False
+        """Set from another thread: whoever loads logs gives up at the next batch (`check_loading`)."""
         self._deleted_at_ms = 0
         self._open_count = 0
         self._index_bytes = 0
@@ -98,6 +105,11 @@ class LogContext:
             file = self.filesystem.open(path, create=create)
         self._open_count += 1
         return file
+
+    def check_loading(self) -> None:
+        """Raises LoadingInterruptedError where loading has been interrupted."""
+        if self.is_loading_interrupted:
+            raise LoadingInterruptedError
 
     def note_loaded_indexes(self, size: int) -> None:
         """Counts the index entries that reads have brought into memory, and lets them go where there are too many."""

@@ -43,12 +43,13 @@ MAX_RELATIVE_OFFSET: Final = 0x7FFFFFFF
 class LogFiles:
     """What lies in a log's directory. `segments` is the list that the log will have, in the order of their offsets."""
 
-    __slots__ = ("_filesystem", "_names", "directory", "epochs", "segments", "snapshots", "topic_partition")
+    __slots__ = ("_filesystem", "_names", "context", "directory", "epochs", "segments", "snapshots", "topic_partition")
 
     def __init__(
         self, context: LogContext, directory: str, topic_partition: TopicPartition, config: TopicConfig, now_ms: int
     ) -> None:
         """Opens them. Raises OSError."""
+        self.context = context
         self._filesystem = filesystem = context.filesystem
         self.directory = directory
         self.topic_partition = topic_partition

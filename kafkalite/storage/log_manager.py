@@ -1,9 +1,10 @@
 """The logs of a broker: its log directories, their locks and checkpoints, and the steps that keep them (LogManager).
 
 Opening goes in this order: `open_directories` (lock, meta.properties), then, once the metadata log has told which
-topics there are, `load_logs`. The steps of housekeeping are driven from outside, which also gives the time:
-`cleanup_logs`, `prepare_flushes`, `checkpoint_recovery_points`, `checkpoint_log_start_offsets`, `delete_due_files`,
-`remove_expired_producers`. `close` syncs everything and leaves the clean-shutdown file.
+topics there are, `load_logs`, which is `read_logs` (slow, perhaps in a worker thread) and `put_into_service`. The steps
+of housekeeping are driven from outside, which also gives the time: `cleanup_logs`, `prepare_flushes`,
+`checkpoint_recovery_points`, `checkpoint_log_start_offsets`, `delete_due_files`, `remove_expired_producers`. `close`
+syncs everything and leaves the clean-shutdown file.
 
 `__cluster_metadata-0` lies in one of the directories too but is opened by the metadata store, not from here.
 """
@@ -15,6 +16,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
@@ -85,6 +87,7 @@ class LogManager:
         self.context.note_records_deleted = self._note_records_deleted
         self.directories = [LogDirectory(path) for path in log_dirs]
         self._logs: dict[TopicPartition, PartitionLog] = {}
+        self._read: dict[TopicPartition, PartitionLog] = {}  # found by `read_logs`, not in service yet
         self.get = self._logs.get
         """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
         self._checkpoints = LogCheckpoints(filesystem)
@@ -125,10 +128,25 @@ class LogManager:
         is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool] = lambda *_: False,
         on_progress: Callable[[int, int], None] = lambda loaded, total: None,
     ) -> LoadedLogs:
-        """Opens every log, recovering those of directories that were not left cleanly.
+        """`read_logs` and `put_into_service` in one go. Raises LogDirectoryError."""
+        loaded = self.read_logs(topic_config, now_ms=now_ms, is_stray=is_stray, on_progress=on_progress)
+        self.put_into_service()
+        return loaded
+
+    def read_logs(
+        self,
+        topic_config: Callable[[str], TopicConfig],
+        *,
+        now_ms: int,
+        is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool] = lambda *_: False,
+        on_progress: Callable[[int, int], None] = lambda loaded, total: None,
+    ) -> LoadedLogs:
+        """Opens every log, recovering those of directories that were not left cleanly; none is served yet.
 
         `is_stray` tells of a partition and the topic id in its directory whether the metadata knows no such replica
-        here; such a log is renamed to -stray and left alone. Raises LogDirectoryError.
+        here; such a log is renamed to -stray and left alone. May run in another thread, as long as nobody does more
+        here than to ask for logs (there are none) and for what is offline. Raises LogDirectoryError, and
+        LoadingInterruptedError after `interrupt_loading`.
         """
         work: list[LogToLoad] = []
         for directory in self.directories:
@@ -136,6 +154,7 @@ class LogManager:
         recovered = 0
         stray: list[str] = []
         for done, found in enumerate(work, 1):
+            self.context.check_loading()
             directory, topic_partition = found.directory, found.topic_partition
             try:
                 log = found.load(self.context, topic_config, now_ms)
@@ -150,15 +169,36 @@ class LogManager:
             if is_stray(topic_partition, log.topic_id, directory):
                 stray.append(self._rename_directory(log, STRAY_DIRECTORY_SUFFIX))
                 _logger.warning("Log of %s is marked stray and renamed to %s", topic_partition, stray[-1])
-            elif topic_partition in self._logs:
+            elif topic_partition in self._read:
                 raise LogDirectoryError(
                     f"Duplicate log directories for {topic_partition} are found in both {directory.path} and "
-                    f"{self._logs[topic_partition].log_directory}"
+                    f"{self._read[topic_partition].log_directory}"
                 )
             else:
-                self._logs[topic_partition] = log
+                self._read[topic_partition] = log
             on_progress(done, len(work))
         return LoadedLogs(len(work) - len(stray), recovered, stray)
+
+    def interrupt_loading(self) -> None:
+        """Has a `read_logs` that is under way in another thread end soon."""
+        self.context.is_loading_interrupted = True
+
+    def put_into_service(self) -> None:
+        """What `read_logs` has found is served from here on, but for what lies in a directory that has failed since."""
+        online = {directory.path for directory in self.directories if directory.is_online}
+        for topic_partition, log in self._read.items():
+            if log.log_directory in online:
+                self._logs[topic_partition] = log
+            else:
+                self._take_offline(log)
+        self._read = {}
+
+    def abandon_loading(self) -> None:
+        """Lets go of everything, as a kill would: logs that have not all been read are not closed for a clean end."""
+        for log in self._read.values():
+            log.release_files(with_active=True)
+        self._read = {}
+        self.release_locks()
 
     # --- the logs ---
 
@@ -427,13 +467,16 @@ class LogManager:
     def release_files(self, is_out: bool = False) -> int:
         """Lets go of descriptors: inactive segments' first, active ones' too where that leaves too many, or where the
         process has no other left."""
-        held = sum(log.release_files() for log in self._logs.values())
+        held = sum(log.release_files() for log in self._all_logs())
         if is_out or held > self.context.max_open_files // 2:
-            held = sum(log.release_files(with_active=True) for log in self._logs.values())
+            held = sum(log.release_files(with_active=True) for log in self._all_logs())
         return held
 
+    def _all_logs(self) -> Iterator[PartitionLog]:
+        return chain(self._logs.values(), self._read.values())
+
     def _release_indexes(self) -> None:
-        for log in self._logs.values():
+        for log in self._all_logs():
             for segment in log.segments[:-1]:
                 segment.release_indexes()
 
@@ -458,12 +501,15 @@ class LogManager:
                 offline = self.logs_in(directory)
                 _logger.error("Stopping serving logs in dir %s: %d partitions are offline", path, len(offline))
                 for log in offline:
-                    self._unavailable[log.topic_partition] = log.topic_id
                     del self._logs[log.topic_partition]
-                    log.is_closed = True
-                    log.release_files(with_active=True)
+                    self._take_offline(log)
                 if self.on_directory_failure is not None:
                     self.on_directory_failure(directory)
+
+    def _take_offline(self, log: PartitionLog) -> None:
+        self._unavailable[log.topic_partition] = log.topic_id
+        log.is_closed = True
+        log.release_files(with_active=True)
 
     # --- closing ---
 

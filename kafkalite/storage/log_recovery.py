@@ -2,6 +2,8 @@
 
 Every batch behind the recovery point is read and its checksum computed; the valid prefix stays, what follows it is cut
 off with a log line. Indexes that do not reach there are built again, leader epochs are found in the batches.
+
+A recovery may be interrupted at any batch: what it did so far is what the next one would do again.
 """
 
 from __future__ import annotations
@@ -144,8 +146,10 @@ class _LogRecovery:
         segment.transaction_index.truncate_to(next_offset)
         end, size = start_position, segment.size
         reason = ""
+        check_loading = self._files.context.check_loading
         try:
             for position, header, buffer, relative in iter_valid_batches(segment.file, start_position, size):
+                check_loading()
                 if header.base_offset < next_offset or header.last_offset >= behind:
                     raise InvalidBatchError(
                         position,

@@ -105,8 +105,10 @@ class ProducerStateLoader:
         if not end_position or start_offset >= self._files.behind(segment):
             return
         start = segment.offset_index.lookup(start_offset) if start_offset > segment.base_offset else 0
+        check_loading = self._files.context.check_loading
         try:
             for position, header in iter_file_batches(segment.file, start, end_position):
+                check_loading()
                 if header.producer_id < 0 or header.base_offset < start_offset:
                     continue
                 data = segment.file.pread(header.size_in_bytes, position) if header.is_control else b""

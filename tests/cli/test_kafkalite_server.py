@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -15,6 +16,8 @@ import pytest
 
 from kafkalite import __version__
 from kafkalite.cli import kafkalite_server
+from kafkalite.client.wire_client import WireClient
+from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 
 STARTED = re.compile(r"Started on (\S+):(\d+) with data in (\S+): (\d+) topics, (\d+) ms")
 
@@ -42,6 +45,10 @@ class Server:
             if found := STARTED.search(line):
                 return found
         raise AssertionError(f"it did not start: {seen}")
+
+    def wait_until_said(self, text: str) -> None:
+        assert self.process.stderr is not None
+        assert any(text in line for line in self.process.stderr)
 
     def end(self) -> tuple[int, str, str]:
         output, errors = self.process.communicate(timeout=30)
@@ -189,6 +196,31 @@ def test_a_signal_stops_it_cleanly(number: signal.Signals, tmp_path: Path, serve
     assert (code, output) == (0, "")
     assert errors.endswith("Stopped\n")
     assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_a_signal_while_logs_are_loaded_stops_it_and_leaves_them_to_be_recovered(
+    tmp_path: Path, servers: list[Server]
+) -> None:
+    servers.append(Server(tmp_path))
+    host, port = servers[0].wait_until_started().groups()[:2]
+    with WireClient(host, int(port)) as client:
+        client.send(MetadataRequest(topics=[MetadataRequestTopic(name="t")]))
+    servers[0].process.terminate()
+    servers[0].end()
+    topic_id = tmp_path / "data" / "t-0" / "partition.metadata"
+    content = topic_id.read_bytes()
+    topic_id.unlink()
+    os.mkfifo(topic_id)  # reading it takes until somebody writes it
+    servers.append(Server(tmp_path))
+    servers[1].wait_until_said("Listening on 127.0.0.1:")
+    servers[1].process.terminate()
+    servers[1].wait_until_said("Loading logs is interrupted")
+    with topic_id.open("wb") as pipe:
+        pipe.write(content)
+    code, _, said = servers[1].end()
+    assert code == 0 and said.endswith("Stopped before the start was over\n") and "Traceback" not in said
+    assert not (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+    assert not (tmp_path / "data" / ".lock").exists()
 
 
 def test_open_connections_do_not_hold_up_the_stop(tmp_path: Path, servers: list[Server]) -> None:
