@@ -62,7 +62,7 @@ class Server:
         try:
             self.broker.open()
             for endpoint in self.config.broker_endpoints:
-                listener = Listener(self.broker, endpoint.listener_name, dispatcher, loop)
+                listener = Listener(self.broker, endpoint, dispatcher, loop)
                 self._listeners.append(listener)
                 await listener.bind(endpoint.host, endpoint.port)
             await self._load_logs(loop)

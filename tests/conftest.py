@@ -8,6 +8,7 @@ pytest_plugins = [
     "transcript",
     "toolchains",
     "broker_process",
+    "certificates",
     "apache_kafka",
     "kafkalite_process",
     "offline_broker",

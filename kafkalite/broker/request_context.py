@@ -35,6 +35,7 @@ class RequestContext:
         "on_disconnect",
         "principal",
         "repeated_produce",
+        "security_protocol",
     )
 
     def __init__(
@@ -42,6 +43,7 @@ class RequestContext:
         broker: Broker,
         *,
         listener_name: str = "PLAINTEXT",
+        security_protocol: str = "PLAINTEXT",
         client_host: str = "",
         client_port: int = 0,
         local_host: str = "localhost",
@@ -49,6 +51,7 @@ class RequestContext:
     ) -> None:
         self.broker = broker
         self.listener_name = listener_name
+        self.security_protocol = security_protocol
         self.client_host = client_host
         self.client_port = client_port
         self.local_host = local_host

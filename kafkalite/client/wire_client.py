@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import time
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from kafkalite.client.endpoint import Endpoint, parse_bootstrap_servers
 from kafkalite.errors import ErrorCode, KafkaError
@@ -22,6 +22,9 @@ from kafkalite.protocol.headers import RequestHeader, ResponseHeader
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.protocol.schema import NO_VERSIONS, Request, Response, VersionRange
+
+if TYPE_CHECKING:
+    import ssl
 
 R = TypeVar("R", bound=Response)
 
@@ -46,6 +49,13 @@ class BrokerUnreachableError(WireClientError):
         self.reason = reason
 
 
+class SslHandshakeError(WireClientError):
+    """The broker or this client did not accept the other's certificate, or they have no TLS in common."""
+
+    def __init__(self, endpoint: Endpoint, reason: str) -> None:
+        super().__init__(f"SSL handshake failed with {endpoint}: {reason}")
+
+
 class DisconnectedError(WireClientError):
     """The broker closed the connection before its response was complete."""
 
@@ -66,15 +76,22 @@ class WireClient:
     """A connection to the first broker of a list that accepts one, opened on first use and again after a failure.
 
     `host` may be a host name with `port` beside it, "host:port", or a bootstrap list. `timeout_s` bounds connecting
-    and, separately, the wait for each response.
+    and, separately, the wait for each response. With an `ssl_context` it speaks TLS.
     """
 
     def __init__(
-        self, host: str, port: int | None = None, *, client_id: str | None = "kafkalite", timeout_s: float = 30.0
+        self,
+        host: str,
+        port: int | None = None,
+        *,
+        client_id: str | None = "kafkalite",
+        timeout_s: float = 30.0,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.endpoints = parse_bootstrap_servers(host) if port is None else [Endpoint(host, port)]
         self.client_id = client_id
         self.timeout_s = timeout_s
+        self._ssl_context = ssl_context
         self._socket: socket.socket | None = None
         self._connected_to: Endpoint | None = None
         self._received = bytearray()
@@ -96,7 +113,7 @@ class WireClient:
         return self._connected_to
 
     def connect(self) -> None:
-        """Connects if not connected; raises BrokerUnreachableError naming the last endpoint tried."""
+        """Connects if not connected; raises SslHandshakeError, or BrokerUnreachableError of the last endpoint tried."""
         if self._socket is not None:
             return
         failure: BrokerUnreachableError | None = None
@@ -108,11 +125,20 @@ class WireClient:
                 failure = BrokerUnreachableError(endpoint, reason)
                 continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._ssl_context is not None:
+                connection = self._shake_hands(self._ssl_context, connection, endpoint)
             self._socket = connection
             self._connected_to = endpoint
             return
         assert failure is not None
         raise failure
+
+    def _shake_hands(self, context: ssl.SSLContext, connection: socket.socket, endpoint: Endpoint) -> socket.socket:
+        try:
+            return context.wrap_socket(connection, server_hostname=endpoint.host)
+        except (OSError, ValueError) as error:  # ValueError: a name that is none in TLS
+            connection.close()
+            raise SslHandshakeError(endpoint, _tls_reason(error)) from None
 
     def close(self) -> None:
         """Closes the connection and forgets what was negotiated on it; safe to call twice."""
@@ -293,7 +319,10 @@ class WireClient:
                 self.close()
                 raise RequestTimedOutError(f"No response within {limit_s:g} s") from None
             except OSError as error:
+                endpoint, is_alert = self._connected_to, self._ssl_context is not None and hasattr(error, "reason")
                 self.close()
+                if is_alert and endpoint is not None:  # what the broker says of a certificate comes after the handshake
+                    raise SslHandshakeError(endpoint, _tls_reason(error)) from None
                 raise DisconnectedError(
                     f"The broker closed the connection before its response ({error.strerror or error})"
                 ) from None
@@ -301,3 +330,9 @@ class WireClient:
                 self.close()
                 raise DisconnectedError("The broker closed the connection before its response")
             received += data
+
+
+def _tls_reason(error: Exception) -> str:
+    """Why a handshake failed, in words: that the peer's certificate is not trusted, or what OpenSSL calls it."""
+    reason = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    return str(reason).replace("_", " ").lower() if reason else str(error)

@@ -108,8 +108,8 @@ def _check_security(config: BrokerConfig) -> None:
     """What is meant to protect must not be passed over in silence: as long as it is not served, it stops the start."""
     for endpoint in config.broker_endpoints:
         _require(
-            endpoint.security_protocol == "PLAINTEXT",
-            f"Listener {endpoint.listener_name} uses {endpoint.security_protocol}, but only PLAINTEXT is served",
+            not endpoint.uses_sasl,
+            f"Listener {endpoint.listener_name} uses {endpoint.security_protocol}, but SASL is not served",
         )
     _require(
         not config["authorizer.class.name"],

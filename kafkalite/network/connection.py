@@ -6,7 +6,7 @@ into which the rest is received directly.
 
 Writing. The answers to all frames of a read leave in one `write`; records leave their file by `sendfile`. What the
 socket does not take at once waits here, and meanwhile no further request of this connection is read or handled: a
-client that does not read costs one batch of answers, whatever it asks for. (TLS goes through the transport instead.)
+client that does not read costs one batch of answers, whatever it asks for.
 
 Order. As in Apache Kafka, a request is handled when the one before it has been answered. While a handler waits, what
 arrives is kept as bytes, and reading pauses; of a large frame the whole is received, so that it is there when its turn
@@ -79,7 +79,7 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = loop
         self._transport: Any = None
         self._context: RequestContext
-        self._fd = -1  # -1: bytes go through the transport
+        self._fd = -1  # -1: the connection has ended, or was not let in
         self._writer_fd = -1  # a duplicate of the socket, watched for room while something is unsent
         self._frame: memoryview | None = None
         self._frame_filled = 0
@@ -101,8 +101,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
             return
         self._context = context
-        if transport.get_extra_info("ssl_object") is None:
-            self._fd = transport.get_extra_info("socket").fileno()
+        self._fd = transport.get_extra_info("socket").fileno()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fd = -1
@@ -290,9 +289,9 @@ class Connection(asyncio.BufferedProtocol):
     # --- answers ------------------------------------------------------------------------------------------------------
 
     def _send(self, out: ResponseBuffer) -> None:
-        if not out:
+        if not out or self._fd < 0:
             return
-        if out.slices is None and not self._unsent and self._fd >= 0:
+        if out.slices is None and not self._unsent:
             try:
                 written = os.write(self._fd, out)
             except BlockingIOError:
@@ -305,10 +304,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._watch()
             return
         self._enqueue(out)
-        if self._fd >= 0:
-            self._send_unsent()
-        else:
-            self._send_through_transport()
+        self._send_unsent()
 
     def _enqueue(self, out: ResponseBuffer) -> None:
         view = memoryview(out)
@@ -358,11 +354,6 @@ class Connection(asyncio.BufferedProtocol):
             self._watch()
         else:
             self._unwatch()
-
-    def _send_through_transport(self) -> None:
-        while self._unsent:
-            piece = self._unsent.popleft()
-            self._transport.write(piece if isinstance(piece, memoryview) else piece.read())
 
     def _watch(self) -> None:
         if self._writer_fd < 0 and self._fd >= 0:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.request_context import RequestContext
+from kafkalite.config.endpoint import Endpoint
 from kafkalite.network.connection import READ_SIZE, Connection, listening_socket
 from kafkalite.network.frame_buffers import FrameBuffers
 from kafkalite.network.request_dispatcher import RequestDispatcher
+
+if TYPE_CHECKING:
+    from kafkalite.network.ssl_channel_builder import SslChannelBuilder
 
 logger = logging.getLogger("kafkalite.network")
 
@@ -23,10 +27,12 @@ class Listener:
     """Accepts the connections of one entry of `listeners`."""
 
     def __init__(
-        self, broker: Broker, name: str, dispatcher: RequestDispatcher, loop: asyncio.AbstractEventLoop
+        self, broker: Broker, endpoint: Endpoint, dispatcher: RequestDispatcher, loop: asyncio.AbstractEventLoop
     ) -> None:
+        """Raises ConfigException where the listener's certificates cannot be used."""
         self.broker = broker
-        self.name = name
+        self.name = endpoint.listener_name
+        self.security_protocol = endpoint.security_protocol
         self.round = 0
         """Grows by one each time idle connections are looked for."""
         self.read_buffer = memoryview(bytearray(READ_SIZE))
@@ -39,6 +45,11 @@ class Listener:
         self._connections_by_host: dict[str, int] = {}
         self._sockets: list[socket.socket] = []
         self.port = 0
+        self._ssl: SslChannelBuilder | None = None
+        if endpoint.uses_tls:
+            from kafkalite.network.ssl_channel_builder import SslChannelBuilder  # only who listens for it has TLS
+
+            self._ssl = SslChannelBuilder(broker.config, self.name)
 
     async def bind(self, host: str, port: int) -> None:
         """Binds all addresses of a host (an empty host: every interface); port 0 picks a free one. Raises OSError."""
@@ -81,6 +92,8 @@ class Listener:
         return config.socket_listen_backlog_size if _BACKLOG_KEY in config.static else _USUAL_BACKLOG
 
     def _new_connection(self) -> Connection:
+        if self._ssl is not None:
+            return self._ssl.new_connection(self, self._dispatcher, self._loop)
         return Connection(self, self._dispatcher, self._loop)
 
     # --- what connections ask of their listener -----------------------------------------------------------------------
@@ -105,6 +118,7 @@ class Listener:
         return RequestContext(
             self.broker,
             listener_name=self.name,
+            security_protocol=self.security_protocol,
             client_host=host,
             client_port=peer[1],
             local_host=local[0],

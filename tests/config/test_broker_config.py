@@ -184,7 +184,7 @@ def test_unknown_names_warn_and_known_ones_of_plugins_and_listeners_do_not() -> 
         ),
         (
             {"listeners": "EXTERNAL://:1", "listener.security.protocol.map": "EXTERNAL:SASL_SSL"},
-            "Listener EXTERNAL uses SASL_SSL, but only PLAINTEXT is served",
+            "Listener EXTERNAL uses SASL_SSL, but SASL is not served",
         ),
         (
             {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer"},

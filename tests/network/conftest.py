@@ -1,32 +1,53 @@
-"""A broker in the test's own process, and raw connections to it."""
+"""A broker in the test's own process, and raw connections to it: plain ones, and ones over TLS, for the same tests."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from certificates import Certificates
 from kafkalite.client.wire_client import WireClient
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from kafkalite.testing import KafkaliteServer
 from request_frames import frame_of
 
 
+@pytest.fixture(params=["PLAINTEXT", "SSL"])
+def security_protocol(request: pytest.FixtureRequest) -> str:
+    """How clients speak with the broker of a test."""
+    return str(request.param)
+
+
 @pytest.fixture
-def kafka(tmp_path: object) -> Iterator[KafkaliteServer]:
+def ssl_context(security_protocol: str, request: pytest.FixtureRequest) -> ssl.SSLContext | None:
+    """The clients' side of TLS, where the test has it."""
+    if security_protocol == "PLAINTEXT":
+        return None
+    certificates: Certificates = request.getfixturevalue("certificates")
+    return certificates.client_context()
+
+
+@pytest.fixture
+def kafka(security_protocol: str, tmp_path: object, request: pytest.FixtureRequest) -> Iterator[KafkaliteServer]:
     """A running broker whose data is on disk, so that answers leave their files by sendfile."""
-    with KafkaliteServer(str(tmp_path) + "/data", config={"socket.request.max.bytes": 1_000_000}) as server:
+    config: dict[str, object] = {"socket.request.max.bytes": 1_000_000}
+    if security_protocol == "SSL":
+        certificates: Certificates = request.getfixturevalue("certificates")
+        config.update(certificates.broker_properties())
+    with KafkaliteServer(str(tmp_path) + "/data", config=config) as server:
         yield server
 
 
 @pytest.fixture
-def connect(kafka: KafkaliteServer) -> Iterator[Callable[[], RawConnection]]:
+def connect(kafka: KafkaliteServer, ssl_context: ssl.SSLContext | None) -> Iterator[Callable[[], RawConnection]]:
     """Opens connections that end with the test."""
     opened: list[RawConnection] = []
 
     def open_one() -> RawConnection:
-        opened.append(RawConnection(kafka.port))
+        opened.append(RawConnection(kafka.port, ssl_context))
         return opened[-1]
 
     yield open_one
@@ -35,8 +56,8 @@ def connect(kafka: KafkaliteServer) -> Iterator[Callable[[], RawConnection]]:
 
 
 @pytest.fixture
-def client(kafka: KafkaliteServer) -> Iterator[WireClient]:
-    with WireClient(kafka.bootstrap_servers) as opened:
+def client(kafka: KafkaliteServer, ssl_context: ssl.SSLContext | None) -> Iterator[WireClient]:
+    with WireClient(kafka.bootstrap_servers, ssl_context=ssl_context) as opened:
         yield opened
 
 
@@ -52,9 +73,11 @@ def topic(client: WireClient) -> str:
 class RawConnection:
     """A socket that sends what the test means to send, whole or in pieces."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, ssl_context: ssl.SSLContext | None = None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if ssl_context is not None:
+            self.socket = ssl_context.wrap_socket(self.socket, server_hostname="localhost")
         self._received = b""
 
     frame = staticmethod(frame_of)
@@ -80,7 +103,7 @@ class RawConnection:
         """Waits for the end of the connection; false where an answer comes instead."""
         try:
             return self.socket.recv(1) == b""
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             return True
 
     def close(self) -> None:

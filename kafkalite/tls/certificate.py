@@ -1,0 +1,76 @@
+"""The names in an X.509 certificate, and how Apache Kafka writes them: CN=alice,OU=Sales\\, EMEA,O=Example,C=DE.
+
+certificate  SEQUENCE (to be signed, algorithm, signature)
+to be signed SEQUENCE ([0] version, serial number, algorithm, issuer, validity, subject, ...)
+name         SEQUENCE of SET of SEQUENCE (OBJECT IDENTIFIER, value); the last is written first
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kafkalite.tls.der import DerElement, DerError, object_identifier, read_element
+
+_VERSION: Final = 0xA0
+_KEYWORDS: Final = {
+    "2.5.4.3": "CN",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "STREET",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC",
+}
+"""What RFC 2253 has keywords for, and so Java's X500Principal.getName()."""
+_ENCODINGS: Final = {
+    0x0C: "utf-8",
+    0x12: "ascii",  # NumericString
+    0x13: "ascii",  # PrintableString
+    0x14: "latin-1",  # TeletexString
+    0x16: "ascii",  # IA5String
+    0x1A: "ascii",  # VisibleString
+    0x1C: "utf-32-be",  # UniversalString
+    0x1E: "utf-16-be",  # BMPString
+}
+_ESCAPED: Final = frozenset(',+"\\<>;')
+
+
+def issuer_and_subject(certificate: bytes) -> tuple[DerElement, DerElement]:
+    """The names of who signed a certificate (DER) and of whose it is; raises DerError."""
+    elements = list(read_element(certificate).children())
+    fields = list(elements[0].children()) if elements else []
+    if fields and fields[0].tag == _VERSION:
+        del fields[0]
+    if len(fields) < 6:
+        raise DerError("is incomplete")
+    return fields[2], fields[4]
+
+
+def subject_name(certificate: bytes) -> str:
+    """Whose a certificate (DER) is, in the form of RFC 2253, as Java's X500Principal.getName() writes it."""
+    _, subject = issuer_and_subject(certificate)
+    return ",".join("+".join(map(_attribute, relative.children())) for relative in reversed(list(subject.children())))
+
+
+def _attribute(element: DerElement) -> str:
+    kind, value = element.children()
+    identifier = object_identifier(kind.content)
+    keyword = _KEYWORDS.get(identifier)
+    encoding = _ENCODINGS.get(value.tag)
+    if keyword is None or encoding is None:
+        return f"{keyword or identifier}=#{value.encoded.hex()}"
+    return f"{keyword}={_escaped(value.content.decode(encoding, 'replace'))}"
+
+
+def _escaped(value: str) -> str:
+    """A value with a backslash before what has a meaning in a name."""
+    body = value.lstrip(" ")
+    leading = len(value) - len(body)
+    body = body.rstrip(" ")
+    trailing = len(value) - leading - len(body)
+    text = "".join("\\" + character if character in _ESCAPED else character for character in body)
+    if not leading and body.startswith("#"):
+        text = "\\" + text
+    return "\\ " * leading + text + "\\ " * trailing
