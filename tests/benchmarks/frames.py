@@ -74,9 +74,9 @@ def _only_position(encoded: bytes, mark: bytes) -> int:
     return encoded.index(mark)
 
 
-def batch(records: int = 1, value_size: int = 100) -> bytes:
+def batch(records: int = 1, value_size: int = 100, key: bytes | None = None) -> bytes:
     value = bytes(range(1, 256)) * (value_size // 255 + 1)
-    return build_batch([Record(number, _TIMESTAMP_MS, None, value[:value_size], ()) for number in range(records)])
+    return build_batch([Record(number, _TIMESTAMP_MS, key, value[:value_size], ()) for number in range(records)])
 
 
 def produce(topic_id: Uuid, partition: int, records: bytes, *, acks: int = -1) -> bytes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from frames import batch
 from load import Load, LoadFigures
@@ -96,6 +96,15 @@ class Topic:
     partitions: int
 
 
+@runtime_checkable
+class SslBroker(Protocol):
+    """A broker that is measured at its SSL listener."""
+
+    ssl_port: int
+    authority: Path
+    """Who signed its certificate."""
+
+
 class Bench:
     """A running broker and what it takes to measure it. `seconds` is how long each load is to last."""
 
@@ -138,7 +147,8 @@ class Bench:
 
     def _takes_a_record(self, topic: Topic, partition: int) -> bool:
         data = TopicProduceData(
-            topic_id=topic.topic_id, partition_data=[PartitionProduceData(index=partition, records=batch())]
+            topic_id=topic.topic_id,
+            partition_data=[PartitionProduceData(index=partition, records=batch(key=b"first"))],  # compacted or not
         )
         [response] = self.client.send(ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=[data]), 13).responses
         return not response.partition_responses[0].error_code
@@ -149,6 +159,12 @@ class Bench:
         request = ListOffsetsRequest(topics=[ListOffsetsTopic(name=topic.name, partitions=partitions)])
         [found] = self.client.send(request).topics
         return [each.offset for each in sorted(found.partitions, key=lambda each: int(each.partition_index))]
+
+    def load(self, frames: Sequence[bytes], **plan: Any) -> Load:
+        """A load on this broker, over TLS where that is what is measured; see Load."""
+        if isinstance(self.broker, SslBroker):
+            return Load(self.broker.ssl_port, frames, authority=str(self.broker.authority), **plan)
+        return Load(self.broker.port, frames, **plan)
 
     def warm_up(self, load: Load) -> None:
         """Runs a load without counting it: JIT compilers and caches have seen it then, and partitions are open."""

@@ -20,6 +20,7 @@ from process_figures import OtherWork  # noqa: E402
 from report import OTHER_WORK, Results, print_table, write_report  # noqa: E402
 from workloads import (  # noqa: E402
     batch_sizes,
+    compaction,
     connections,
     fan_out,
     fetch_sessions,
@@ -30,6 +31,7 @@ from workloads import (  # noqa: E402
     partitions,
     rebalance,
     small_machines,
+    tls,
     topics,
 )
 
@@ -48,8 +50,11 @@ WORKLOADS = {
         latency.WORKLOAD,
         latency.SHARE_WORKLOAD,
         flush.WORKLOAD,
+        compaction.WORKLOAD,
         small_machines.ADDRESS_SPACE_WORKLOAD,
         small_machines.CGROUP_WORKLOAD,
+        tls.PRODUCE_WORKLOAD,
+        tls.FETCH_WORKLOAD,
     )
 }
 
