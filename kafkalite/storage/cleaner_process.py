@@ -39,6 +39,8 @@ class CleanerProcess:
             start_new_session=True,  # a Ctrl-C is the broker's business
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
+        if hasattr(os, "setpriority"):  # from here, so that its start is of no more weight than its work
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
 
     def begin(self, task: CleaningTask, max_bytes_per_second: float) -> None:
         self._ask("begin", task, max_bytes_per_second)
@@ -147,8 +149,6 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 def main() -> None:
-    if hasattr(os, "nice"):
-        os.nice(_NICENESS)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     sys.stdout = sys.stderr  # nothing else may come between the answers
     try:

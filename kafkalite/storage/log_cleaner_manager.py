@@ -16,11 +16,15 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from kafkalite.errors import KafkaError
 from kafkalite.identifiers import TopicPartition
-from kafkalite.storage.checkpoint_files import CorruptCheckpointError, read_offset_checkpoint, write_offset_checkpoint
+from kafkalite.storage.checkpoint_files import (
+    CorruptCheckpointError,
+    encode_offset_checkpoint,
+    read_offset_checkpoint,
+)
 from kafkalite.storage.cleaner_process import UNLIMITED_RATE, CleanerProcess
 from kafkalite.storage.file_names import CLEANER_OFFSET_CHECKPOINT_FILE
 from kafkalite.storage.file_records import InvalidBatchError
-from kafkalite.storage.filesystem import FileSystem
+from kafkalite.storage.filesystem import FileSystem, write_file_atomically
 from kafkalite.storage.log_cleaner import LogCleaning
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.offset_map import BYTES_PER_ENTRY
@@ -180,7 +184,6 @@ class LogCleanerManager:
         iteration, where they end the cleaning with a line in the log; a log with damage is left alone from then on.
         """
         self.was_aborted = False
-        self.write_checkpoints()
         to_clean = self.grab_filthiest(logs, now_ms)
         if to_clean is None:
             return
@@ -234,7 +237,7 @@ class LogCleanerManager:
             if not is_done:
                 self.stop_process()  # what it holds of this cleaning is of no use any more
                 cleaning.discard()
-        self._note_clean(log, end_offset)
+        yield from self._note_clean(log, end_offset)
         stats = cleaner.stats
         _logger.info(
             "Cleaned log %s up to offset %d: %d bytes became %d",
@@ -279,29 +282,33 @@ class LogCleanerManager:
             self._process.close()
             self._process = None
 
-    def _note_clean(self, log: PartitionLog, end_offset: int) -> None:
+    def _note_clean(self, log: PartitionLog, end_offset: int) -> Iterator[Callable[[], None]]:
         if log.is_closed:
             return
         self._checkpoint_of(log.log_directory)[log.topic_partition] = end_offset
-        self._write_checkpoint(log.log_directory)
+        yield from self._write_checkpoint(log.log_directory)
 
     def forget(self, topic_partition: TopicPartition, log_directory: str) -> None:
         """Takes a deleted log out of the checkpoint, so that one of the same name begins anew."""
         if self._checkpoint_of(log_directory).pop(topic_partition, None) is not None:
             self._unwritten.add(log_directory)
 
-    def write_checkpoints(self) -> None:
-        """Writes the checkpoints from which something was forgotten."""
+    def write_checkpoints(self) -> Iterator[Callable[[], None]]:
+        """Writes the checkpoints from which something was forgotten, in steps as `clean_filthiest`'s."""
         for log_directory in list(self._unwritten):
-            self._write_checkpoint(log_directory)
+            yield from self._write_checkpoint(log_directory)
 
-    def _write_checkpoint(self, log_directory: str) -> None:
+    def _write_checkpoint(self, log_directory: str) -> Iterator[Callable[[], None]]:
         path = f"{log_directory}/{CLEANER_OFFSET_CHECKPOINT_FILE}"
+        data = encode_offset_checkpoint(self._checkpoint_of(log_directory))
+        self._unwritten.discard(log_directory)
+        writing: _Step[None] = _Step(lambda: write_file_atomically(self._filesystem, path, data))
+        yield writing
         try:
-            write_offset_checkpoint(self._filesystem, path, self._checkpoint_of(log_directory))
-            self._unwritten.discard(log_directory)
+            writing.result()
         except OSError as error:
             _logger.error("Failed to write %s: %s", path, error)
+            self._unwritten.add(log_directory)
 
 
 class _Step(Generic[T]):

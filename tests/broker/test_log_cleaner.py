@@ -25,13 +25,17 @@ NOW_MS = 1_700_000_000_000
 
 
 class StandingClock:
-    """Time that does not pass; what was put off is called when a test says so."""
+    """Time that passes when a test says so; what was put off is called likewise."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[float, Callable[[], None]]] = []
+        self.passed_ms = 0
 
     def now_ms(self) -> int:
         return NOW_MS
+
+    def steady_ms(self) -> int:
+        return self.passed_ms
 
     def call_later(self, delay_ms: float, call: Callable[[], None]) -> Any:
         entry = (delay_ms, call)
@@ -91,9 +95,29 @@ async def test_all_logs_that_need_it_are_cleaned_after_the_backoff_and_then_it_w
     assert [delay for delay, _ in scene.clock.calls] == [15_000]
     assert {log.size() for log in logs} == {size // 3}
     assert kept.size() == size
-    assert scene.logs.cleaner._process is None
     await scene.cleaner.stop()
     assert scene.clock.calls == []
+    assert scene.logs.cleaner._process is None
+
+
+async def test_the_process_waits_a_minute_for_more_to_clean(tmp_path: Path) -> None:
+    scene = Scene(LocalFileSystem(), str(tmp_path / "data"))
+    scene.dirty_log("one")
+    await scene.cleaner.clean_all()
+    process = scene.logs.cleaner._process
+    assert process is not None
+    scene.dirty_log("two")
+    scene.clock.passed_ms += 59_000
+    await scene.cleaner.clean_all()
+    assert scene.logs.cleaner._process is process
+    scene.clock.passed_ms += 59_000
+    await scene.cleaner.clean_all()
+    assert scene.logs.cleaner._process is process
+    scene.clock.passed_ms += 1_000
+    await scene.cleaner.clean_all()
+    assert scene.logs.cleaner._process is None
+    assert process._process.returncode is not None
+    await scene.cleaner.stop()
 
 
 async def test_stopping_ends_a_cleaning_that_is_under_way(scene: Scene) -> None:

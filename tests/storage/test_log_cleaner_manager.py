@@ -238,5 +238,6 @@ def test_a_new_log_of_a_deleted_ones_name_begins_anew(memory_disk: Disk) -> None
     append(log, memory_disk, b"b", b"b", b"b")
     log.roll(memory_disk.now_ms)
     assert cleaner.what_to_clean(log, memory_disk.now_ms)[1:3] == (0, 3)
-    cleaner.write_checkpoints()
+    for step in cleaner.write_checkpoints():
+        step()
     assert memory_disk.filesystem.read_bytes(f"{memory_disk.path}/{CHECKPOINT}") == b"0\n0\n"
