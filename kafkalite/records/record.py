@@ -43,6 +43,8 @@ def encode_varint(value: int) -> bytes:
     zigzag = value << 1 if value >= 0 else (-value << 1) - 1
     if zigzag < 0x80:
         return _ONE_BYTE[zigzag]
+    if zigzag < 0x4000:
+        return bytes((zigzag & 0x7F | 0x80, zigzag >> 7))
     out = bytearray()
     while zigzag >= 0x80:
         out.append(zigzag & 0x7F | 0x80)
@@ -96,6 +98,16 @@ def encode_record(
     headers: Sequence[Header] = (),
 ) -> bytes:
     """The bytes of one record, its length in front."""
+    if not headers:
+        key_part = b"\x01" if key is None else encode_varint(len(key)) + key
+        value_part = b"\x01" if value is None else encode_varint(len(value)) + value
+        plain = b"\x00%b%b%b%b\x00" % (
+            encode_varint(timestamp_delta),
+            encode_varint(offset_delta),
+            key_part,
+            value_part,
+        )
+        return encode_varint(len(plain)) + plain
     parts = [b"\x00", encode_varint(timestamp_delta), encode_varint(offset_delta)]
     if key is None:
         parts.append(b"\x01")
