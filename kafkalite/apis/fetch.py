@@ -21,6 +21,7 @@ from kafkalite.broker.fetch_sessions import (
     FetchSession,
     FetchSessionError,
     PartitionKey,
+    has_shard,
 )
 from kafkalite.broker.purgatory import DelayedOperation
 from kafkalite.broker.request_context import RequestContext
@@ -61,6 +62,8 @@ def fetch(context: RequestContext, request: FetchRequest) -> FetchResponse | Del
         return _Fetch(context, request).start()
     except FetchSessionError as error:
         return FetchResponse(error_code=error.error)
+    except KafkaError as error:
+        return _refused(context, request, error.error)
 
 
 class _Fetch:
@@ -80,7 +83,8 @@ class _Fetch:
     )
 
     def __init__(self, context: RequestContext, request: FetchRequest) -> None:
-        """Finds or prepares the session; raises FetchSessionError where the request does not fit it."""
+        """Finds or prepares the session; raises FetchSessionError where the request does not fit it, KafkaError where
+        nobody could have such a session."""
         self._context = context
         self._broker: Broker = context.broker
         self._request = request
@@ -91,6 +95,8 @@ class _Fetch:
         self._session: FetchSession | None = None
         self._expected_epoch = 0
         sessions = self._broker.fetch_sessions
+        if not has_shard(request.session_id):
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
             if request.session_id != INVALID_SESSION_ID:
                 sessions.remove(request.session_id)
@@ -171,9 +177,9 @@ class _Fetch:
         # Consumers hear of unknown topic ids before other errors, replicas of all errors in their order.
         unknown_ids: list[_Answer] = erroneous if self._is_from_replica else []
         size = 0
+        limit = self._max_bytes
         is_due = False
         has_readable = session is not None and session.has_settled
-        max_bytes = self._max_bytes
         partitions = self._partitions.values() if session is None else session.unsettled()
         for wanted in partitions:
             if wanted.topic is None:
@@ -187,7 +193,7 @@ class _Fetch:
                 if wanted.topic_id != log.topic_id and self._uses_topic_ids:
                     raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
                 has_readable = True
-                data = self._read_partition(log, wanted, max_bytes - size, minimum_one_batch=size == 0)
+                data = self._read_partition(log, wanted, limit, minimum_one_batch=size == 0)
                 if session is not None and not data.records and self._is_settled(log, wanted, data):
                     session.settle(wanted, log.topic_partition)
                     continue
@@ -212,6 +218,7 @@ class _Fetch:
             if data.diverging_epoch.epoch >= 0:
                 is_due = True
             size += len(data.records)
+            limit = max(0, limit - len(data.records))
             readable.append((wanted, data))
         if unknown_ids is not erroneous:
             erroneous = unknown_ids + erroneous
@@ -221,7 +228,7 @@ class _Fetch:
         self, log: PartitionLog, wanted: FetchablePartition, max_bytes: int, *, minimum_one_batch: bool
     ) -> PartitionData:
         """Raises KafkaError where the partition cannot be read at that offset."""
-        check_leader_epoch(log, wanted.current_leader_epoch)
+        check_leader_epoch(log, max(-1, wanted.current_leader_epoch))
         if self._is_from_replica:  # no replica but this one exists
             is_epoch_known = wanted.current_leader_epoch >= 0
             raise KafkaError(
@@ -244,12 +251,15 @@ class _Fetch:
             if diverging is not None:
                 data.diverging_epoch = diverging
                 return data
+        max_bytes = min(wanted.max_bytes, max_bytes)
         found = log.read(
             offset,
-            max(0, min(wanted.max_bytes, max_bytes)),
+            max(0, max_bytes),
             isolation_level=self._request.isolation_level,
-            minimum_one_batch=minimum_one_batch,
+            minimum_one_batch=minimum_one_batch or max_bytes < 0,
         )
+        if max_bytes < 0 and found.records:  # Apache Kafka does not begin to read so little.
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         data.records = found.records
         if found.aborted_transactions is not None:
             data.aborted_transactions = [

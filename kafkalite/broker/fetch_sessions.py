@@ -29,8 +29,17 @@ FINAL_EPOCH: Final = -1
 MIN_EVICTION_MS: Final = 120_000
 """A session that was used within this time gives way only to a larger one."""
 
+_SHARDS: Final = 8
+_SHARD_SIZE: Final = 0x7FFFFFFF // _SHARDS
+
 PartitionKey: TypeAlias = "tuple[str | Uuid, int]"
 """Topic id from version 13 on, topic name before; and the partition."""
+
+
+def has_shard(session_id: int) -> bool:
+    """Whether a session of this id could be: Apache Kafka divides the ids among eight shards, from 0 on, which do not
+    quite reach the end; ids that are negative, but not by as much as a shard is large, lead to the first one."""
+    return -_SHARD_SIZE < session_id < _SHARDS * _SHARD_SIZE
 
 
 class FetchablePartition:
@@ -262,7 +271,7 @@ class FetchSessionCache:
         if len(self._sessions) >= self._slots and not self._evict(size, is_privileged, now_ms):
             return None
         session_id = self._random_session_id()
-        while session_id == INVALID_SESSION_ID or session_id in self._sessions:
+        while session_id == INVALID_SESSION_ID or not has_shard(session_id) or session_id in self._sessions:
             session_id = self._random_session_id()
         session = FetchSession(
             session_id, purgatory, uses_topic_ids=uses_topic_ids, is_privileged=is_privileged, now_ms=now_ms
