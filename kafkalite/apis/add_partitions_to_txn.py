@@ -6,6 +6,7 @@ whether partitions have been added (KIP-890); newer clients have them added by t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from kafkalite.broker.api_registry import serves
@@ -18,38 +19,42 @@ from kafkalite.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnRequest,
     AddPartitionsToTxnResponse,
     AddPartitionsToTxnResult,
+    AddPartitionsToTxnTopic,
     AddPartitionsToTxnTopicResult,
     AddPartitionsToTxnTransaction,
 )
 
 PRODUCER_FENCED_MIN_VERSION: Final = 2
 BATCH_MIN_VERSION: Final = 4
-_REFUSALS: Final = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.TOPIC_AUTHORIZATION_FAILED})
 Results = dict[TopicPartition, ErrorCode]
 
 
 @serves(AddPartitionsToTxnRequest, while_loading=True)
 def add_partitions_to_txn(context: RequestContext, request: AddPartitionsToTxnRequest) -> AddPartitionsToTxnResponse:
     if context.api_version >= BATCH_MIN_VERSION:
-        return AddPartitionsToTxnResponse(
-            results_by_transaction=[
-                AddPartitionsToTxnResult(
-                    transactional_id=transaction.transactional_id,
-                    topic_results=_by_topic(transaction, _add(context, transaction)),
-                )
-                for transaction in request.transactions
-            ]
-        )
+        # Of a transaction that is named several times, the last one says what is to be added; the outcome is told
+        # of what the first one names.
+        last = {transaction.transactional_id: transaction.topics for transaction in request.transactions}
+        first = {transaction.transactional_id: transaction.topics for transaction in reversed(request.transactions)}
+        results = []
+        for transaction in request.transactions:
+            transactional_id = transaction.transactional_id
+            transaction.topics = last[transactional_id]
+            result = _by_topic(_add(context, transaction), first[transactional_id])
+            results.append(AddPartitionsToTxnResult(transactional_id=transactional_id, topic_results=result))
+        return AddPartitionsToTxnResponse(results_by_transaction=results)
     transaction = AddPartitionsToTxnTransaction(
         transactional_id=request.v3_and_below_transactional_id,
         producer_id=request.v3_and_below_producer_id,
         producer_epoch=request.v3_and_below_producer_epoch,
         topics=request.v3_and_below_topics,
     )
-    return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_by_topic(transaction, _add(context, transaction)))
+    result = _by_topic(_add(context, transaction), transaction.topics)
+    return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=result)
 
 
-def _add(context: RequestContext, transaction: AddPartitionsToTxnTransaction) -> Results:
+def _add(context: RequestContext, transaction: AddPartitionsToTxnTransaction) -> Results | ErrorCode:
+    """What has become of each partition; or of all that were to be added, where none of them was refused."""
     is_client = context.api_version < BATCH_MIN_VERSION
     partitions = [TopicPartition(topic.name, index) for topic in transaction.topics for index in topic.partitions]
     refused = {
@@ -70,7 +75,7 @@ def _add(context: RequestContext, transaction: AddPartitionsToTxnTransaction) ->
         error = refusal.error
     if error is ErrorCode.PRODUCER_FENCED and context.api_version < PRODUCER_FENCED_MIN_VERSION:
         error = ErrorCode.INVALID_PRODUCER_EPOCH
-    return dict.fromkeys(partitions, error)
+    return dict.fromkeys(partitions, error) if transaction.verify_only else error
 
 
 def _refusal(context: RequestContext, partition: TopicPartition, *, is_client: bool) -> ErrorCode:
@@ -81,27 +86,25 @@ def _refusal(context: RequestContext, partition: TopicPartition, *, is_client: b
     return ErrorCode.NONE
 
 
-def _by_topic(transaction: AddPartitionsToTxnTransaction, results: Results) -> list[AddPartitionsToTxnTopicResult]:
-    """The results by topic; one that was named without partitions is there too where partitions were to be added."""
-    is_refused = not _REFUSALS.isdisjoint(results.values())
-    if not is_refused and not transaction.verify_only:  # just as they were asked for, twice where named twice
+def _by_topic(
+    outcome: Results | ErrorCode, named: Sequence[AddPartitionsToTxnTopic]
+) -> list[AddPartitionsToTxnTopicResult]:
+    """The results by topic; those of partitions that were to be added just as they were named, twice where so."""
+    if isinstance(outcome, ErrorCode):
         return [
             AddPartitionsToTxnTopicResult(
                 name=topic.name,
                 results_by_partition=[
-                    AddPartitionsToTxnPartitionResult(
-                        partition_index=index, partition_error_code=results[TopicPartition(topic.name, index)]
-                    )
+                    AddPartitionsToTxnPartitionResult(partition_index=index, partition_error_code=outcome)
                     for index in topic.partitions
                 ],
             )
-            for topic in transaction.topics
+            for topic in named
         ]
-    topics = {
-        topic.name: AddPartitionsToTxnTopicResult(name=topic.name) for topic in transaction.topics if topic.partitions
-    }
-    for (topic, index), error in results.items():
-        topics[topic].results_by_partition.append(
+    topics: dict[str, AddPartitionsToTxnTopicResult] = {}
+    for (topic, index), error in outcome.items():
+        of_topic = topics.setdefault(topic, AddPartitionsToTxnTopicResult(name=topic))
+        of_topic.results_by_partition.append(
             AddPartitionsToTxnPartitionResult(partition_index=index, partition_error_code=error)
         )
     return list(topics.values())

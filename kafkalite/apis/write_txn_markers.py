@@ -5,6 +5,8 @@ Version 2 brings the transaction version by which a marker's epoch is judged (KI
 
 from __future__ import annotations
 
+from typing import Final
+
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
@@ -19,20 +21,28 @@ from kafkalite.protocol.messages.write_txn_markers import (
     WriteTxnMarkersResponse,
 )
 
+UNKNOWN_TRANSACTION_VERSION: Final = -1
+"""Not a version that does not exist, but one that nobody has thought of: such a marker is not written."""
+
 
 @serves(WriteTxnMarkersRequest)
 def write_txn_markers(context: RequestContext, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse:
     results: dict[int, dict[str, dict[int, ErrorCode]]] = {}
-    # A marker is somebody's: Apache Kafka fails at making the batch of one that is nobody's, with the whole request.
-    is_nobodys = any(marker.producer_id == -1 or marker.producer_epoch == -1 for marker in request.markers)
+    has_failed = False
     for marker in request.markers:
+        # A marker is somebody's: Apache Kafka fails at making the batch of one that is nobody's, and with it all.
+        has_failed = has_failed or _is_nobodys(context, marker)
         of_producer = results.setdefault(marker.producer_id, {})
         for topic in marker.topics:
             for index in topic.partition_indexes:
-                error = ErrorCode.UNKNOWN_SERVER_ERROR
-                if not is_nobodys:
-                    error = _write(context, marker, TopicPartition(topic.name, index))
-                of_producer.setdefault(topic.name, {})[index] = error
+                of_partition = of_producer.setdefault(topic.name, {})
+                of_partition[index] = ErrorCode.UNKNOWN_SERVER_ERROR
+                if not has_failed:
+                    of_partition[index] = _write(context, marker, TopicPartition(topic.name, index))
+    if has_failed:  # also for the markers before it, which are written all the same
+        for of_producer in results.values():
+            for of_partition in of_producer.values():
+                of_partition.update(dict.fromkeys(of_partition, ErrorCode.UNKNOWN_SERVER_ERROR))
     return WriteTxnMarkersResponse(
         markers=[
             WritableTxnMarkerResult(
@@ -54,8 +64,23 @@ def write_txn_markers(context: RequestContext, request: WriteTxnMarkersRequest) 
     )
 
 
+def _is_nobodys(context: RequestContext, marker: WritableTxnMarker) -> bool:
+    """Whether a marker without producer id or epoch would have to go into some partition."""
+    if marker.producer_id != -1 and marker.producer_epoch != -1:
+        return False
+    topics = context.broker.metadata.image.topics
+    return any(
+        topics.partition(TopicPartition(topic.name, index)) is not None
+        for topic in marker.topics
+        for index in topic.partition_indexes
+    )
+
+
 def _write(context: RequestContext, marker: WritableTxnMarker, partition: TopicPartition) -> ErrorCode:
     try:
+        if marker.transaction_version == UNKNOWN_TRANSACTION_VERSION:
+            context.broker.leader_log(partition.topic, partition.partition)
+            return ErrorCode.UNKNOWN_SERVER_ERROR
         context.broker.transaction_coordinator.write_marker(
             partition,
             ProducerIdAndEpoch(marker.producer_id, marker.producer_epoch),
