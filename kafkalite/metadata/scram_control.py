@@ -57,8 +57,11 @@ def alter_user_scram_credentials(
                 )
             records[name] = _change(image, name, mechanism, upsertion)
         except KafkaError as error:
-            is_told = error.error is not ErrorCode.UNKNOWN_SERVER_ERROR
-            errors[name] = ApiError(error.error, error.message if is_told else None)
+            errors[name] = ApiError(error.error, error.message)
+    for upsertion in request.upsertions:
+        if upsertion.name in records and not upsertion.salted_password:  # Java makes no key of nothing.
+            del records[upsertion.name]
+            errors[upsertion.name] = ApiError(ErrorCode.UNKNOWN_SERVER_ERROR, None)
     outcomes = [(name, ApiError(ErrorCode.NONE, None)) for name in records] + list(errors.items())
     return ControllerResult(list(records.values()), outcomes)
 
@@ -108,8 +111,6 @@ def _change(image: MetadataImage, name: str, number: int, upsertion: ScramCreden
         raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Too few iterations")
     if upsertion.iterations > MAX_ITERATIONS:
         raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Too many iterations")
-    if not upsertion.salted_password:  # Java makes no key of nothing.
-        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
     stored_key, server_key = stored_and_server_key(mechanism, upsertion.salted_password)
     return UserScramCredentialRecord(
         name=name,

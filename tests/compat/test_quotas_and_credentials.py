@@ -158,6 +158,50 @@ def test_credentials_are_altered_and_described_alike(compare: Compare) -> None:
     compare(scenario)
 
 
+def test_users_that_one_request_names_twice_are_told_the_same(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        good, other, nobody = f"{side.namespace}-a", f"{side.namespace}-b", ""
+        upsertions = [
+            ScramCredentialUpsertion(
+                name=name, mechanism=mechanism, iterations=iterations, salt=salt, salted_password=password
+            )
+            for name, mechanism, iterations, salt, password in (
+                (good, 1, 8192, b"s", b"p"),
+                (good, 1, 1, b"s", b"p"),
+                (good, 1, 16385, b"s", b"p"),
+                (good, 3, 8192, b"s", b"p"),
+                (good, 1, 8192, b"", b"p"),
+                (good, 1, 8192, b"s", b""),
+                (good, 2, 8192, b"s", b"p"),
+                (nobody, 1, 8192, b"s", b"p"),
+                (nobody, 1, 1, b"s", b""),
+                (other, 1, 8192, b"s", b""),
+            )
+        ]
+        deletions = [
+            ScramCredentialDeletion(name=name, mechanism=mechanism)
+            for name, mechanism in ((good, 1), (good, 0), (good, 2), (nobody, 1), (good, -1))
+        ]
+        for first in range(len(upsertions)):
+            for second in range(len(upsertions)):
+                named = [upsertions[first], upsertions[second]]
+                side.ask(AlterUserScramCredentialsRequest(upsertions=named), label=f"upserted: {first}, {second}")
+        for first in range(len(deletions)):
+            for second in range(len(deletions)):
+                gone = [deletions[first], deletions[second]]
+                side.ask(AlterUserScramCredentialsRequest(deletions=gone), label=f"deleted: {first}, {second}")
+            for second in range(len(upsertions)):
+                request = AlterUserScramCredentialsRequest(
+                    deletions=[deletions[first]], upsertions=[upsertions[second], upsertions[0]]
+                )
+                side.ask(request, label=f"deleted: {first}, upserted: {second}, 0")
+        for mechanism in (1, 2):
+            gone = [ScramCredentialDeletion(name=good, mechanism=mechanism)]
+            side.send(AlterUserScramCredentialsRequest(deletions=gone))
+
+    compare(scenario)
+
+
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_acls_are_refused_alike_without_an_authorizer(compare: Compare, version: int) -> None:
     def scenario(side: Side) -> None:
