@@ -124,9 +124,10 @@ def _check_log(config: BrokerConfig) -> None:
         config.log_retention_ms >= 1 or config.log_retention_ms == -1,
         "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
     )
+    if not config["log.cleaner.threads"]:
+        raise ConfigException("/ by zero")  # what an operator of Apache Kafka sees
     _require(
-        config["log.cleaner.threads"] > 0
-        and config["log.cleaner.dedupe.buffer.size"] // config["log.cleaner.threads"] > MIB,
+        config["log.cleaner.dedupe.buffer.size"] // config["log.cleaner.threads"] > MIB,
         "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
     )
     cordoned = config["cordoned.log.dirs"] or ()

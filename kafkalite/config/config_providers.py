@@ -31,6 +31,8 @@ def resolve_variables(properties: Mapping[str, str], environment: Mapping[str, s
     names = [name.strip() for name in properties.get("config.providers", "").split(",") if name.strip()]
     if not names:
         return dict(properties)
+    # As in Apache Kafka, a name for which no class is given provides nothing.
+    names = [name for name in names if f"config.providers.{name}.class" in properties]
     providers = {name: _provider(name, properties, environment) for name in names}
 
     def replaced(match: re.Match[str]) -> str:

@@ -41,7 +41,8 @@ def parse_csv_map(name: str, text: str) -> dict[str, str]:
     for entry in re.split(r"\s*,\s*", text) if text else ():
         key, colon, value = entry.rpartition(":")
         if not colon:
-            raise ConfigException(f"Error parsing configuration property '{name}': no ':' in '{entry}'")
+            cut = f"begin 0, end -1, length {len(entry.encode('utf-16-le')) // 2}"  # Java, failing to cut at the colon
+            raise ConfigException(f"Error parsing configuration property '{name}': {cut}")
         entries[key.strip()] = value.strip()
     return entries
 
