@@ -58,8 +58,14 @@ def configure_topology(
 
 
 def _configure(topology: StreamsTopology, metadata: CoordinatorMetadataImage) -> ConfiguredTopology:
+    # Groups that point at topics which are not there are worse than topics that do not exist: they come first.
+    copartition_groups = [
+        group
+        for subtopology_id in hash_map_order(topology.subtopologies)
+        for group in _copartition_groups(topology.subtopologies[subtopology_id])
+    ]
     _check_source_topics(topology, metadata)
-    counts = _PartitionCounts(topology, metadata)
+    counts = _PartitionCounts(topology, metadata, copartition_groups)
     subtopologies = {
         subtopology_id: counts.configure(topology.subtopologies[subtopology_id])
         for subtopology_id in sorted(topology.subtopologies)
@@ -114,12 +120,17 @@ def _missing_internal_topics(
 class _PartitionCounts:
     """The partitions of the internal topics of one topology. What exists already counts as it is."""
 
-    def __init__(self, topology: StreamsTopology, metadata: CoordinatorMetadataImage) -> None:
+    def __init__(
+        self,
+        topology: StreamsTopology,
+        metadata: CoordinatorMetadataImage,
+        copartition_groups: Iterable[frozenset[str]],
+    ) -> None:
         self._metadata = metadata
         self._subtopologies = topology.subtopologies.values()
         self._decided: dict[str, int] = {}
         self._decide_repartition_topics()
-        self._enforce_copartitioning()
+        self._enforce_copartitioning(copartition_groups)
         for subtopology in self._subtopologies:
             if not source_topics(subtopology):
                 raise _invalid_topology(f"No source topics found for subtopology {subtopology.subtopology_id}")
@@ -196,13 +207,12 @@ class _PartitionCounts:
             )
         self._decided.update(counts)
 
-    def _enforce_copartitioning(self) -> None:
+    def _enforce_copartitioning(self, copartition_groups: Iterable[frozenset[str]]) -> None:
         repartition_topics = [topic for s in self._subtopologies for topic in s.repartition_source_topics]
         fixed = {topic.name for topic in repartition_topics if topic.partitions != _TO_BE_DECIDED}
         flexible = {topic.name for topic in repartition_topics if topic.partitions == _TO_BE_DECIDED}
-        for subtopology in self._subtopologies:
-            for group in _copartition_groups(subtopology):
-                self._decided.update(self._enforce(group, fixed, flexible))
+        for group in copartition_groups:
+            self._decided.update(self._enforce(group, fixed, flexible))
 
     def _enforce(self, group: frozenset[str], fixed: Collection[str], flexible: Collection[str]) -> dict[str, int]:
         """The partitions of the repartition topics of a group of topics that must have equally many."""
