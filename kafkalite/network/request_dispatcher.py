@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _unpack_request_header: Final = struct.Struct(">iih").unpack_from
 """API key and version are taken as one number: what there is to know of a request is found under it."""
 _KEY_AND_VERSION: Final = struct.Struct(">hh")
+_UNKNOWN_HEADER: Final = struct.Struct(">xxhxxxxh")
 _RESPONSE_HEADER: Final = struct.Struct(">ii").pack
 _FLEXIBLE_RESPONSE_HEADER: Final = struct.Struct(">iix").pack
 _pack_size_into: Final = struct.Struct(">i").pack_into
@@ -86,8 +87,10 @@ class RequestDispatcher:
             route = self._routes.get(key_and_version)
             if route is None:
                 context.api_key, context.api_version = _KEY_AND_VERSION.unpack_from(view, position)
-                route = self._new_route(context.api_key, context.api_version, correlation_id, out)
+                route = self._new_route(context.api_key, context.api_version)
                 if route is None:
+                    _check_unknown_header(view, position, end)
+                    self._refuse_version(correlation_id, out)
                     return None
             context.api_key, context.api_version, is_flexible, decode, handler, _, _, observer = route
             context.correlation_id = correlation_id
@@ -96,10 +99,8 @@ class RequestDispatcher:
                 start = body
                 body += client_id_size
                 context.client_id = str(view[start:body], "utf-8", "replace")
-            elif client_id_size == -1:
-                context.client_id = None
             else:
-                raise ProtocolError(f"client id of length {client_id_size}")
+                context.client_id = None
             if is_flexible:
                 body = body + 1 if view[body] == 0 else _skip_tags(view, body)
             request, body = decode(view, body, end)
@@ -116,14 +117,17 @@ class RequestDispatcher:
             return PendingAnswer(route, correlation_id, answer)
         return None
 
-    def _new_route(self, api_key: int, version: int, correlation_id: int, out: ResponseBuffer) -> Route | None:
-        """The route of requests that are met for the first time; None for a version that is refused with an answer."""
+    def _new_route(self, api_key: int, version: int) -> Route | None:
+        """The route of requests that are met for the first time; None for a version that is refused with an answer.
+
+        Only ApiVersions has an answer for a version that is unknown."""
         api = self._apis.get(api_key)
         if api is None:
             raise ProtocolError(f"API key {api_key} is not served here")
         if version not in api.versions:
-            self._refuse_version(api, version, correlation_id, out)
-            return None
+            if api_key == ApiKey.API_VERSIONS:
+                return None
+            raise ProtocolError(f"version {version} of {ApiKey(api_key).name} is not served (only {api.versions})")
         route = self._routes[api_key << 16 | version] = self._route(api, version)
         return route
 
@@ -143,10 +147,9 @@ class RequestDispatcher:
             api.observer,
         )
 
-    def _refuse_version(self, api: Api, version: int, correlation_id: int, out: ResponseBuffer) -> None:
-        """Only ApiVersions has an answer for a version that is unknown: its own range, in the oldest form (KIP-511)."""
-        if api.api_key != ApiKey.API_VERSIONS:
-            raise ProtocolError(f"version {version} of {ApiKey(api.api_key).name} is not served (only {api.versions})")
+    def _refuse_version(self, correlation_id: int, out: ResponseBuffer) -> None:
+        """Answers ApiVersions in an unknown version: its own range, in the oldest form (KIP-511)."""
+        api = self._apis[ApiKey.API_VERSIONS]
         lowest, highest = api.versions
         response = ApiVersionsResponse(
             error_code=ErrorCode.UNSUPPORTED_VERSION,
@@ -186,6 +189,19 @@ def _encode(route: Route, correlation_id: int, response: Response, out: Response
 def describe_frame(view: memoryview, position: int, end: int) -> str:
     """A frame for a log line: its size and first bytes."""
     return f"{end - position} bytes, beginning {bytes(view[position : min(end, position + 16)]).hex(' ')}"
+
+
+def _check_unknown_header(view: memoryview, position: int, end: int) -> None:
+    """Raises ProtocolError, struct.error or IndexError where the header of a request in an unknown version is broken.
+
+    Versions of ApiVersions that are still to come have the newest header, negative ones the oldest.
+    """
+    version, client_id_size = _UNKNOWN_HEADER.unpack_from(view, position)
+    position += _UNKNOWN_HEADER.size + max(0, client_id_size)
+    if version >= 0:
+        position = _skip_tags(view[:end], position)
+    if position > end:
+        raise ProtocolError("the header of the request ends too early")
 
 
 def _skip_tags(view: memoryview, position: int) -> int:

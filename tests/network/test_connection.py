@@ -200,12 +200,14 @@ def assert_others_are_served(client: WireClient) -> None:
         (struct.pack(">ihhih", 10, -1, 0, 1, -1), "API key -1 is not served here"),
         (struct.pack(">ihhih", 10, 3, 99, 1, -1), "version 99 of METADATA is not served"),
         (struct.pack(">ihhih", 10, 0, 2, 1, -1), "version 2 of PRODUCE is not served"),
-        (struct.pack(">ihhih", 10, 3, 1, 1, -5), "client id of length -5"),
+        (struct.pack(">ihhih", 10, 3, 1, 1, -5), "ends too early"),
+        (struct.pack(">ihhih", 10, 18, 99, 1, -1), "ends too early"),
+        (struct.pack(">ihhih", 10, 18, -1, 1, 5), "ends too early"),
         (struct.pack(">ihhih", 10, 3, 1, 1, 500), "ends too early"),
         (struct.pack(">ihhihi", 14, 3, 1, 1, -1, 0x7FFFFFFF), "topics"),
         (struct.pack(">ihhihi", 14, 3, 0, 1, -1, -1), "non-nullable field topics was serialized as null"),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_what_is_no_request_ends_that_connection_with_one_line(
     connect: Connect, client: WireClient, caplog: pytest.LogCaptureFixture, payload: bytes, reason: str
@@ -223,7 +225,7 @@ def test_what_is_no_request_ends_that_connection_with_one_line(
 
 def test_an_unknown_version_of_api_versions_is_answered_in_the_oldest_form(connect: Connect) -> None:
     connection = connect()
-    connection.send(struct.pack(">ihhih", 10, 18, 99, 42, -1))
+    connection.send(struct.pack(">ihhihb", 11, 18, 99, 42, -1, 0))
     payload = connection.receive()
     assert payload[:4] == struct.pack(">i", 42)
     response = ApiVersionsResponse.decode(payload[4:], 0)
