@@ -72,3 +72,47 @@ def test_a_streams_group_in_the_place_of_a_classic_one_tells_its_endpoint_epoch(
             side.ask(beat, 0, label=group_id)
 
     compare(scenario)
+
+
+def test_topics_that_must_be_partitioned_alike_where_some_of_them_are_nowhere(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        two, three, none = side.topic(2), side.topic(3), f"{side.namespace}-none"
+        group = GroupOnSide(side)
+        for number, (sources, repartition_topics, together) in enumerate(
+            (
+                ([two], 0, ([1], [])),
+                ([none], 0, ([1], [])),
+                ([none], 0, ([0], [])),
+                ([none], 1, ([0], [1])),
+                ([two, none], 0, ([0, 1], [])),
+                ([two, three], 0, ([0, 1], [])),
+                ([two], 0, ([-1], [])),
+                ([none], 0, ([-1], [])),
+                ([], 0, ([0], [])),
+                ([], 1, ([], [0])),
+            )
+        ):
+            subtopology = streams.Subtopology(
+                subtopology_id="0",
+                source_topics=sources,
+                repartition_source_topics=[
+                    streams.TopicInfo(name=f"{side.namespace}-repartition-{index}", partitions=2)
+                    for index in range(repartition_topics)
+                ],
+                copartition_groups=[
+                    streams.CopartitionGroup(source_topics=together[0], repartition_source_topics=together[1])
+                ],
+            )
+            beat = streams.StreamsGroupHeartbeatRequest(
+                group_id=f"{group.group_id}-{number}",
+                member_id=str(uuid.UUID(int=7)),
+                rebalance_timeout_ms=5000,
+                topology=streams.Topology(subtopologies=[subtopology]),
+                active_tasks=[],
+                standby_tasks=[],
+                warmup_tasks=[],
+                process_id="p",
+            )
+            side.ask(beat, 0, label=str(number))
+
+    compare(scenario)
