@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kafkalite.config.broker_config_def import BROKER_CONFIG_DEF
 from kafkalite.config.single_node_defaults import SINGLE_NODE_DEFAULTS
 from kafkalite.protocol.messages import alter_configs, incremental_alter_configs
 from kafkalite.protocol.messages.alter_configs import AlterConfigsRequest
@@ -283,6 +284,20 @@ def test_changes_of_brokers_that_cannot_be_made_are_refused_alike(compare: Compa
             *(("1", [("log.roll.jitter.ms", SET, "-1")]), ("1", [("max.connections.per.ip", SET, "0")])),
         ):
             side.ask(incremental((BROKER, name, changes)), label=f"{changes} on {name!r}")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("value", ["", "x", "0", "-1", "2147483648", " 5,6 "])
+@pytest.mark.parametrize("broker", ["1", ""])
+def test_every_property_of_brokers_is_refused_in_the_same_words(compare: Compare, broker: str, value: str) -> None:
+    def scenario(side: Side) -> None:
+        for name in sorted(BROKER_CONFIG_DEF.keys):
+            if name == "listener.security.protocol.map" and not value:
+                continue  # the text tells the ports
+            resource = (BROKER, broker, [(name, SET, value)])
+            [answer] = side.send(incremental(resource, validate_only=True), 1).responses
+            side.note(name, [answer.error_code, answer.error_message])
 
     compare(scenario)
 
