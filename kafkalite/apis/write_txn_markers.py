@@ -11,7 +11,7 @@ from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import TopicPartition
+from kafkalite.identifiers import GROUP_METADATA_TOPIC, TopicPartition
 from kafkalite.protocol.messages.write_txn_markers import (
     WritableTxnMarker,
     WritableTxnMarkerPartitionResult,
@@ -31,7 +31,7 @@ def write_txn_markers(context: RequestContext, request: WriteTxnMarkersRequest) 
     has_failed = False
     for marker in request.markers:
         # A marker is somebody's: Apache Kafka fails at making the batch of one that is nobody's, and with it all.
-        has_failed = has_failed or _is_nobodys(context, marker)
+        has_failed = has_failed or _breaks_all(context, marker)
         of_producer = results.setdefault(marker.producer_id, {})
         for topic in marker.topics:
             for index in topic.partition_indexes:
@@ -64,13 +64,17 @@ def write_txn_markers(context: RequestContext, request: WriteTxnMarkersRequest) 
     )
 
 
-def _is_nobodys(context: RequestContext, marker: WritableTxnMarker) -> bool:
-    """Whether a marker without producer id or epoch would have to go into some partition."""
-    if marker.producer_id != -1 and marker.producer_epoch != -1:
+def _is_nobodys(marker: WritableTxnMarker) -> bool:
+    return marker.producer_id == -1 or marker.producer_epoch == -1
+
+
+def _breaks_all(context: RequestContext, marker: WritableTxnMarker) -> bool:
+    """Whether a marker of nobody would have to go into some partition. Group offsets only fail themselves."""
+    if not _is_nobodys(marker):
         return False
     topics = context.broker.metadata.image.topics
     return any(
-        topics.partition(TopicPartition(topic.name, index)) is not None
+        topic.name != GROUP_METADATA_TOPIC and topics.partition(TopicPartition(topic.name, index)) is not None
         for topic in marker.topics
         for index in topic.partition_indexes
     )
@@ -78,7 +82,7 @@ def _is_nobodys(context: RequestContext, marker: WritableTxnMarker) -> bool:
 
 def _write(context: RequestContext, marker: WritableTxnMarker, partition: TopicPartition) -> ErrorCode:
     try:
-        if marker.transaction_version == UNKNOWN_TRANSACTION_VERSION:
+        if marker.transaction_version == UNKNOWN_TRANSACTION_VERSION or _is_nobodys(marker):
             context.broker.leader_log(partition.topic, partition.partition)
             return ErrorCode.UNKNOWN_SERVER_ERROR
         context.broker.transaction_coordinator.write_marker(
