@@ -93,7 +93,6 @@ class TlsConnection(Connection):
             self._send_sealed()
             return False
         except ssl.SSLError as error:
-            self._send_sealed()  # the alert that tells the client
             self._fail(error)
             return False
         self._send_sealed()
@@ -268,14 +267,15 @@ class TlsConnection(Connection):
         super()._close(None)
 
     def _say_last_word(self) -> None:
-        """Tells the client that nothing more comes, unless something is still on its way."""
-        if self._fd < 0 or not self._is_established or self._unsent:
+        """Tells the client why it was refused, or that nothing more comes; unless something is still on its way."""
+        if self._fd < 0 or self._unsent:
             return
-        self._is_established = False
-        try:
-            self._tls.unwrap()
-        except ssl.SSLError:
-            pass  # the client has not said its own yet, and need not
+        if self._is_established:
+            self._is_established = False
+            try:
+                self._tls.unwrap()
+            except ssl.SSLError:
+                pass  # the client has not said its own last word yet, and need not
         data = self._outgoing.read()
         if data:
             try:

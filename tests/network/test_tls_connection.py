@@ -1,0 +1,285 @@
+"""What is TLS's own on a connection: handshakes that fail, are not finished, or show who the client is."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from certificates import CLIENT_NAME, Certificates
+from kafkalite.client.wire_client import DisconnectedError, SslHandshakeError, WireClient
+from kafkalite.config.config_value import ConfigException
+from kafkalite.network import tls_connection
+from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
+from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
+from kafkalite.protocol.messages.metadata import MetadataRequest
+from kafkalite.testing import KafkaliteServer
+from request_frames import frame_of
+
+METADATA = MetadataRequest(topics=[])
+
+
+@pytest.fixture
+def kafka(certificates: Certificates, request: pytest.FixtureRequest) -> Iterator[KafkaliteServer]:
+    """A broker with an SSL listener; `indirect` parameters are its ssl.* properties."""
+    properties = certificates.broker_properties(**getattr(request, "param", {}))
+    with KafkaliteServer(config=properties) as server:
+        yield server
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.INFO, "kafkalite.network"):
+        yield caplog
+
+
+def lines_of(log: pytest.LogCaptureFixture) -> list[str]:
+    """What the network has said, without the client's port."""
+    return [
+        record.getMessage().partition(" on SSL: ")[2] for record in log.records if record.name == "kafkalite.network"
+    ]
+
+
+def next_lines_of(log: pytest.LogCaptureFixture) -> list[str]:
+    """The same, once there is any: the broker speaks after a client has gone."""
+    deadline = time.monotonic() + 10
+    while not lines_of(log) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return lines_of(log)
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    received = b""
+    try:
+        while data := connection.recv(65536):
+            received += data
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def principals(kafka: KafkaliteServer) -> list[str]:
+    """Whom the broker takes its clients for."""
+    server = kafka._server
+    assert server is not None
+    return [connection._context.principal for connection in server._listeners[0]._connections]
+
+
+def test_plaintext_ends_that_connection_with_one_line(kafka: KafkaliteServer, log: pytest.LogCaptureFixture) -> None:
+    with socket.create_connection(("127.0.0.1", kafka.port), timeout=10) as connection:
+        connection.sendall(frame_of(METADATA, 9, 1))
+        alert = read_to_end(connection)
+    assert alert == b"" or alert[0] == 0x15
+    assert lines_of(log) == ["SSL handshake failed: wrong version number"]
+
+
+def test_http_ends_that_connection_with_one_line(kafka: KafkaliteServer, log: pytest.LogCaptureFixture) -> None:
+    with socket.create_connection(("127.0.0.1", kafka.port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        read_to_end(connection)
+    assert lines_of(log) == ["SSL handshake failed: http request"]
+
+
+def test_a_client_that_goes_without_a_word_leaves_no_line(
+    kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+) -> None:
+    socket.create_connection(("127.0.0.1", kafka.port), timeout=10).close()
+    with WireClient(kafka.bootstrap_servers, ssl_context=certificates.client_context()) as client:
+        assert client.send(METADATA).brokers[0].port == kafka.port
+    assert lines_of(log) == []
+
+
+def test_a_handshake_that_is_not_finished_in_time_is_ended(
+    kafka: KafkaliteServer, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_connection, "HANDSHAKE_TIMEOUT_S", 0.05)
+    with socket.create_connection(("127.0.0.1", kafka.port), timeout=10) as connection:
+        connection.sendall(b"\x16\x03\x01")
+        assert read_to_end(connection) == b""
+    assert lines_of(log) == ["closed the connection: no SSL handshake within 0.05 s"]
+
+
+def test_a_client_that_has_shaken_hands_is_not_ended_for_being_idle(
+    kafka: KafkaliteServer, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_connection, "HANDSHAKE_TIMEOUT_S", 0.2)
+    with WireClient(kafka.bootstrap_servers, ssl_context=certificates.client_context()) as client:
+        client.send(METADATA)
+        with socket.create_connection(("127.0.0.1", kafka.port), timeout=10) as stalled:
+            assert read_to_end(stalled) == b""  # it came later, and its time is over
+        assert client.send(METADATA).brokers[0].port == kafka.port
+
+
+def test_bytes_that_are_no_records_end_the_connection(
+    kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+) -> None:
+    raw = socket.create_connection(("127.0.0.1", kafka.port), timeout=10)
+    with certificates.client_context().wrap_socket(raw, server_hostname="localhost") as connection:
+        connection.sendall(frame_of(METADATA, 9, 1))
+        assert connection.recv(4)
+        socket.socket.sendall(connection, b"\x17\x03\x03\x00\x20" + bytes(32))
+        with pytest.raises(ssl.SSLError):
+            while connection.recv(65536):
+                pass
+    assert lines_of(log) == ["SSL failed: decryption failed or bad record mac"]
+
+
+def test_a_client_that_does_not_trust_the_broker_is_told_so(
+    kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+) -> None:
+    stranger = ssl.create_default_context(cafile=str(certificates.stranger_authority))
+    with pytest.raises(SslHandshakeError, match="self-signed certificate in certificate chain"):
+        WireClient(kafka.bootstrap_servers, ssl_context=stranger).send(METADATA)
+    assert next_lines_of(log) == ["SSL handshake failed: tlsv1 alert unknown ca"]
+
+
+def test_a_stop_says_goodbye(certificates: Certificates) -> None:
+    with KafkaliteServer(config=certificates.broker_properties()) as kafka:
+        raw = socket.create_connection(("127.0.0.1", kafka.port), timeout=10)
+        connection = certificates.client_context().wrap_socket(raw, server_hostname="localhost")
+        connection.sendall(frame_of(METADATA, 9, 1))
+        assert connection.recv(65536)
+    assert connection.recv(1) == b""  # the end, and not that somebody has cut the line: that would be an error
+    connection.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions_of_tls_are_spoken(
+    kafka: KafkaliteServer, certificates: Certificates, version: ssl.TLSVersion
+) -> None:
+    context = certificates.client_context()
+    context.minimum_version = context.maximum_version = version
+    with WireClient(kafka.bootstrap_servers, ssl_context=context) as client:
+        assert client.send(METADATA).brokers[0].port == kafka.port
+
+
+@pytest.mark.parametrize("kafka", [{"enabled_protocols": "TLSv1.3"}], indirect=True)
+def test_a_version_that_is_not_enabled_is_refused(
+    kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+) -> None:
+    context = certificates.client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(SslHandshakeError, match="alert protocol version"):
+        WireClient(kafka.bootstrap_servers, ssl_context=context).send(METADATA)
+    assert lines_of(log) == ["SSL handshake failed: unsupported protocol"]
+
+
+class TestClientAuthentication:
+    """ssl.client.auth, and who the broker then takes a client for."""
+
+    @pytest.mark.parametrize(
+        ("kafka", "key", "principal"),
+        [
+            ({"client_auth": "none"}, None, "User:ANONYMOUS"),
+            ({"client_auth": "none"}, "client", "User:ANONYMOUS"),
+            ({"client_auth": "requested"}, None, "User:ANONYMOUS"),
+            ({"client_auth": "requested"}, "client", f"User:{CLIENT_NAME}"),
+            ({"client_auth": "required"}, "client", f"User:{CLIENT_NAME}"),
+            (
+                {"client_auth": "required", "principal_mapping_rules": "RULE:^CN=(.*?),.*$/$1/U"},
+                "client",
+                "User:ALICE",
+            ),
+        ],
+        indirect=["kafka"],
+    )
+    def test_the_certificate_says_who_it_is(
+        self, kafka: KafkaliteServer, certificates: Certificates, key: str | None, principal: str
+    ) -> None:
+        context = certificates.client_context(certificates.client if key else None)
+        with WireClient(kafka.bootstrap_servers, ssl_context=context) as client:
+            client.send(METADATA)
+            assert principals(kafka) == [principal]
+
+    @pytest.mark.parametrize(
+        ("kafka", "key", "line"),
+        [
+            ({"client_auth": "required"}, None, "peer did not return a certificate"),
+            ({"client_auth": "required"}, "stranger", "unable to get local issuer certificate"),
+            ({"client_auth": "requested"}, "stranger", "unable to get local issuer certificate"),
+        ],
+        indirect=["kafka"],
+    )
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    def test_who_shows_none_or_a_wrong_one_is_not_let_in(
+        self,
+        kafka: KafkaliteServer,
+        log: pytest.LogCaptureFixture,
+        certificates: Certificates,
+        key: str | None,
+        line: str,
+        version: ssl.TLSVersion,
+    ) -> None:
+        context = certificates.client_context(certificates.stranger if key else None)
+        context.minimum_version = context.maximum_version = version
+        with pytest.raises((SslHandshakeError, DisconnectedError)):
+            WireClient(kafka.bootstrap_servers, ssl_context=context).send(METADATA)
+        assert lines_of(log) == [f"SSL handshake failed: {line}"]
+        assert set(principals(kafka)) <= {"User:ANONYMOUS"}
+
+    @pytest.mark.parametrize(
+        "kafka", [{"client_auth": "required", "principal_mapping_rules": "RULE:^CN=bob$/bob/"}], indirect=True
+    )
+    def test_who_no_rule_knows_is_not_served(
+        self, kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+    ) -> None:
+        context = certificates.client_context(certificates.client)
+        with pytest.raises(DisconnectedError):
+            WireClient(kafka.bootstrap_servers, ssl_context=context).send(METADATA)
+        [line] = lines_of(log)
+        assert line.startswith(f"closed the connection: No rules apply to {CLIENT_NAME}")
+
+
+def test_every_listener_names_its_own_address(certificates: Certificates) -> None:
+    properties = certificates.broker_properties() | {
+        "listeners": "PLAINTEXT://127.0.0.1:0,SSL://127.0.0.1:0,INSIDE://127.0.0.1:0",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SSL:SSL,INSIDE:SSL",
+    }
+    with KafkaliteServer(config=properties) as kafka:
+        assert kafka._server is not None
+        ports = [port for _, port in kafka._server.addresses]
+        contexts = [None, certificates.client_context(), certificates.client_context()]
+        for port, context in zip(ports, contexts, strict=True):
+            with WireClient("127.0.0.1", port, ssl_context=context) as client:
+                assert [broker.port for broker in client.send(METADATA).brokers] == [port]
+                assert [broker.port for broker in client.send(DescribeClusterRequest()).brokers] == [port]
+                [coordinator] = client.send(FindCoordinatorRequest(coordinator_keys=["g"])).coordinators
+                assert coordinator.port == port
+        registration = kafka._server.broker.metadata.image.cluster.brokers[1]
+        assert [(each.name, each.port, each.security_protocol) for each in registration.listeners] == [
+            ("PLAINTEXT", ports[0], 0),
+            ("SSL", ports[1], 1),
+            ("INSIDE", ports[2], 1),
+        ]
+
+
+def test_a_listener_may_have_properties_of_its_own(certificates: Certificates) -> None:
+    properties = certificates.broker_properties() | {
+        "listeners": "SSL://127.0.0.1:0,MUTUAL://127.0.0.1:0",
+        "listener.security.protocol.map": "SSL:SSL,MUTUAL:SSL",
+        "listener.name.mutual.ssl.client.auth": "required",
+    }
+    with KafkaliteServer(config=properties) as kafka:
+        assert kafka._server is not None
+        (_, ssl_port), (_, mutual_port) = kafka._server.addresses
+        with WireClient("127.0.0.1", ssl_port, ssl_context=certificates.client_context()) as client:
+            client.send(METADATA)
+        with pytest.raises((SslHandshakeError, DisconnectedError)):
+            WireClient("127.0.0.1", mutual_port, ssl_context=certificates.client_context()).send(METADATA)
+        with_key = certificates.client_context(certificates.client)
+        with WireClient("127.0.0.1", mutual_port, ssl_context=with_key) as client:
+            client.send(METADATA)
+
+
+def test_a_store_that_is_not_there_stops_the_start(certificates: Certificates, tmp_path: Path) -> None:
+    properties = certificates.broker_properties() | {"ssl.keystore.location": str(tmp_path / "none.pem")}
+    with pytest.raises(ConfigException) as refused:
+        KafkaliteServer(config=properties).start()
+    assert str(refused.value) == (
+        f"Listener SSL: Failed to load PEM SSL keystore {tmp_path}/none.pem: No such file or directory"
+    )
