@@ -7,6 +7,7 @@ A topic exists for all other requests once this one is answered.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Any, Final
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.random_uuid import random_uuid
@@ -15,7 +16,15 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import CLUSTER_METADATA_TOPIC
 from kafkalite.metadata import replication_control
 from kafkalite.metadata.controller_result import ApiError
-from kafkalite.protocol.messages.create_topics import CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse
+from kafkalite.protocol.codec import compile_encoder
+from kafkalite.protocol.messages.create_topics import (
+    CreatableTopicConfigs,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+
+FIRST_VERSION_WITH_CONFIGS: Final = 5
 
 
 @serves(CreateTopicsRequest)
@@ -43,7 +52,30 @@ def create_topics(
             response.topics.append(_invalid(name, "Duplicate topic name."))
         elif name == CLUSTER_METADATA_TOPIC:
             response.topics.append(_invalid(name, f"Creation of internal topic {name} is prohibited."))
+    if context.api_version >= FIRST_VERSION_WITH_CONFIGS and len(response.topics) > 1:
+        _encode_shared_configs(response, context.api_version)
     return store.commit(result.records, lambda error: response if error is None else _refuse(request, error))
+
+
+def _encode_shared_configs(response: CreateTopicsResponse, version: int) -> None:
+    """Topics that were configured alike share the list of their configurations: it is encoded once for all of them."""
+    encode = compile_encoder(
+        CreatableTopicConfigs, version, is_flexible=version in CreateTopicsResponse.flexible_versions
+    )
+    encoded: dict[int, tuple[Any, list[Any]]] = {}
+    for topic in response.topics:
+        configs = topic.configs
+        if not configs:
+            continue
+        known = encoded.get(id(configs))
+        if known is None:
+            pieces: list[Any] = []
+            for entry in configs:
+                piece = bytearray()
+                encode(entry, piece)
+                pieces.append(bytes(piece))
+            known = encoded[id(configs)] = configs, pieces
+        topic.configs = known[1]
 
 
 def _refuse(request: CreateTopicsRequest, refusal: KafkaError) -> CreateTopicsResponse:

@@ -23,7 +23,7 @@ class CreatableTopicResult(Struct):
     num_partitions: int = int32(versions="5+", default=-1, ignorable=True)
     replication_factor: int = int16(versions="5+", default=-1, ignorable=True)
     configs: list[CreatableTopicConfigs] | None = array(
-        CreatableTopicConfigs, versions="5+", nullable="5+", ignorable=True
+        CreatableTopicConfigs, may_be_encoded=True, versions="5+", nullable="5+", ignorable=True
     )
 
 
