@@ -12,8 +12,9 @@ import re
 from functools import cache
 from typing import Final
 
-from kafkalite.broker.api_registry import served_apis, serves
+from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
+from kafkalite.broker.served_versions import SERVED_VERSIONS
 from kafkalite.errors import ErrorCode
 from kafkalite.metadata.features import SUPPORTED_FEATURES
 from kafkalite.metadata.metadata_version import METADATA_VERSION_FEATURE
@@ -52,12 +53,8 @@ def api_versions(context: RequestContext, request: ApiVersionsRequest) -> ApiVer
 @cache
 def _api_keys() -> list[ApiVersion]:
     return [
-        ApiVersion(
-            api_key=api.api_key,
-            min_version=_LOWEST_ANNOUNCED.get(api.api_key, api.versions.lowest),
-            max_version=api.versions.highest,
-        )
-        for api in served_apis().values()
+        ApiVersion(api_key=api_key, min_version=_LOWEST_ANNOUNCED.get(api_key, lowest), max_version=highest)
+        for api_key, (lowest, highest) in SERVED_VERSIONS.items()
     ]
 
 

@@ -1,12 +1,17 @@
-"""Which APIs are served, and by whom: modules in `apis` register handlers, and what is registered is advertised."""
+"""Which APIs are served, and by whom: the modules in `apis`, each named like its API, register their handlers.
+
+A module is imported with the first request for its API: few of them are ever asked for in the life of a broker.
+"""
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Awaitable, Callable
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from kafkalite.protocol.api_keys import ApiKey
 from kafkalite.protocol.schema import Request, Response, VersionRange
 
 if TYPE_CHECKING:
@@ -61,9 +66,19 @@ def serves(
     return register
 
 
+@cache
+def served_api(api_key: int) -> Api | None:
+    """An API by its number; None for one that is not served."""
+    try:
+        module = f"kafkalite.apis.{ApiKey(api_key).name.lower()}"
+    except ValueError:
+        return None
+    if find_spec(module) is None:
+        return None
+    import_module(module)
+    return _APIS[api_key]
+
+
 def served_apis() -> dict[int, Api]:
-    """All served APIs by number; imports every module of `kafkalite.apis` when first called."""
-    apis = import_module("kafkalite.apis")
-    for module in pkgutil.iter_modules(apis.__path__):
-        import_module(f"kafkalite.apis.{module.name}")
-    return dict(sorted(_APIS.items()))
+    """All served APIs by number; imports them all."""
+    return {api_key: api for api_key in ApiKey if (api := served_api(api_key)) is not None}

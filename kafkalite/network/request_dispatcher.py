@@ -13,7 +13,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kafkalite.broker.api_registry import Api, Handler, Observer, served_apis
+from kafkalite.broker.api_registry import Api, Handler, Observer, served_api
 from kafkalite.errors import ErrorCode
 from kafkalite.protocol.api_keys import ApiKey
 from kafkalite.protocol.codec import Decoder, Encoder, compile_decoder, compile_encoder
@@ -68,7 +68,6 @@ class RequestDispatcher:
     """Knows the served APIs, and whether the broker's logs are loaded; all connections share one."""
 
     def __init__(self, *, is_loading: bool = False) -> None:
-        self._apis = served_apis()
         self._routes: dict[int, Route] = {}
         self._is_loading = is_loading
 
@@ -121,7 +120,7 @@ class RequestDispatcher:
         """The route of requests that are met for the first time; None for a version that is refused with an answer.
 
         Only ApiVersions has an answer for a version that is unknown."""
-        api = self._apis.get(api_key)
+        api = served_api(api_key)
         if api is None:
             raise ProtocolError(f"API key {api_key} is not served here")
         if version not in api.versions:
