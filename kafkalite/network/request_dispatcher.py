@@ -148,7 +148,8 @@ class RequestDispatcher:
 
     def _refuse_version(self, correlation_id: int, out: ResponseBuffer) -> None:
         """Answers ApiVersions in an unknown version: its own range, in the oldest form (KIP-511)."""
-        api = self._apis[ApiKey.API_VERSIONS]
+        api = served_api(ApiKey.API_VERSIONS)
+        assert api is not None
         lowest, highest = api.versions
         response = ApiVersionsResponse(
             error_code=ErrorCode.UNSUPPORTED_VERSION,
