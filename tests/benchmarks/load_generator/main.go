@@ -13,6 +13,8 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -33,6 +35,7 @@ type Counter struct {
 type Plan struct {
 	Mode        string    `json:"mode"` // closed, paced or fan_out
 	Address     string    `json:"address"`
+	Authority   string    `json:"authority"` // a file of certificates in PEM: the connections are TLS's, of who they sign
 	Connections int       `json:"connections"`
 	InFlight    int       `json:"in_flight"`
 	Frames      string    `json:"frames"` // a file of frames; connection i of n sends i, i+n, i+2n, ... again and again
@@ -95,6 +98,9 @@ func open(plan *Plan, count int) []*Connection {
 			for number := range next {
 				raw, err := net.DialTimeout("tcp", plan.Address, 60*time.Second)
 				check(err)
+				if plan.Authority != "" {
+					raw = shakeHands(raw, plan.Authority)
+				}
 				connections[number] = newConnection(raw, count)
 			}
 		}()
@@ -105,6 +111,17 @@ func open(plan *Plan, count int) []*Connection {
 	close(next)
 	group.Wait()
 	return connections
+}
+
+// shakeHands puts TLS upon a connection.
+func shakeHands(raw net.Conn, authority string) net.Conn {
+	certificates, err := os.ReadFile(authority)
+	check(err)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(certificates)
+	connection := tls.Client(raw, &tls.Config{RootCAs: pool, ServerName: "localhost"})
+	check(connection.Handshake())
+	return connection
 }
 
 func main() {

@@ -37,8 +37,7 @@ def measure(bench: Bench, size: int) -> Figures:
     topic = bench.topic(_CONNECTIONS, max_message_bytes="10485760")
     records = _batch(size)
     frames = [produce(topic.topic_id, index, records) for index in range(_CONNECTIONS)]
-    with Load(
-        bench.broker.port,
+    with bench.load(
         frames,
         connections=_CONNECTIONS,
         in_flight=_IN_FLIGHT,

@@ -37,8 +37,7 @@ def _figures(bytes_per_second: float, cpu_seconds_per_byte: float, p50_ms: float
 def measure(bench: Bench, size: int) -> Figures:
     topic: Topic = bench.kept.get("topic") or _filled_topic(bench)
     bench.kept["topic"] = topic
-    with Load(
-        bench.broker.port,
+    with bench.load(
         [fetch(topic.topic_id, 0, 0, max_bytes=size)],
         connections=_CONNECTIONS,
         seconds=bench.seconds,
