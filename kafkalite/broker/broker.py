@@ -111,7 +111,7 @@ class Broker:
             producer_id_expiration_ms=config.producer_id_expiration_ms,
             is_transaction_verification_enabled=config.transaction_partition_verification_enable,
         )
-        self.logs.open_directories()
+        self.logs.open_directories(self.filesystem.absolute_path(config.metadata_log_dir))
         self._format_new_directories()
         self._previous_broker_epoch = self.logs.clean_shutdown_broker_epoch()
         self.metadata = MetadataStore(
@@ -294,7 +294,7 @@ class Broker:
     # --- details ------------------------------------------------------------------------------------------------------
 
     def _format_new_directories(self) -> None:
-        directories = self.logs.directories
+        directories = [directory for directory in self.logs.directories if directory.is_online]
         paths = [directory.path for directory in directories]
         known = [directory.meta_properties for directory in directories]
         metadata_directory = self.filesystem.absolute_path(self.config.metadata_log_dir)

@@ -210,14 +210,20 @@ class MetadataPublisher:
         hide that."""
         partition = topic.partitions[topic_partition.partition]
         directory = partition.directory(self._config.node_id)
-        if is_reserved_directory(directory) or self._logs.has_directory(directory):
+        if is_reserved_directory(directory):
+            if not self._logs.has_failed_directories:
+                return False
+            logger.error("%s is offline: its log lies in none of the log directories that can be used", topic_partition)
+        elif self._logs.has_online_directory(directory):
             return False
-        logger.error(
-            "%s is offline: it lies in the log directory with the id %s, which is none of log.dirs. Give it back, or "
-            "delete the topic",
-            topic_partition,
-            directory,
-        )
+        else:
+            logger.error(
+                "%s is offline: it lies in the log directory with the id %s, which is none of %s. Give it back, or "
+                "delete the topic",
+                topic_partition,
+                directory,
+                "those of log.dirs that can be used" if self._logs.has_failed_directories else "log.dirs",
+            )
         self._logs.set_offline(topic_partition, topic.topic_id)
         return True
 

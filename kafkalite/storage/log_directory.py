@@ -32,6 +32,10 @@ class LogDirectoryError(Exception):
     """A log directory that cannot be used, so that the start must stop; the text is for the operator."""
 
 
+class UnusableLogDirectoryError(LogDirectoryError):
+    """A log directory that cannot be made, locked or read: a broker with others goes on without it."""
+
+
 class LogDirectory:
     """A log directory; `path` without a slash at its end."""
 
@@ -52,7 +56,7 @@ class LogDirectory:
     def open(self, filesystem: FileSystem) -> None:
         """Makes the directory if it is missing, takes its lock, reads its meta.properties.
 
-        Raises LogDirectoryError, MetaPropertiesError.
+        Raises UnusableLogDirectoryError, LogDirectoryError where another process holds the lock, MetaPropertiesError.
         """
         try:
             filesystem.make_directories(self.path)
@@ -64,7 +68,7 @@ class LogDirectory:
                 )
             self.meta_properties = read_meta_properties(filesystem, self.path)
         except OSError as error:
-            raise LogDirectoryError(f"Cannot use log directory {self.path}: {error.strerror}") from error
+            raise UnusableLogDirectoryError(f"Cannot use log directory {self.path}: {error.strerror}") from error
 
     def has_gone(self, filesystem: FileSystem) -> bool:
         """Whether it was removed, unmounted or closed to this process: neither of its own two files can be seen."""

@@ -32,12 +32,13 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
-from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError, is_final
+from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError, UnusableLogDirectoryError, is_final
 from kafkalite.storage.log_flush import LogFlush
 from kafkalite.storage.log_flush_scheduler import due_flush_steps
 from kafkalite.storage.log_retention import delete_old_segments
 from kafkalite.storage.log_shutdown import close_logs
 from kafkalite.storage.logs_to_load import LogToLoad, find_logs
+from kafkalite.storage.meta_properties import MetaPropertiesError
 from kafkalite.storage.partition_log import PartitionLog
 
 if TYPE_CHECKING:
@@ -99,25 +100,38 @@ class LogManager:
 
     # --- opening ---
 
-    def open_directories(self) -> None:
+    def open_directories(self, metadata_log_dir: str | None = None) -> None:
         """Makes missing directories, takes their locks, reads their meta.properties.
 
-        Raises LogDirectoryError when one cannot be used or another process holds it, MetaPropertiesError.
+        One that cannot be used is offline, as in Apache Kafka. Raises LogDirectoryError, MetaPropertiesError when none
+        can be used, or not the one with the metadata, and when another process holds one.
         """
         paths = [directory.path for directory in self.directories]
         for path in paths:
             if paths.count(path) > 1:
                 raise LogDirectoryError(f"Duplicate log directory found: {path}")
         try:
+            failures: list[Exception] = []
             for directory in self.directories:
-                directory.open(self._filesystem)
+                try:
+                    directory.open(self._filesystem)
+                except (UnusableLogDirectoryError, MetaPropertiesError) as error:
+                    if directory.path == metadata_log_dir:
+                        raise
+                    failures.append(error)
+                    directory.is_online = False
+                    directory.release_lock()
+            if len(failures) == len(self.directories):
+                raise failures[0]
+            for failure in failures:
+                _logger.error("Going on without it: %s", failure)
         except BaseException:
             self.release_locks()
             raise
 
     def clean_shutdown_broker_epoch(self) -> int | None:
         """The broker epoch under which all directories were left cleanly, None if they were not or disagree."""
-        epochs = {read_clean_shutdown_broker_epoch(self._filesystem, directory.path) for directory in self.directories}
+        epochs = {read_clean_shutdown_broker_epoch(self._filesystem, directory.path) for directory in self._online()}
         return epochs.pop() if len(epochs) == 1 else None
 
     def load_logs(
@@ -149,8 +163,14 @@ class LogManager:
         LoadingInterruptedError after `interrupt_loading`.
         """
         work: list[LogToLoad] = []
-        for directory in self.directories:
-            work += find_logs(self.context, directory, self._checkpoints, now_ms)
+        for directory in self._online():
+            try:
+                work += find_logs(self.context, directory, self._checkpoints, now_ms)
+            except OSError as error:
+                if not is_final(error, is_sync=False):
+                    raise
+                _logger.error("Error while loading log dir %s: %s", directory.path, error)
+                self.fail_directory(directory.path)
         recovered = 0
         stray: list[str] = []
         for done, found in enumerate(work, 1):
@@ -185,7 +205,7 @@ class LogManager:
 
     def put_into_service(self) -> None:
         """What `read_logs` has found is served from here on, but for what lies in a directory that has failed since."""
-        online = {directory.path for directory in self.directories if directory.is_online}
+        online = {directory.path for directory in self._online()}
         for topic_partition, log in self._read.items():
             if log.log_directory in online:
                 self._logs[topic_partition] = log
@@ -234,6 +254,14 @@ class LogManager:
         for topic_partition in [name for name, of in self._unavailable.items() if of == topic_id]:
             del self._unavailable[topic_partition]
 
+    def _online(self) -> list[LogDirectory]:
+        return [directory for directory in self.directories if directory.is_online]
+
+    @property
+    def has_failed_directories(self) -> bool:
+        """Whether logs may lie in a log directory that cannot be looked into."""
+        return not all(directory.is_online for directory in self.directories)
+
     def logs_in(self, directory: LogDirectory) -> list[PartitionLog]:
         return [log for log in self._logs.values() if log.log_directory == directory.path]
 
@@ -245,9 +273,13 @@ class LogManager:
         """Whether one of the log directories, online or not, has this id."""
         return any(directory.directory_id == directory_id for directory in self.directories)
 
+    def has_online_directory(self, directory_id: Uuid) -> bool:
+        """Whether one of the log directories that can be used has this id."""
+        return any(directory.directory_id == directory_id for directory in self._online())
+
     def directory_for_new_log(self) -> LogDirectory:
         """The online directory with the fewest logs. Raises KafkaError(KAFKA_STORAGE_ERROR) if there is none."""
-        online = [directory for directory in self.directories if directory.is_online]
+        online = self._online()
         if not online:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "All log directories are offline")
         if len(online) == 1:
@@ -421,8 +453,7 @@ class LogManager:
     def _prepare_checkpoints(
         self, prepare: Callable[[str, list[PartitionLog]], CheckpointWrite | None]
     ) -> list[CheckpointWrite]:
-        online = [directory for directory in self.directories if directory.is_online]
-        writes = (prepare(directory.path, self.logs_in(directory)) for directory in online)
+        writes = (prepare(directory.path, self.logs_in(directory)) for directory in self._online())
         return [write for write in writes if write is not None]
 
     def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
