@@ -11,11 +11,13 @@ log (L); each can be the last before a crash:
     LogCleaning.prepare     L   notes what the worker may know: these segments do not change any more
     build_offset_map        W
     clean_next_group        W   .cleaned files, synced, then renamed to .swap: from here on a start completes the swap
-    swap_in                 L   the log reads the new segment, the old one's files become .deleted
-    sync_directory          W
+    swap_in                 L   the log reads the new segment
+    retire                  W   the old ones' files become .deleted, which is synced
     settle                  L   .swap becomes the segment's name
 
-Segments that retention has taken away meanwhile end the cleaning: `CleaningAborted`.
+A rename may wait for the file system's journal, which the worker's syncs keep busy; only the last one is made where the
+segment is read, when the journal has just been written. Segments that retention has taken away meanwhile end the
+cleaning: `CleaningAborted`.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ class LogCleaning:
     def __init__(self, log: PartitionLog, task: CleaningTask, segments: dict[int, LogSegment]) -> None:
         self._log = log
         self._segments = segments
+        self._replaced: list[LogSegment] = []
+        self._retired_snapshots: list[str] = []
         self.task = task
 
     @classmethod
@@ -92,7 +96,7 @@ class LogCleaning:
     def swap_in(self, group: CleanedGroup, now_ms: int) -> LogSegment:
         """Lets the log read the new segment in the place of the old ones.
 
-        Raises CleaningAborted where some of those have gone meanwhile, KafkaError where a rename fails.
+        Raises CleaningAborted where some of those have gone meanwhile.
         """
         log = self._log
         old = [self._segments[source.base_offset] for source in group.sources]
@@ -108,32 +112,44 @@ class LogCleaning:
         )
         if log.is_closed or not log.replace_segments(old, segment):
             raise CleaningAborted(f"{log.topic_partition}: segments have gone while they were cleaned")
-        due_ms = now_ms + log.config.file_delete_delay_ms
-        try:
-            for replaced in old:
-                replaced.release_file()
-                for path in replaced.rename_files(DELETED_SUFFIX):
-                    log.context.delete_later(path, due_ms)
-                if replaced.base_offset != segment.base_offset:
-                    snapshot = log.snapshots.retire(replaced.base_offset)
-                    if snapshot is not None:
-                        log.context.delete_later(snapshot, due_ms)
-        except OSError as error:
-            raise log.storage_error("swapping in a cleaned segment", error) from error
+        for replaced in old:
+            replaced.release_file()
+            if replaced.base_offset != segment.base_offset:
+                snapshot = log.snapshots.forget(replaced.base_offset)
+                if snapshot is not None:
+                    self._retired_snapshots.append(snapshot)
+        self._replaced = old
         return segment
 
-    def sync_directory(self) -> None:
-        """Makes the swap's renames durable before `settle` goes on: the one slow step, for the worker's thread."""
-        self._log.context.filesystem.sync_directory(self.task.directory)
+    def retire(self) -> list[str]:
+        """Gives the files of the segments that were replaced other names, and makes that durable before `settle` goes
+        on; returns the new names. Nobody else uses those files any more. Raises OSError."""
+        filesystem = self._log.context.filesystem
+        paths: list[str] = []
+        for replaced in self._replaced:
+            paths += replaced.rename_files(DELETED_SUFFIX)
+        for snapshot in self._retired_snapshots:
+            try:
+                filesystem.rename(snapshot, snapshot + DELETED_SUFFIX)
+            except FileNotFoundError:
+                continue
+            paths.append(snapshot + DELETED_SUFFIX)
+        filesystem.sync_directory(self.task.directory)
+        self._replaced, self._retired_snapshots = [], []
+        return paths
 
-    def settle(self, segment: LogSegment) -> None:
-        """Gives a segment that was swapped in its name, unless it has gone already. Raises KafkaError."""
-        if self._log.is_closed or segment not in self._log.segments:
+    def settle(self, segment: LogSegment, retired: list[str], now_ms: int) -> None:
+        """Gives a segment that was swapped in its name, unless it has gone already, and has the files of the old ones
+        removed in time. Raises KafkaError."""
+        log = self._log
+        for path in retired:
+            log.context.delete_later(path, now_ms + log.config.file_delete_delay_ms)
+        if log.is_closed or segment not in log.segments:
             return
         try:
             segment.rename_files("")
         except OSError as error:
-            raise self._log.storage_error("naming a cleaned segment", error) from error
+            raise log.storage_error("naming a cleaned segment", error) from error
 
     def discard(self) -> None:
         """Removes what a cleaning that ended half-way has left. A `.swap` file that the log does not read must not wait
@@ -155,8 +171,7 @@ class LogCleaning:
             end_offset = cleaner.build_offset_map()
             while (group := cleaner.clean_next_group()) is not None:
                 segment = self.swap_in(group, now_ms)
-                self.sync_directory()
-                self.settle(segment)
+                self.settle(segment, self.retire(), now_ms)
         except (CleaningAborted, KafkaError, InvalidBatchError):
             self.discard()
             raise

@@ -228,10 +228,9 @@ class LogCleanerManager:
                 if group is None:
                     break
                 segment: LogSegment = cleaning.swap_in(group, now_ms)
-                syncing: _Step[None] = _Step(cleaning.sync_directory)
-                yield syncing
-                syncing.result()
-                cleaning.settle(segment)
+                retiring: _Step[list[str]] = _Step(cleaning.retire)
+                yield retiring
+                cleaning.settle(segment, retiring.result(), now_ms)
             is_done = True
         finally:
             if not is_done:

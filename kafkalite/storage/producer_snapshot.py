@@ -126,14 +126,20 @@ class ProducerSnapshots:
         for offset in [offset for offset in self.offsets if is_unwanted(offset)]:
             self.remove(offset)
 
-    def retire(self, offset: int) -> str | None:
-        """Renames a snapshot to `.deleted` and gives back its path, None if there is none."""
+    def forget(self, offset: int) -> str | None:
+        """Lets go of a snapshot, whose file is the caller's; returns its path, None if there is none."""
         if offset not in self.offsets:
             return None
         self.offsets.remove(offset)
-        path = self.path(offset) + DELETED_SUFFIX
+        return self.path(offset)
+
+    def retire(self, offset: int) -> str | None:
+        """Renames a snapshot to `.deleted` and gives back its path, None if there is none."""
+        path = self.forget(offset)
+        if path is None:
+            return None
         try:
-            self._filesystem.rename(self.path(offset), path)
+            self._filesystem.rename(path, path + DELETED_SUFFIX)
         except FileNotFoundError:
             return None
-        return path
+        return path + DELETED_SUFFIX

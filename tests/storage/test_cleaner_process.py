@@ -64,7 +64,8 @@ def test_it_does_what_a_thread_would_do(local_disk: Disk, process: CleanerProces
     group = process.clean_next_group()
     assert (end_offset, group is not None) == (50, True)
     assert group is not None
-    cleaning.settle(cleaning.swap_in(group, local_disk.now_ms))
+    segment = cleaning.swap_in(group, local_disk.now_ms)
+    cleaning.settle(segment, cleaning.retire(), local_disk.now_ms)
     assert process.clean_next_group() is None
     assert keys_of(log) == [(offset, b"key %d" % (offset % 7)) for offset in range(43, 50)]
     assert (process.stats.records_read, process.stats.records_retained) == (50, 7)

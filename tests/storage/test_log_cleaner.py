@@ -359,7 +359,7 @@ def test_a_segment_that_goes_between_its_swap_and_its_naming_stays_gone(disk: Di
     assert contents(log) == [(0, b"a", b"1"), (1, b"b", b"1")]
     increment_log_start_offset(log, 1)
     assert delete_old_segments(log, disk.now_ms) == 1
-    cleaning.settle(segment)
+    cleaning.settle(segment, cleaning.retire(), disk.now_ms)
     assert contents(log) == [(1, b"b", b"1")]
     assert [name for name in disk.files() if name.endswith(".log")] == ["00000000000000000001.log"]
 
