@@ -9,11 +9,13 @@ from typing import Final
 from kafkalite.cli.command_line import OptionParser, exit_with_error, exit_with_usage
 from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.java_numbers import parse_int
 from kafkalite.client.admin import Admin
 from kafkalite.client.endpoint import BootstrapError, Endpoint, parse_bootstrap_servers
 from kafkalite.client.wire_client import BrokerUnreachableError
 
-_SUPPORTED_SECURITY: Final = frozenset({"", "PLAINTEXT"})
+_SECURITY_PROTOCOLS: Final = ("SASL_SSL", "PLAINTEXT", "SSL", "SASL_PLAINTEXT")
+_CONFIG_EXCEPTION: Final = "org.apache.kafka.common.config.ConfigException"
 
 
 def load_properties(path: str) -> dict[str, str]:
@@ -26,7 +28,7 @@ def load_properties(path: str) -> dict[str, str]:
     except FileNotFoundError:
         raise ToolError(path, "java.nio.file.NoSuchFileException") from None
     except OSError as error:
-        raise ToolError(f"{path}: {error.strerror}", "java.nio.file.FileSystemException") from None
+        raise ToolError(error.strerror or str(error), "java.io.IOException") from None
     except ConfigException as error:
         raise ToolError(str(error)) from None
 
@@ -48,18 +50,32 @@ def open_admin(
     addresses that names none.
     """
     configured = dict(properties or {})
-    protocol = configured.get("security.protocol", "").strip().upper()
-    if protocol not in _SUPPORTED_SECURITY:
+    protocol = configured.get("security.protocol", "PLAINTEXT").strip().upper()
+    if protocol not in _SECURITY_PROTOCOLS:
+        raise ToolError(
+            f"Invalid value {configured['security.protocol']} for configuration security.protocol: "
+            f"String must be one of (case insensitive): {', '.join(_SECURITY_PROTOCOLS)}",
+            _CONFIG_EXCEPTION,
+        )
+    if protocol != "PLAINTEXT":
         exit_with_error(f"security.protocol={protocol} is not supported yet: kafkalite's tools speak PLAINTEXT only.")
     servers = bootstrap_servers if bootstrap_servers is not None else configured.get("bootstrap.servers", "")
+    if servers and not servers.replace(",", "").strip():
+        raise ToolError("Configuration 'bootstrap.servers' values must not be empty.", _CONFIG_EXCEPTION)
+    request_timeout_s = _seconds(configured, "request.timeout.ms", 30.0)
+    api_timeout_s = _seconds(configured, "default.api.timeout.ms", max(60.0, request_timeout_s))
     try:
+        if api_timeout_s < request_timeout_s:
+            raise BootstrapError(
+                "The specified value of default.api.timeout.ms must be no smaller than the value of request.timeout.ms."
+            )
         check_resolvable(parse_bootstrap_servers(servers))
         client_id = configured.get("client.id") or "adminclient-1"
         return Admin(
             servers,
             client_id=client_id,
-            request_timeout_s=_milliseconds(configured, "request.timeout.ms", 30_000),
-            api_timeout_s=_milliseconds(configured, "default.api.timeout.ms", 60_000),
+            request_timeout_s=request_timeout_s,
+            api_timeout_s=api_timeout_s,
             on_unreachable=partial(_warn, f"{client} clientId={client_id}"),
         )
     except BootstrapError as error:
@@ -99,16 +115,18 @@ def check_bootstrap_servers(parser: OptionParser, servers: str) -> None:
         exit_with_usage(parser, "Please provide valid host:port like host1:9091,host2:9092\n")
 
 
-def _milliseconds(properties: Mapping[str, str], name: str, default_ms: int) -> float:
-    text = properties.get(name, "").strip()
-    if not text:
-        return default_ms / 1000
-    if not text.isdigit():
-        raise ToolError(
-            f"Invalid value {text} for configuration {name}: Not a number of type INT",
-            "org.apache.kafka.common.config.ConfigException",
-        )
-    return int(text) / 1000
+def _seconds(properties: Mapping[str, str], name: str, default_s: float) -> float:
+    if name not in properties:
+        return default_s
+    text = properties[name].strip()
+    try:
+        milliseconds = parse_int(text)
+        problem = "" if milliseconds >= 0 else "Value must be at least 0"
+    except ToolError:
+        milliseconds, problem = 0, "Not a number of type INT"
+    if problem:
+        raise ToolError(f"Invalid value {text} for configuration {name}: {problem}", _CONFIG_EXCEPTION)
+    return milliseconds / 1000
 
 
 def _warn(client: str, node_id: int, error: BrokerUnreachableError) -> None:

@@ -12,7 +12,7 @@ from kafkalite.cli.config_command_options import CLIENTS, IPS, USERS
 from kafkalite.cli.java_exceptions import ToolError, message
 from kafkalite.cli.java_hash_map import hash_map_order, string_hash, string_map_order
 from kafkalite.client.admin import Admin, raise_for
-from kafkalite.config.config_value import java_double
+from kafkalite.config.config_value import java_double, parse_double
 from kafkalite.errors import ErrorCode, KafkaError
 
 Entity = tuple[tuple[str, str | None], ...]
@@ -90,10 +90,9 @@ def alter_quotas(
         raise ToolError(f"Invalid config(s): {','.join(unknown)}")
     operations = []
     for name, text in added.items():
-        try:
-            value = float(text)
-        except ValueError:
-            raise ToolError(f"Cannot parse quota configuration value for {name}: {text}") from None
+        value = parse_double(text.strip())
+        if value is None:
+            raise ToolError(f"Cannot parse quota configuration value for {name}: {text}")
         operations.append(OpData(key=name, value=value))
     operations += [OpData(key=name, remove=True) for name in deleted]
     entity = [
@@ -188,6 +187,8 @@ def _alter_scram(admin: Admin, user: str, added: Mapping[str, str], deleted: Seq
         match = re.fullmatch(r"(?:iterations=(-?[0-9]*),)?password=(.*)", text)
         if match is None:
             raise ToolError(f"Invalid credential property {mechanism.replace('-', '_')}={text}")
+        if not match[2]:
+            raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Password must not be empty")
         iterations = _MIN_ITERATIONS if match[1] in (None, "-1") else int(match[1] or "0")
         if iterations < _MIN_ITERATIONS:
             raise ToolError(

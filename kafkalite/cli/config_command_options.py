@@ -14,6 +14,7 @@ from kafkalite.cli.command_line import (
     print_help_or_version,
 )
 from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.java_numbers import parse_int
 
 TOPICS: Final = "topics"
 CLIENTS: Final = "clients"
@@ -177,11 +178,13 @@ class ConfigCommandOptions:
         names = [name for name in self.entity_names if name]
         if BROKERS in self.entity_types or BROKER_LOGGERS in self.entity_types:
             for name in names:
-                if re.fullmatch(r"[+-]?\d+", name, re.ASCII) is None:
+                try:
+                    parse_int(name)
+                except ToolError:
                     raise ToolError(
                         f"The entity name for {self.entity_types[0]} must be a valid integer broker id, but it is: "
                         f"{name}"
-                    )
+                    ) from None
         if IPS in self.entity_types:
             for name in names:
                 if not _is_address(name):

@@ -19,6 +19,7 @@ from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import KafkaError
 from kafkalite.protocol.api_keys import ApiKey, request_class
 from kafkalite.protocol.messages.api_versions import ApiVersion, ApiVersionsResponse
+from kafkalite.protocol.messages.metadata import MetadataRequest
 
 _ABOUT: Final = "This tool helps to retrieve broker version information."
 _LISTENER: Final = "broker"
@@ -55,7 +56,16 @@ def format_api_versions(response: ApiVersionsResponse) -> str:
 
 
 def print_versions(admin: Admin) -> None:
-    for broker in admin.metadata([]).brokers:
+    try:
+        # Once, as Apache Kafka's: this tool is what people try a broker with.
+        brokers = admin.bootstrap_client.send(MetadataRequest(topics=[])).brokers
+    except WireClientError:
+        tried = ", ".join(
+            f"{endpoint} (id: {-number} rack: null isFenced: false)"
+            for number, endpoint in enumerate(admin.bootstrap_client.endpoints, 1)
+        )
+        raise ToolError(f"Request METADATA failed on brokers [{tried}]", "java.lang.RuntimeException") from None
+    for broker in brokers:
         client = admin.client_of(broker.node_id)
         where = f"{broker.host}:{broker.port} (id: {broker.node_id} rack: {broker.rack or 'null'} isFenced: false)"
         try:

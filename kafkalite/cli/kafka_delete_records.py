@@ -10,7 +10,7 @@ from typing import Any
 
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionParser, check_required, print_help_or_version, run_command
-from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.java_exceptions import CALL_ERRORS, ToolError, described, message
 from kafkalite.cli.java_hash_map import hash_map_order, topic_partition_hash
 from kafkalite.cli.json_document import parse_json
 from kafkalite.client.admin import Admin, AdminTimeoutError, is_retriable
@@ -63,7 +63,20 @@ def delete_records(admin: Admin, offsets: dict[TopicPartition, int]) -> None:
     """Deletes and prints each partition's new low watermark, or why it has none."""
     print("Executing records delete operation", flush=True)
     print("Records delete operation completed:")
-    results: dict[TopicPartition, int | KafkaError] = {}
+    results: dict[TopicPartition, int | Exception] = {}
+    try:
+        _delete(admin, offsets, results)
+    except CALL_ERRORS as error:
+        for partition in offsets:
+            results.setdefault(partition, error)
+    for partition in sorted(results):
+        result = results[partition]
+        outcome = f"error: {described(result)}" if isinstance(result, Exception) else f"low_watermark: {result}"
+        print(f"partition: {partition}\t{outcome}")
+
+
+def _delete(admin: Admin, offsets: dict[TopicPartition, int], results: dict[TopicPartition, int | Exception]) -> None:
+    """Deletes at the partitions' leaders; what has no result when this raises has failed."""
     known = _leaders(admin, offsets, results)
     for leader in sorted(set(known.values())):
         topics: dict[str, DeleteRecordsTopic] = {}
@@ -88,18 +101,15 @@ def delete_records(admin: Admin, offsets: dict[TopicPartition, int]) -> None:
                 results[TopicPartition(answered.name, answer.partition_index)] = (
                     KafkaError(error) if error else answer.low_watermark
                 )
-    for partition in sorted(results):
-        result = results[partition]
-        outcome = f"error: {described(result)}" if isinstance(result, KafkaError) else f"low_watermark: {result}"
-        print(f"partition: {partition}\t{outcome}")
 
 
 def _leaders(
-    admin: Admin, offsets: dict[TopicPartition, int], results: dict[TopicPartition, int | KafkaError]
+    admin: Admin, offsets: dict[TopicPartition, int], results: dict[TopicPartition, int | Exception]
 ) -> dict[TopicPartition, int]:
     """The leaders of partitions that exist; the others get their error at once."""
     leaders: dict[TopicPartition, int] = {}
-    for topic in admin.metadata(sorted({partition.topic for partition in offsets})).topics:
+    names = sorted({partition.topic for partition in offsets})
+    for topic in admin.metadata(names, call="deleteRecords(api=METADATA)").topics:
         for each in topic.partitions:
             leaders[TopicPartition(topic.name or "", each.partition_index)] = each.leader_id
     for partition in offsets:

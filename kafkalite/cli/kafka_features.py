@@ -9,6 +9,7 @@ from typing import Final
 
 from kafkalite.cli.command_line import CommandExit
 from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.java_numbers import parse_int
 from kafkalite.cli.subcommand_parser import (
     SubcommandError,
     SubcommandParser,
@@ -93,8 +94,8 @@ def parse_name_and_level(text: str) -> tuple[str, int]:
     if not equals:
         raise ToolError(f"{complaint}equals sign not found.", "java.lang.RuntimeException")
     try:
-        level = int(level_text)
-    except ValueError:
+        level = parse_int(level_text)
+    except ToolError:
         level = 1 << 16
     if level not in _INT16:
         raise ToolError(f"{complaint}unable to parse {level_text} as a short.", "java.lang.RuntimeException")

@@ -18,6 +18,7 @@ from kafkalite.cli.command_line import (
     run_command,
 )
 from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.java_numbers import parse_long
 from kafkalite.cli.topic_filter import TopicFilter
 from kafkalite.client import topic_offsets
 from kafkalite.client.admin import Admin, AdminTimeoutError
@@ -49,14 +50,17 @@ def parse_time(text: str) -> int:
     known = _TIMESTAMPS.get(text)
     if known is not None:
         return known
-    if not re.fullmatch(r"[+-]?[0-9]+", text):
+    try:
+        return parse_long(text)
+    except ToolError:
         _fail(f"Malformed time argument {text}. Please use {_CHOICES}, or a specified long format timestamp")
-    return int(text)
 
 
 def parse_rules(text: str, *, excludes_internal: bool) -> Filter:
     """Reads --topic-partitions: TOPIC, TOPIC:3, TOPIC:1-4, TOPIC:1-, TOPIC:-4, with the topic left out or a pattern."""
-    rules = [_parse_rule(rule, excludes_internal=excludes_internal) for rule in text.rstrip(",").split(",")]
+    # As Java splits: nothing between commas alone, one empty rule (everything) in no text at all.
+    parts = text.rstrip(",").split(",") if text.strip(",") or not text else []
+    rules = [_parse_rule(rule, excludes_internal=excludes_internal) for rule in parts]
     return lambda partition: any(rule(partition) for rule in rules)
 
 

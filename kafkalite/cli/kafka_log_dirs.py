@@ -18,6 +18,7 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.java_exceptions import ToolError, class_name, described, message
 from kafkalite.cli.java_hash_map import hash_map_order, string_map_order, topic_partition_hash
+from kafkalite.cli.java_numbers import parse_int
 from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
@@ -103,19 +104,12 @@ def _execute(argv: list[str]) -> None:
         config = options.value(command_config)
         with open_admin(options.value(bootstrap_server), load_properties(config) if config else {}) as admin:
             topics = {name for name in (options.value(topic_list) or "").split(",") if name}
-            brokers = {_broker_id(text) for text in (options.value(broker_list) or "").split(",") if text}
+            brokers = {parse_int(text) for text in (options.value(broker_list) or "").split(",") if text}
             describe(admin, topics, brokers)
     except (OptionError, ToolError) as error:
         exit_with_error(message(error))
     except (KafkaError, AdminTimeoutError, WireClientError) as error:
         exit_with_error(described(error))
-
-
-def _broker_id(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ToolError(f'For input string: "{text}"', "java.lang.NumberFormatException") from None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,6 +13,8 @@ from kafkalite.broker.metadata_batches import standalone_voter
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.storage_formatter import DirectoryFormat, FormatError, format_directories
 from kafkalite.cli.command_line import CommandExit, exit_with_error, run_command
+from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.java_numbers import parse_int
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.config.config_value import ConfigException
 from kafkalite.metadata import metadata_version as versions
@@ -172,8 +174,8 @@ def _show_feature_dependencies(wanted: Sequence[str]) -> int:
 
 def _short(text: str) -> int | None:
     try:
-        number = int(text)
-    except ValueError:
+        number = parse_int(text)
+    except ToolError:
         return None
     return number if -32768 <= number <= 32767 else None
 

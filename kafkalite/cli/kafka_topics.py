@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,8 +22,9 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError, described, message
+from kafkalite.cli.java_numbers import parse_int
 from kafkalite.cli.topic_filter import TopicFilter
-from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
+from kafkalite.client.admin import Admin, AdminTimeoutError, check_topic_names, raise_for
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
@@ -209,13 +211,9 @@ class TopicCommandOptions:
 def parse_replica_assignment(text: str) -> list[list[int]]:
     """Reads "1:2,2:1", the brokers of each partition; raises ToolError where they repeat or differ in number."""
     partitions: list[list[int]] = []
-    for index, part in enumerate(text.split(",")):
-        brokers = []
-        for broker in part.split(":"):
-            try:
-                brokers.append(int(broker.strip()))
-            except ValueError:
-                raise ToolError(f'For input string: "{broker.strip()}"', "java.lang.NumberFormatException") from None
+    # Java's split leaves out what is empty at the end.
+    for index, part in enumerate(text.rstrip(",").split(",")):
+        brokers = [parse_int(broker.strip()) for broker in (part.rstrip(":") or part).split(":")]
         duplicates = [broker for broker in dict.fromkeys(brokers) if brokers.count(broker) > 1]
         if duplicates:
             raise ToolError(
@@ -281,6 +279,7 @@ class TopicService:
             ],
             configs=[CreatableTopicConfig(name=key, value=value) for key, value in configs.items()],
         )
+        check_topic_names([name])
         request = CreateTopicsRequest(topics=[topic], timeout_ms=self._timeout_ms)
         response = self._admin.send(
             request, call="createTopics", retry_if=lambda r: r.topics[0].error_code == ErrorCode.NOT_CONTROLLER
@@ -388,6 +387,22 @@ class TopicService:
 def _parse_topic_id(text: str) -> Uuid:
     try:
         return Uuid.parse(text)
+    except binascii.Error:
+        # Java's decoder complains of the first character that is none of base64, then of the length.
+        strange = next(
+            (
+                character
+                for character in text
+                if not (character.isascii() and character.isalnum()) and character not in "-_="
+            ),
+            None,
+        )
+        problem = (
+            "Last unit does not have enough valid bits"
+            if strange is None
+            else f"Illegal base64 character {ord(strange):x}"
+        )
+        raise ToolError(problem) from None
     except ValueError as error:
         raise ToolError(str(error)) from None
 

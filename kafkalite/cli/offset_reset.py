@@ -22,7 +22,7 @@ _DURATION: Final = re.compile(
     re.IGNORECASE,
 )
 _DATE_TIME: Final = re.compile(
-    r"(\d{1,4})-(\d{1,2})-(\d{1,2})T(\d{1,2}):(\d{1,2}):(\d{1,2})\.(\d{1,3})(Z|[+-]\d{2}(?::?\d{2})?)"
+    r"(\d{1,4})-(\d{1,2})-(\d{1,2})T(\d{1,2}):(\d{1,2}):(\d{1,2})\.(\d{1,3})[ \t]*(Z|[+-]\d{2}(?::?\d{2})?)"
 )
 
 Plan = dict[TopicPartition, int]
@@ -212,14 +212,22 @@ def read_plan(path: str, groups: Sequence[str]) -> dict[str, Plan]:
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
     except OSError:
-        raise ToolError(f"java.nio.file.NoSuchFileException: {path}", "java.lang.RuntimeException") from None
+        raise ToolError(f"java.io.IOException: Unable to read file {path}", "java.lang.RuntimeException") from None
+    if not all(rows) or not rows:
+        raise ToolError(
+            "com.fasterxml.jackson.databind.exc.MismatchedInputException: No content to map due to end-of-input",
+            "java.lang.RuntimeException",
+        )
     plan: dict[str, Plan] = {}
     is_for_one_group = len(groups) == 1 and bool(rows) and len(rows[0]) == 3
     for row in rows:
         group, *rest = [groups[0], *row] if is_for_one_group else row or [""]
         try:
-            topic, partition, offset = rest
-            plan.setdefault(group, {})[TopicPartition(topic, int(partition))] = int(offset)
+            topic, partition_text, offset_text = rest
+            partition, offset = int(partition_text), int(offset_text)
         except ValueError:
             raise ToolError(f"Invalid line in {path}: {','.join(row)}", "java.lang.RuntimeException") from None
+        if offset < 0:
+            raise ToolError("Invalid negative offset")
+        plan.setdefault(group, {})[TopicPartition(topic, partition)] = offset
     return plan

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.java_numbers import parse_int
 from kafkalite.cli.json_document import JsonDocument, parse_json
 from kafkalite.client.reassignment_admin import Reassignment, Replica
 from kafkalite.errors import ErrorCode, KafkaError
@@ -121,12 +122,7 @@ def parse_topics(text: str) -> list[str]:
 
 def parse_broker_list(text: str) -> list[int]:
     """Reads "0,1,2"; raises ToolError."""
-    brokers = []
-    for part in text.split(","):
-        try:
-            brokers.append(int(part))
-        except ValueError:
-            raise ToolError(f'For input string: "{part}"', "java.lang.NumberFormatException") from None
+    brokers = [parse_int(part) for part in text.split(",")]
     duplicates = _duplicates(brokers)
     if duplicates:
         raise ToolError(f"Broker list contains duplicate entries: [{_joined(duplicates, ', ')}]", _COMMAND_FAILED)

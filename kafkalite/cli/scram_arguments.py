@@ -9,6 +9,8 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.java_numbers import parse_int
 from kafkalite.protocol.metadata_records.security import UserScramCredentialRecord
 
 _DEFAULT_ITERATIONS: Final = 4096
@@ -92,8 +94,8 @@ def _decode(what: str, text: str) -> bytes:
 
 def _iterations(name: str, mechanism: _Mechanism, text: str | None) -> int:
     try:
-        iterations = _DEFAULT_ITERATIONS if text is None else int(text)
-    except ValueError:
+        iterations = _DEFAULT_ITERATIONS if text is None else parse_int(text)
+    except ToolError:
         raise ValueError(f"Failed to parse iterations count: {text}") from None
     constant = name.replace("-", "_")
     if iterations < mechanism.min_iterations:

@@ -22,7 +22,12 @@ from kafkalite.client.wire_client import (
 )
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
-from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic, MetadataResponse
+from kafkalite.protocol.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseTopic,
+)
 from kafkalite.protocol.schema import Request
 
 GROUP_COORDINATOR: Final = 0
@@ -44,6 +49,14 @@ def raise_for(error_code: int, message: str | None = None) -> None:
 
 def is_retriable(error_code: int) -> bool:
     return ErrorCode.for_code(error_code).is_retriable
+
+
+def check_topic_names(names: Iterable[str]) -> None:
+    """Refuses an empty name before it is sent, as Apache Kafka's client does; raises KafkaError."""
+    if "" in names:
+        raise KafkaError(
+            ErrorCode.INVALID_TOPIC_EXCEPTION, "The given topic name '' cannot be represented in a request."
+        )
 
 
 class Admin:
@@ -98,10 +111,10 @@ class Admin:
 
     # --- brokers
 
-    def brokers(self) -> dict[int, Endpoint]:
-        """The brokers by id, asked for once."""
+    def brokers(self, *, call: str = "listNodes") -> dict[int, Endpoint]:
+        """The brokers by id, asked for once; `call` is what they are asked for on behalf of."""
         if self._brokers is None:
-            response = self.send(MetadataRequest(topics=[]), call="listNodes")
+            response = self.send(MetadataRequest(topics=[]), call=call)
             self._brokers = {broker.node_id: Endpoint(broker.host, broker.port) for broker in response.brokers}
         return self._brokers
 
@@ -160,9 +173,11 @@ class Admin:
                     self._on_unreachable(-1 if node_id is None else node_id, error)
             except (DisconnectedError, RequestTimedOutError):
                 failure = "Timed out waiting to send the call."
-            if self._now_s() + backoff_s >= deadline_s:
+            left_s = deadline_s - self._now_s()
+            if left_s <= 0:
                 raise AdminTimeoutError(f"{failure} Call: {call}")
-            self._sleep_s(backoff_s)
+            # Whoever comes up in the last moment is still asked.
+            self._sleep_s(min(backoff_s, left_s))
             backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
 
     def send_to_coordinator(
@@ -186,26 +201,33 @@ class Admin:
             self._coordinators.pop((key_type, key), None)
             return True
 
-        node_id = self.coordinator(key, key_type)
+        node_id = self.coordinator(key, key_type, call=call)
         return self.send(request, call=call, node_id=node_id, highest=highest, retry_if=must_look_again)
 
-    def coordinator(self, key: str, key_type: int = GROUP_COORDINATOR) -> int:
+    def coordinator(self, key: str, key_type: int = GROUP_COORDINATOR, *, call: str = "findCoordinator") -> int:
         """The broker that coordinates a group or transactional id; raises KafkaError where there is none."""
         known = self._coordinators.get((key_type, key))
-        return self.find_coordinators([key], key_type)[key] if known is None else known
+        return self.find_coordinators([key], key_type, call=call)[key] if known is None else known
 
-    def find_coordinators(self, keys: Iterable[str], key_type: int = GROUP_COORDINATOR) -> dict[str, int]:
-        """The brokers that coordinate groups or transactional ids, asked for all at once; raises KafkaError."""
+    def find_coordinators(
+        self, keys: Iterable[str], key_type: int = GROUP_COORDINATOR, *, call: str = "findCoordinator"
+    ) -> dict[str, int]:
+        """The brokers that coordinate groups or transactional ids, asked for all at once; raises KafkaError.
+
+        `call` is what they are looked up for: it names the failure.
+        """
         from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 
         found: dict[str, int] = {}
         wanted = list(dict.fromkeys(keys))
-        self.brokers()
+        if call != "findCoordinator":
+            call += "(api=FIND_COORDINATOR)"
+        self.brokers(call=call)
         if self._bootstrap.version_for(FindCoordinatorRequest) < 4:
             for key in wanted:
                 response = self.send(
                     FindCoordinatorRequest(key_type=key_type, key=key),
-                    call="findCoordinator",
+                    call=call,
                     retry_if=lambda response: is_retriable(response.error_code),
                 )
                 raise_for(response.error_code, response.error_message)
@@ -213,7 +235,7 @@ class Admin:
         elif wanted:
             response = self.send(
                 FindCoordinatorRequest(key_type=key_type, coordinator_keys=wanted),
-                call="findCoordinator",
+                call=call,
                 retry_if=lambda response: any(is_retriable(each.error_code) for each in response.coordinators),
             )
             for each in response.coordinators:
@@ -227,6 +249,9 @@ class Admin:
 
     def metadata(self, topics: Iterable[str] | None, *, call: str = "metadata") -> MetadataResponse:
         """Topics (None: all) as the brokers know them; asking creates none."""
+        if topics is not None:
+            topics = list(topics)
+            check_topic_names(topics)
         named = None if topics is None else [MetadataRequestTopic(name=name) for name in topics]
         request = MetadataRequest(topics=named, allow_auto_topic_creation=False)
         response: MetadataResponse = self.send(request, call=call)
@@ -239,6 +264,7 @@ class Admin:
         """
         wanted = list(partitions)
         names = sorted({partition.topic for partition in wanted})
+        check_topic_names(names)
         request = MetadataRequest(
             topics=[MetadataRequestTopic(name=name) for name in names], allow_auto_topic_creation=False
         )
@@ -253,7 +279,7 @@ class Admin:
         )
         leader_of: dict[TopicPartition, int] = {}
         for topic in response.topics:
-            raise_for(topic.error_code)
+            raise_for(topic.error_code, _why_unknown(wanted, topic))
             for partition in topic.partitions:
                 leader_of[TopicPartition(topic.name, partition.partition_index)] = partition.leader_id
         by_leader: defaultdict[int, list[TopicPartition]] = defaultdict(list)
@@ -270,3 +296,15 @@ def _is_about_the_coordinator(error_code: int) -> bool:
         ErrorCode.COORDINATOR_NOT_AVAILABLE,
         ErrorCode.NOT_COORDINATOR,
     )
+
+
+def _why_unknown(wanted: Iterable[TopicPartition], topic: MetadataResponseTopic) -> str | None:
+    """What Apache Kafka's client says of a topic that it looked up for one of its partitions."""
+    partition = next((partition for partition in wanted if partition.topic == topic.name), None)
+    if topic.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+        reason = f"because metadata for topic `{topic.name}` could not be found"
+    elif topic.error_code == ErrorCode.INVALID_TOPIC_EXCEPTION:
+        reason = f"due to invalid topic `{topic.name}`"
+    else:
+        return None
+    return f"Failed to fetch metadata for partition {partition} {reason}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from kafkalite.client.admin import Admin, is_retriable, raise_for
+from kafkalite.client.admin import Admin, AdminTimeoutError, is_retriable, raise_for
 from kafkalite.client.endpoint import Endpoint
-from kafkalite.client.wire_client import NoCommonVersionError
+from kafkalite.client.wire_client import NoCommonVersionError, WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
 
@@ -97,7 +97,11 @@ def list_groups(
     wanted = None if protocol_types is None else set(protocol_types)
     listings: dict[str, GroupListing] = {}
     request = ListGroupsRequest(types_filter=list(types), states_filter=list(states))
-    for node_id in admin.brokers():
+    try:
+        brokers = admin.brokers(call="findAllBrokers")
+    except AdminTimeoutError:
+        raise WireClientError("Failed to find brokers to send ListGroups") from None
+    for node_id in brokers:
         response = admin.send(
             request, call="listGroups", node_id=node_id, retry_if=lambda response: is_retriable(response.error_code)
         )

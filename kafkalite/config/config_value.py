@@ -66,7 +66,7 @@ def parse_type(name: str, text: str, type: ConfigType) -> ConfigValue:
         raise ConfigException.for_value(name, text, "Expected value to be either true or false")
     if type is LIST:
         return tuple(element.strip() for element in trimmed.split(",")) if trimmed else ()
-    number = _parse_double(trimmed) if type is DOUBLE else _parse_integer(trimmed, _INTEGER_RANGES[type])
+    number = parse_double(trimmed) if type is DOUBLE else _parse_integer(trimmed, _INTEGER_RANGES[type])
     if number is None:
         raise ConfigException.for_value(name, text, f"Not a number of type {type.name}")
     return number
@@ -80,7 +80,8 @@ def _parse_integer(text: str, bound: int) -> int | None:
     return number if -bound <= number < bound else None
 
 
-def _parse_double(text: str) -> float | None:
+def parse_double(text: str) -> float | None:
+    """Double.parseDouble; None for what is no number."""
     if text in ("NaN", "Infinity", "+Infinity", "-Infinity"):
         return float(text)
     digits = text[:-1] if text[-1:] in tuple("dDfF") else text

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from kafkalite.cli.kafka_broker_api_versions import main as kafka_broker_api_versions
+from kafkalite.cli.kafka_delete_records import main as kafka_delete_records
 from kafkalite.cli.kafka_topics import TopicCommandOptions
 from kafkalite.cli.kafka_topics import main as kafka_topics
 
@@ -127,10 +129,59 @@ def test_security_that_is_not_there_yet_is_said_in_a_line(tmp_path: Path, capsys
         "",
         "security.protocol=SASL_SSL is not supported yet: kafkalite's tools speak PLAINTEXT only.\n",
     )
-    config.write_text("security.protocol=PLAINTEXT\ndefault.api.timeout.ms=1\nsasl.mechanism=PLAIN\n")
+    config.write_text(
+        "security.protocol=plaintext\nrequest.timeout.ms=1\ndefault.api.timeout.ms=1\nsasl.mechanism=PLAIN\n"
+    )
     assert kafka_topics(["--bootstrap-server", "127.0.0.1:1", "--list", "--command-config", str(config)]) == 1
     assert capsys.readouterr().out == (
         "Error while executing topic command : Timed out waiting for a node assignment. Call: listTopics\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("properties", "complaint"),
+    [
+        (
+            "request.timeout.ms=soon",
+            "Invalid value soon for configuration request.timeout.ms: Not a number of type INT",
+        ),
+        ("request.timeout.ms=-1", "Invalid value -1 for configuration request.timeout.ms: Value must be at least 0"),
+        (
+            "default.api.timeout.ms=29999",
+            "Failed to create new KafkaAdminClient\nCaused by: org.apache.kafka.common.config.ConfigException: "
+            "The specified value of default.api.timeout.ms must be no smaller than the value of request.timeout.ms.",
+        ),
+        (
+            "security.protocol=secret",
+            "Invalid value secret for configuration security.protocol: "
+            "String must be one of (case insensitive): SASL_SSL, PLAINTEXT, SSL, SASL_PLAINTEXT",
+        ),
+    ],
+)
+def test_properties_of_the_connection_are_checked(properties: str, complaint: str, tmp_path: Path, capsys: Any) -> None:
+    config = tmp_path / "client.properties"
+    config.write_text(properties)
+    assert kafka_topics(["--bootstrap-server", "127.0.0.1:1", "--list", "--command-config", str(config)]) == 1
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", complaint + "\n")
+
+
+def test_a_broker_that_is_not_there_ends_a_look_at_its_versions_at_once(capsys: Any) -> None:
+    assert kafka_broker_api_versions(["--bootstrap-server", "127.0.0.1:1"]) == 1
+    assert capsys.readouterr().err == (
+        "Request METADATA failed on brokers [127.0.0.1:1 (id: -1 rack: null isFenced: false)]\n"
+    )
+
+
+def test_partitions_whose_broker_is_not_there_each_get_their_error(tmp_path: Path, capsys: Any) -> None:
+    offsets, config = tmp_path / "offsets.json", tmp_path / "client.properties"
+    offsets.write_text('{"partitions": [{"topic": "t", "partition": 3, "offset": 1}]}')
+    config.write_text("request.timeout.ms=1\ndefault.api.timeout.ms=1\n")
+    words = ["--bootstrap-server", "127.0.0.1:1", "--offset-json-file", str(offsets), "--command-config", str(config)]
+    assert kafka_delete_records(words) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "partition: t-3\terror: org.apache.kafka.common.errors.TimeoutException: "
+        "Timed out waiting for a node assignment. Call: deleteRecords(api=METADATA)"
     )
 
 

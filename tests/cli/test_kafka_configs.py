@@ -118,6 +118,8 @@ def test_quotas_and_credentials_are_shown_and_changed_alike(comparison: Any) -> 
         configs(tool, "--describe", "--entity-type", "users")
         configs(tool, "--describe", "--entity-type", "ips")
         configs(tool, "--alter", "--user", "u", "--add-config", "producer_byte_rate=x")
+        configs(tool, "--alter", "--user", "u", "--add-config", "producer_byte_rate=1_000")
+        configs(tool, "--alter", "--user", "u", "--add-config", "producer_byte_rate=1e3f")
         configs(tool, "--alter", "--user", "u", "--add-config", "no_such_rate=1")
         configs(tool, "--alter", "--user", "u", "--delete-config", "no_such_rate")
         configs(tool, "--alter", "--client", "c", "--add-config", "SCRAM-SHA-256=password=x")
@@ -127,6 +129,7 @@ def test_quotas_and_credentials_are_shown_and_changed_alike(comparison: Any) -> 
         configs(tool, "--alter", "--user", "u", "--add-config", "SCRAM-SHA-512=password=secret")
         configs(tool, "--alter", "--user", "u", "--add-config", "SCRAM-SHA-256=[iterations=1,password=secret]")
         configs(tool, "--alter", "--user", "u", "--add-config", "SCRAM-SHA-256=secret")
+        configs(tool, "--alter", "--user", "u", "--add-config", "SCRAM-SHA-256=[iterations=8192,password=]")
         configs(tool, "--alter", "--user-defaults", "--add-config", "SCRAM-SHA-256=password=secret")
         configs(tool, "--alter", "--user", "u", "--add-config", "SCRAM-SHA-256=password=x,producer_byte_rate=1")
         configs(tool, "--describe", "--user", "u")
@@ -155,6 +158,7 @@ def test_command_lines_that_do_not_fit_are_refused_alike(comparison: Any) -> Non
             *("--alter --entity-type topics --add-config a=b", "--alter --entity-type brokers --add-config a=b"),
             *("--alter --broker x --add-config a=b", "--describe --entity-type topics --entity-default"),
             *("--describe --entity-type broker-loggers --entity-name x", "--alter --user u"),
+            "--describe --broker 2147483648",
             "--alter --topic t --add-config a=b --add-config-file f",
             "--alter --entity-type users --entity-type clients --entity-name u --add-config producer_byte_rate=1",
             *("--describe --topic t --bootstrap-controller localhost:1", "--no-such-option"),

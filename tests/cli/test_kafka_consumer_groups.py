@@ -10,7 +10,7 @@ from confluent_kafka import Consumer
 
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.kafka_consumer_groups import validate_regex
-from kafkalite.cli.offset_reset import format_csv, parse_date_time, parse_duration_ms, parse_topic_argument
+from kafkalite.cli.offset_reset import format_csv, parse_date_time, parse_duration_ms, parse_topic_argument, read_plan
 
 TOOL = "kafka_consumer_groups"
 _MEMBER_ID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|(?<= )[-_/+\w]{22}(?= )")
@@ -137,6 +137,8 @@ def test_resetting_offsets_prints_and_does_what_apache_kafka_does(
 ) -> None:
     plan = tmp_path / "plan.csv"
     plan.write_text("one,0,2\none,2,99\n")
+    for name, text in (("negative", "one,0,-1\n"), ("lost", "nix,0,1\n")):
+        (tmp_path / f"{name}.csv").write_text(text)
     plan_of_two = tmp_path / "two.csv"
     plan_of_two.write_text('first,one,0,1\n"other",one,1,0\n')
 
@@ -162,6 +164,7 @@ def test_resetting_offsets_prints_and_does_what_apache_kafka_does(
             ["--to-datetime", "1970-01-01T00:00:02.000"],
             ["--to-datetime", "1970-01-01T01:00:02.500+01:00"],
             ["--to-datetime", "1970-01-01T00:00:09.000Z"],
+            ["--to-datetime", "1970-01-01T01:00:02.500 +01:00"],
             ["--to-datetime", "1970-01-01"],
             ["--to-datetime", "1970-01-01T99"],
             ["--by-duration", "PT1H"],
@@ -181,6 +184,9 @@ def test_resetting_offsets_prints_and_does_what_apache_kafka_does(
         reset("--group", "first", "--topic", "a-topic-with-a-long-name", "--to-latest", "--dry-run", "--export")
         reset("--group", "first", "--from-file", str(plan), "--dry-run")
         reset("--group", "first", "--from-file", str(plan), "--execute")
+        for name in ("negative", "lost", "missing"):
+            reset("--group", "first", "--from-file", str(tmp_path / f"{name}.csv"), "--dry-run")
+        reset("--group", "first", "--topic", "", "--to-latest", "--dry-run")
         reset("--group", "first", "--group", "other", "--from-file", str(plan_of_two), "--dry-run")
         reset("--group", "nobody", "--group", "other", "--from-file", str(plan_of_two), "--dry-run")
         reset("--group", "first", "--topic", "missing", "--to-latest", "--execute")
@@ -250,6 +256,14 @@ def test_deleting_prints_and_does_what_apache_kafka_does(each_comparison: Any, s
 )
 def test_command_lines_that_need_no_group_are_answered_as_apache_kafka_does(comparison: Any, words: list[str]) -> None:
     comparison.of(lambda tool: tool(TOOL, *words), normalise=normalised)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\none,0,1\n", "one,0\n", "one,0,x\n", "one,0,1,2,3\n"])
+def test_a_plan_with_a_line_that_says_nothing_is_refused_as_a_whole(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.csv"
+    path.write_text(text)
+    with pytest.raises(ToolError, match=r"No content to map due to end-of-input|Invalid line in"):
+        read_plan(str(path), ["group"])
 
 
 def test_durations_are_iso_8601(capsys: Any) -> None:

@@ -34,6 +34,9 @@ def test_creating_listing_and_deleting_print_what_apache_kafka_prints(each_compa
         tool("kafka_topics", "--create", "--topic", "more", "--replica-assignment", "1:1")
         tool("kafka_topics", "--create", "--topic", "more", "--replica-assignment", "1,1:2")
         tool("kafka_topics", "--create", "--topic", "more", "--replica-assignment", "9")
+        tool("kafka_topics", "--create", "--topic", "more", "--replica-assignment", "1_0")
+        tool("kafka_topics", "--create", "--topic", "trailing", "--replica-assignment", "1,1,,")
+        tool("kafka_topics", "--create", "--topic", "")
         tool("kafka_topics", "--create", "--topic", "bad name")
         tool("kafka_topics", "--create", "--topic", ".")
         tool(
@@ -112,6 +115,8 @@ def test_a_topic_is_described_by_its_id(each_comparison: Any, stage: Any) -> Non
         tool("kafka_topics", "--describe", "--topic-id=" + "x" * 22)
         tool("kafka_topics", "--describe", "--if-exists", "--topic-id=" + "x" * 22)
         tool("kafka_topics", "--describe", "--topic-id", "x" * 30)
+        tool("kafka_topics", "--describe", "--topic-id", "not-an-id")
+        tool("kafka_topics", "--describe", "--topic-id", "no id")
 
     each_comparison.of(scenario, normalise=without_ids)
 

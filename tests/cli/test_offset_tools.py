@@ -30,7 +30,7 @@ def test_getting_offsets_prints_what_apache_kafka_prints(each_comparison: Any, s
         get()
         for time in ("latest", "earliest", "max-timestamp", "earliest-local", "latest-tiered", "-1", "-2", "-3"):
             get("--time", time)
-        for time in ("2000", "5000", "x", "1.5", ""):
+        for time in ("2000", "5000", "x", "1.5", "", "9" * 20):
             get("--time", time)
         get("--topic", "one")
         get("--topic", "o.*,two")
@@ -39,7 +39,19 @@ def test_getting_offsets_prints_what_apache_kafka_prints(each_comparison: Any, s
         get("--topic", "one", "--partitions", "0,10,77")
         get("--partitions", "0")
         get("--partitions", "a")
-        for rules in ("one:0", "one:1-3", "one:10-", "one:-2", ":0", "one.*,two:0", "one:x", "one:1:2", "two,nothing:"):
+        for rules in (
+            "one:0",
+            "one:1-3",
+            "one:10-",
+            "one:-2",
+            ":0",
+            "one.*,two:0",
+            "one:x",
+            "one:1:2",
+            "two,nothing:",
+            ",",
+            "",
+        ):
             get("--topic-partitions", rules)
         get("--topic-partitions", "one", "--topic", "one")
         # How much stands there depends on what was tested before, where it begins does not.

@@ -7,7 +7,8 @@ import pytest
 
 from kafkalite.client.admin import Admin, AdminTimeoutError, is_retriable, raise_for
 from kafkalite.client.endpoint import BootstrapError
-from kafkalite.client.wire_client import BrokerUnreachableError
+from kafkalite.client.group_admin import list_groups
+from kafkalite.client.wire_client import BrokerUnreachableError, WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
 from kafkalite.protocol.headers import ResponseHeader
@@ -94,8 +95,27 @@ def test_a_call_is_repeated_with_growing_pauses_until_its_deadline() -> None:
     with admin, pytest.raises(AdminTimeoutError) as caught:
         admin.metadata(None, call="listTopics")
     assert str(caught.value) == "Timed out waiting for a node assignment. Call: listTopics"
-    assert time.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
-    assert [node for node, _ in heard] == [-1] * 9
+    assert time.pauses == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 0.45])
+    assert time.now_s == pytest.approx(1005.0)
+    assert [node for node, _ in heard] == [-1] * 10
+
+
+def test_a_failure_names_the_call_also_while_its_coordinator_is_looked_up() -> None:
+    with open_admin(1, MovedTime(), api_timeout_s=1.0) as admin:
+        with pytest.raises(AdminTimeoutError) as caught:
+            delete_group(admin)
+        expected = "Timed out waiting for a node assignment. Call: deleteConsumerGroups(api=FIND_COORDINATOR)"
+        assert str(caught.value) == expected
+        with pytest.raises(WireClientError, match=r"^Failed to find brokers to send ListGroups$"):
+            list_groups(admin)
+
+
+def test_an_empty_name_is_not_sent() -> None:
+    with open_admin(1, MovedTime()) as admin:
+        with pytest.raises(KafkaError, match="cannot be represented in a request"):
+            admin.metadata(["t", ""])
+        with pytest.raises(KafkaError, match="cannot be represented in a request"):
+            admin.leaders([TopicPartition("", 0)])
 
 
 def test_a_broker_that_does_not_answer_is_not_waited_for_beyond_the_deadline(scripted_broker: Any) -> None:
