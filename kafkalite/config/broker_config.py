@@ -23,7 +23,7 @@ from kafkalite.config.broker_config_def import (
 from kafkalite.config.broker_config_rules import validate_broker_config
 from kafkalite.config.config_value import CLASS, ConfigException, ConfigValue, to_text
 from kafkalite.config.definitions.security import LISTENER_ONLY_DYNAMIC_NAMES
-from kafkalite.config.dynamic_reconfiguration import check_class, validate_reconfiguration
+from kafkalite.config.dynamic_reconfiguration import Reconfigurable, check_class, validate_reconfiguration
 from kafkalite.config.endpoint import Endpoint, listener_protocols, parse_csv_map, parse_endpoints
 from kafkalite.config.properties_file import load_properties, parse_properties
 from kafkalite.config.topic_config import TOPIC_CONFIG_DEF, TOPIC_CONFIG_SYNONYMS
@@ -86,6 +86,8 @@ class BrokerConfig:
         """All texts in force: what was set while running over what the file says."""
         self.values: Mapping[str, ConfigValue] = BROKER_CONFIG_DEF.parse(static)
         """All values by name."""
+        self.reconfigurables: list[Reconfigurable] = []
+        """Who is asked before a property changes while the broker runs, and told after."""
         self._derive()
         validate_broker_config(self)
 
@@ -113,10 +115,12 @@ class BrokerConfig:
             candidate = BrokerConfig(override_properties(self.static, defaults, overrides))
         except ConfigException as error:
             return [*complaints, f"Ignoring all dynamic broker properties: {error}"]
-        static, warnings = self.static, self.warnings
+        static, warnings, reconfigurables = self.static, self.warnings, self.reconfigurables
         self.__dict__.update(candidate.__dict__)
-        self.static, self.warnings = static, warnings
+        self.static, self.warnings, self.reconfigurables = static, warnings, reconfigurables
         self.dynamic_defaults, self.dynamic_overrides = defaults, overrides
+        for reconfigurable in reconfigurables:
+            reconfigurable.reconfigure(self)
         return complaints
 
     def validate_dynamic(self, properties: Mapping[str, str], *, for_all_brokers: bool) -> None:

@@ -8,7 +8,7 @@ reconfigurables (DynamicBrokerConfig, DynamicThreadPool, DynamicLogConfig, Dynam
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kafkalite.config.broker_config_def import LISTENER_PREFIX, base_name
 from kafkalite.config.config_value import CLASS, ConfigException, to_text
@@ -40,6 +40,16 @@ _REPORTERS: Final = "metric.reporters"
 _KNOWN_CLASS_PREFIXES: Final = ("org.apache.kafka.", "java.")
 
 
+class Reconfigurable(Protocol):
+    """A part of the broker that reads more than properties: files, say. It may refuse a change."""
+
+    def validate_reconfiguration(self, candidate: BrokerConfig) -> None:
+        """Raises ConfigException where it could not go on with `candidate`."""
+
+    def reconfigure(self, config: BrokerConfig) -> None:
+        """Goes on with `config`; raises nothing."""
+
+
 def check_class(key: ConfigKey, text: str) -> None:
     """Raises ConfigException for a Java class that Apache Kafka would not have either."""
     if key.type is CLASS and not text.strip().startswith(_KNOWN_CLASS_PREFIXES):
@@ -67,6 +77,8 @@ def validate_reconfiguration(current: BrokerConfig, candidate: BrokerConfig) -> 
                         "value should be at least 1"
                     )
             _check_thread_counts(current, candidate, _REMOTE_LOG_THREADS)
+        for reconfigurable in current.reconfigurables:
+            reconfigurable.validate_reconfiguration(candidate)
     except ConfigException as error:
         raise ConfigException(
             f"Invalid value org.apache.kafka.common.config.ConfigException: {error} for configuration "

@@ -151,6 +151,8 @@ class Listener:
 
     def stop_accepting(self) -> None:
         """No new connections; those that are there go on."""
+        if self._ssl is not None:
+            self._ssl.close()
         for server in self._servers:
             server.close()
         for sock in self._sockets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ from kafkalite.network.tls_connection import SEAL_SIZE, TlsConnection
 from kafkalite.security.ssl_principal_mapper import SslPrincipalMapper
 from kafkalite.tls.certificate import subject_name
 from kafkalite.tls.ssl_config import SslConfig
-from kafkalite.tls.ssl_context import server_context
+from kafkalite.tls.ssl_factory import SslFactory
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from kafkalite.config.broker_config import BrokerConfig
     from kafkalite.network.listener import Listener
     from kafkalite.network.request_dispatcher import RequestDispatcher
+
+logger = logging.getLogger("kafkalite.network")
 
 READ_SIZE: Final = 256 * 1024
 """Bytes of TLS records that one read of a socket takes at most."""
@@ -34,12 +37,38 @@ class SslChannelBuilder:
         """What a read brings."""
         self.plain_buffer = memoryview(bytearray(SEAL_SIZE))
         """Records of a log, on their way from the file into TLS records."""
-        self._config = SslConfig.of_listener(config, listener_name)
         try:
-            self.context = server_context(self._config)
+            self._factory = SslFactory(SslConfig.of_listener(config, listener_name))
             self._mapper = SslPrincipalMapper(config.listener_value(listener_name, "ssl.principal.mapping.rules"))
         except ConfigException as error:
             raise ConfigException(f"Listener {listener_name}: {error}") from None
+        self._broker_config = config
+        config.reconfigurables.append(self)
+
+    def close(self) -> None:
+        """The listener has ended: its stores are not read any more."""
+        if self in self._broker_config.reconfigurables:
+            self._broker_config.reconfigurables.remove(self)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """That of new connections."""
+        return self._factory.context
+
+    def validate_reconfiguration(self, candidate: BrokerConfig) -> None:
+        """Raises ConfigException where the listener could not go on with the stores of `candidate`."""
+        self._factory.reconfigured(SslConfig.of_listener(candidate, self._listener_name))
+
+    def reconfigure(self, config: BrokerConfig) -> None:
+        """Reads the stores again where their properties or their files have changed; the old ones stay if it cannot."""
+        try:
+            factory = self._factory.reconfigured(SslConfig.of_listener(config, self._listener_name))
+        except ConfigException as error:
+            logger.error("Listener %s keeps its certificates: %s", self._listener_name, error)
+            return
+        if factory is not self._factory:
+            self._factory = factory
+            logger.info("Listener %s has new certificates", self._listener_name)
 
     def new_connection(
         self, listener: Listener, dispatcher: RequestDispatcher, loop: asyncio.AbstractEventLoop

@@ -2,6 +2,7 @@
 
 certificate  SEQUENCE (to be signed, algorithm, signature)
 to be signed SEQUENCE ([0] version, serial number, algorithm, issuer, validity, subject, ...)
+extensions   [3] SEQUENCE of SEQUENCE (OBJECT IDENTIFIER, [BOOLEAN], OCTET STRING)
 name         SEQUENCE of SET of SEQUENCE (OBJECT IDENTIFIER, value); the last is written first
 """
 
@@ -12,6 +13,9 @@ from typing import Final
 from kafkalite.tls.der import DerElement, DerError, object_identifier, read_element
 
 _VERSION: Final = 0xA0
+_EXTENSIONS: Final = 0xA3
+_SUBJECT_ALTERNATIVE_NAME: Final = "2.5.29.17"
+_IP_ADDRESS: Final = 7
 _KEYWORDS: Final = {
     "2.5.4.3": "CN",
     "2.5.4.6": "C",
@@ -39,12 +43,7 @@ _ESCAPED: Final = frozenset(',+"\\<>;')
 
 def issuer_and_subject(certificate: bytes) -> tuple[DerElement, DerElement]:
     """The names of who signed a certificate (DER) and of whose it is; raises DerError."""
-    elements = list(read_element(certificate).children())
-    fields = list(elements[0].children()) if elements else []
-    if fields and fields[0].tag == _VERSION:
-        del fields[0]
-    if len(fields) < 6:
-        raise DerError("is incomplete")
+    fields = _fields(certificate)
     return fields[2], fields[4]
 
 
@@ -52,6 +51,36 @@ def subject_name(certificate: bytes) -> str:
     """Whose a certificate (DER) is, in the form of RFC 2253, as Java's X500Principal.getName() writes it."""
     _, subject = issuer_and_subject(certificate)
     return ",".join("+".join(map(_attribute, relative.children())) for relative in reversed(list(subject.children())))
+
+
+def subject_alternative_names(certificate: bytes) -> list[str]:
+    """The other names in a certificate (DER), each with the number of its kind: [2, localhost], [7, 127.0.0.1]."""
+    for field in _fields(certificate):
+        if field.tag != _EXTENSIONS:
+            continue
+        for extension in read_element(field.content).children():
+            identifier, *_, value = extension.children()
+            if object_identifier(identifier.content) == _SUBJECT_ALTERNATIVE_NAME:
+                return [_general_name(name) for name in read_element(value.content).children()]
+    return []
+
+
+def _general_name(name: DerElement) -> str:
+    kind = name.tag & 0x1F
+    if kind == _IP_ADDRESS and len(name.content) == 4:
+        return f"[{kind}, {'.'.join(map(str, name.content))}]"
+    return f"[{kind}, {name.content.decode('ascii') if name.content.isascii() else name.content.hex()}]"
+
+
+def _fields(certificate: bytes) -> list[DerElement]:
+    """What is signed: serial number, algorithm, issuer, validity, subject, key, and what may follow."""
+    elements = list(read_element(certificate).children())
+    fields = list(elements[0].children()) if elements else []
+    if fields and fields[0].tag == _VERSION:
+        del fields[0]
+    if len(fields) < 6:
+        raise DerError("is incomplete")
+    return fields
 
 
 def _attribute(element: DerElement) -> str:

@@ -29,6 +29,8 @@ class SslConfig(NamedTuple):
     cipher_suites: tuple[str, ...]
     endpoint_identification_algorithm: str
     client_auth: str
+    allow_dn_changes: bool
+    allow_san_changes: bool
 
     @classmethod
     def of_listener(cls, config: BrokerConfig, listener_name: str) -> SslConfig:

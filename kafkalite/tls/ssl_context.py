@@ -1,4 +1,4 @@
-"""Contexts of the ssl module for SslConfigs, on the server's and on the client's side. Apache Kafka's SslFactory."""
+"""Contexts of the ssl module for SslConfigs, on the server's and on the client's side."""
 
 from __future__ import annotations
 
@@ -25,16 +25,11 @@ _CONTEXT_NAMES: Final = frozenset((*_VERSIONS, "TLS", "SSL", "SSLv2", "SSLv3", "
 _CLIENT_AUTH: Final = {"none": ssl.CERT_NONE, "requested": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
-def server_context(config: SslConfig) -> ssl.SSLContext:
-    """The context of a listener; raises ConfigException."""
+def server_context(config: SslConfig, key: KeyMaterial) -> ssl.SSLContext:
+    """The context of a listener, which shows the certificate of `key`; raises ConfigException."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION
     _apply(context, config)
-    key = load_key_material(config)
-    if key is None:
-        raise ConfigException(
-            "No SSL keystore: set ssl.keystore.location, or ssl.keystore.key with ssl.keystore.certificate.chain"
-        )
     _load_key(context, key)
     context.verify_mode = _CLIENT_AUTH[config.client_auth.lower()]
     _load_trusted(context, config, ssl.Purpose.CLIENT_AUTH)

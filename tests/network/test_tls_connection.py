@@ -11,12 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from certificates import CLIENT_NAME, Certificates
+from certificates import BROKER_NAMES, CLIENT_NAME, Certificates
 from kafkalite.client.wire_client import DisconnectedError, SslHandshakeError, WireClient
 from kafkalite.config.config_value import ConfigException
+from kafkalite.errors import ErrorCode
 from kafkalite.network import tls_connection
 from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
+from kafkalite.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+)
 from kafkalite.protocol.messages.metadata import MetadataRequest
 from kafkalite.testing import KafkaliteServer
 from request_frames import frame_of
@@ -283,3 +289,89 @@ def test_a_store_that_is_not_there_stops_the_start(certificates: Certificates, t
     assert str(refused.value) == (
         f"Listener SSL: Failed to load PEM SSL keystore {tmp_path}/none.pem: No such file or directory"
     )
+
+
+class TestCertificatesThatChange:
+    """New key stores while the broker runs, by IncrementalAlterConfigs of the listener's properties."""
+
+    LOCATION = "listener.name.ssl.ssl.keystore.location"
+
+    def set_location(self, kafka: KafkaliteServer, certificates: Certificates, path: Path) -> tuple[int, str]:
+        """Error code and message of the change."""
+        config = AlterableConfig(name=self.LOCATION, config_operation=0, value=str(path))
+        resource = AlterConfigsResource(resource_type=4, resource_name="1", configs=[config])
+        with WireClient(kafka.bootstrap_servers, ssl_context=certificates.client_context()) as client:
+            [response] = client.send(IncrementalAlterConfigsRequest(resources=[resource])).responses
+        return response.error_code, response.error_message or ""
+
+    def shown_certificate(self, kafka: KafkaliteServer, certificates: Certificates) -> bytes | None:
+        raw = socket.create_connection(("127.0.0.1", kafka.port), timeout=10)
+        with certificates.client_context().wrap_socket(raw, server_hostname="localhost") as connection:
+            return connection.getpeercert(binary_form=True)
+
+    def test_who_connects_then_sees_the_new_one_and_who_is_there_stays(
+        self, kafka: KafkaliteServer, certificates: Certificates
+    ) -> None:
+        successor = certificates.signed("successor", "/CN=localhost", "authority", BROKER_NAMES)
+        with WireClient(kafka.bootstrap_servers, ssl_context=certificates.client_context()) as client:
+            client.send(METADATA)
+            assert self.set_location(kafka, certificates, successor) == (0, "")
+            assert client.send(METADATA).brokers[0].port == kafka.port
+        pem = successor.read_text()
+        shown = self.shown_certificate(kafka, certificates)
+        assert shown == ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE") :])
+        kafka.stop()
+        kafka.start()
+        assert self.shown_certificate(kafka, certificates) == shown
+
+    def test_a_file_that_has_changed_is_read_again_when_its_name_is_set_again(
+        self, kafka: KafkaliteServer, certificates: Certificates, tmp_path: Path
+    ) -> None:
+        store = tmp_path / "store.pem"
+        store.write_text(certificates.broker.read_text())
+        assert self.set_location(kafka, certificates, store) == (0, "")
+        before = self.shown_certificate(kafka, certificates)
+        new = certificates.signed("renewed", "/CN=localhost", "authority", BROKER_NAMES)
+        store.write_text(new.read_text())
+        assert self.shown_certificate(kafka, certificates) == before
+        assert self.set_location(kafka, certificates, store) == (0, "")
+        assert self.shown_certificate(kafka, certificates) != before
+
+    @pytest.mark.parametrize(
+        ("subject", "names", "reason"),
+        [
+            (
+                "/CN=elsewhere",
+                BROKER_NAMES,
+                "Keystore DistinguishedName does not match:  existing={DN=CN=localhost}, new={DN=CN=elsewhere}",
+            ),
+            (
+                "/CN=localhost",
+                "subjectAltName=DNS:localhost",
+                "Keystore SubjectAltNames do not match:  existing={SAN=[[2, localhost], [7, 127.0.0.1]]}, "
+                "new={SAN=[[2, localhost]]}",
+            ),
+        ],
+    )
+    def test_another_brokers_certificate_is_refused(
+        self, kafka: KafkaliteServer, certificates: Certificates, subject: str, names: str, reason: str
+    ) -> None:
+        before = self.shown_certificate(kafka, certificates)
+        error_code, message = self.set_location(
+            kafka, certificates, certificates.signed("other", subject, "authority", names)
+        )
+        assert error_code == ErrorCode.INVALID_REQUEST
+        assert f"Validation of dynamic config update of SSLFactory failed: {reason}" in message
+        assert self.shown_certificate(kafka, certificates) == before
+
+    @pytest.mark.parametrize("kafka", [{"allow_dn_changes": "true", "allow_san_changes": "true"}], indirect=True)
+    def test_it_is_taken_where_that_is_allowed(self, kafka: KafkaliteServer, certificates: Certificates) -> None:
+        other = certificates.signed("other", "/CN=elsewhere", "authority", "subjectAltName=DNS:localhost")
+        before = self.shown_certificate(kafka, certificates)
+        assert self.set_location(kafka, certificates, other) == (0, "")
+        assert self.shown_certificate(kafka, certificates) != before
+
+    def test_a_store_that_cannot_be_read_is_refused(self, kafka: KafkaliteServer, certificates: Certificates) -> None:
+        error_code, message = self.set_location(kafka, certificates, certificates.folder / "nowhere.pem")
+        assert error_code == ErrorCode.INVALID_REQUEST
+        assert "nowhere.pem: No such file or directory" in message

@@ -12,7 +12,8 @@ from kafkalite.config.config_value import ConfigException
 from kafkalite.tls.key_store import load_key_material, load_trusted_certificates
 from kafkalite.tls.pem import certificates_of, private_keys_of
 from kafkalite.tls.ssl_config import SslConfig
-from kafkalite.tls.ssl_context import client_context, server_context
+from kafkalite.tls.ssl_context import client_context
+from kafkalite.tls.ssl_factory import SslFactory
 
 keytool = pytest.mark.toolchain("keytool")
 
@@ -178,10 +179,10 @@ def test_every_cut_of_a_jks_file_is_refused(certificates: Certificates, tmp_path
 
 def test_an_encrypted_key_needs_its_password(certificates: Certificates) -> None:
     properties = {"keystore_type": "PEM", "keystore_location": certificates.encrypted(certificates.broker)}
-    assert server_context(config(**properties, key_password=PASSWORD)).verify_mode is ssl.CERT_NONE
+    assert SslFactory(config(**properties, key_password=PASSWORD)).context.verify_mode is ssl.CERT_NONE
     for wrong in ({}, {"key_password": "wrong"}):
         with pytest.raises(ConfigException, match=r"the private key cannot be loaded.*ssl\.key\.password"):
-            server_context(config(**properties, **wrong))
+            SslFactory(config(**properties, **wrong))
 
 
 def test_a_key_and_a_certificate_that_do_not_belong_together_are_refused(certificates: Certificates) -> None:
@@ -191,12 +192,12 @@ def test_a_key_and_a_certificate_that_do_not_belong_together_are_refused(certifi
         keystore_certificate_chain=certificates.authority.read_text(),
     )
     with pytest.raises(ConfigException, match="is not that of its certificate"):
-        server_context(mixed)
+        SslFactory(mixed)
 
 
 def test_a_listener_without_a_key_is_refused() -> None:
     with pytest.raises(ConfigException, match=r"No SSL keystore: set ssl\.keystore\.location"):
-        server_context(config())
+        SslFactory(config())
 
 
 @pytest.mark.parametrize(
