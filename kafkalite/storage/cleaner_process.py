@@ -3,8 +3,11 @@
     parent -> process    length uint32, pickle of (method, arguments)
     process -> parent    length uint32, pickle of (None, result) or (error class name, message, errno)
 
-The process serves one parent over its standard streams and ends with them. It runs at a lower priority. Killing it is
-how a cleaning is ended from outside; `LogCleaning.discard` takes away what it leaves.
+The process serves one parent over its standard streams and ends with them. It runs at a lower priority, and a patient
+one only while nobody else wants the processor (SCHED_IDLE): the lower priority alone would still have the broker wait
+for the rest of a time slice. A patient process that gets next to no time gives up (`CleaningStarved`), and the next one
+should not be patient. Killing it is how a cleaning is ended from outside; `LogCleaning.discard` takes away what it
+leaves.
 """
 
 from __future__ import annotations
@@ -14,15 +17,25 @@ import pickle
 import subprocess
 import sys
 from struct import Struct
-from time import sleep
+from time import monotonic, process_time, sleep
 from typing import IO, Any, Final
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.storage.file_records import InvalidBatchError
-from kafkalite.storage.segment_cleaner import CleanedGroup, CleanerStats, CleaningAborted, CleaningTask, SegmentCleaner
+from kafkalite.storage.segment_cleaner import (
+    CleanedGroup,
+    CleanerStats,
+    CleaningAborted,
+    CleaningStarved,
+    CleaningTask,
+    SegmentCleaner,
+)
 
 _LENGTH: Final = Struct(">I")
 _NICENESS: Final = 10
+_PATIENCE_S: Final = 10.0
+_LEAST_SHARE: Final = 0.2
+"""A patient process that got less of a processor than that, for so long, gives up."""
 UNLIMITED_RATE: Final = 1e15
 """Rates above this are the default of `log.cleaner.io.max.bytes.per.second`, which stands for none."""
 
@@ -30,8 +43,9 @@ UNLIMITED_RATE: Final = 1e15
 class CleanerProcess:
     """The parent's end: what SegmentCleaner offers, done by the process. Its calls block; make them in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_patient: bool = True) -> None:
         self.stats = CleanerStats()
+        self._is_patient = is_patient and hasattr(os, "SCHED_IDLE")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "kafkalite.storage.cleaner_process"],
             stdin=subprocess.PIPE,
@@ -41,9 +55,14 @@ class CleanerProcess:
         )
         if hasattr(os, "setpriority"):  # from here, so that its start is of no more weight than its work
             os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
+        if self._is_patient:
+            try:
+                os.sched_setscheduler(self._process.pid, os.SCHED_IDLE, os.sched_param(0))
+            except OSError:  # not allowed here
+                self._is_patient = False
 
     def begin(self, task: CleaningTask, max_bytes_per_second: float) -> None:
-        self._ask("begin", task, max_bytes_per_second)
+        self._ask("begin", task, max_bytes_per_second, self._is_patient)
 
     def build_offset_map(self) -> int:
         end_offset: int = self._ask("build_offset_map")
@@ -83,6 +102,8 @@ class CleanerProcess:
             return result
         if error == "CleaningAborted":
             raise CleaningAborted(result)
+        if error == "CleaningStarved":
+            raise CleaningStarved(result)
         if error == "OSError":
             raise OSError(number, result)
         if error == "InvalidBatchError":
@@ -112,12 +133,17 @@ class _Service:
     def __init__(self) -> None:
         self._cleaner: SegmentCleaner
         self._rate = UNLIMITED_RATE
+        self._is_patient = False
+        self._noted = 0.0, 0.0
+        """When it was last looked how much time of a processor there had been, and how much that was."""
 
-    def begin(self, task: CleaningTask, max_bytes_per_second: float) -> None:
+    def begin(self, task: CleaningTask, max_bytes_per_second: float, is_patient: bool = False) -> None:
         from kafkalite.storage.filesystem import LocalFileSystem
 
         self._rate = max_bytes_per_second
-        self._cleaner = SegmentCleaner(LocalFileSystem(), task, self._keep_to_rate)
+        self._is_patient = is_patient
+        self._noted = monotonic(), process_time()
+        self._cleaner = SegmentCleaner(LocalFileSystem(), task, self._check)
 
     def build_offset_map(self) -> int:
         return self._cleaner.build_offset_map()
@@ -125,9 +151,19 @@ class _Service:
     def clean_next_group(self) -> tuple[CleanedGroup | None, CleanerStats]:
         return self._cleaner.clean_next_group(), self._cleaner.stats
 
-    def _keep_to_rate(self, size: int) -> None:
+    def _check(self, size: int) -> None:
+        began_s, used_before_s = self._noted
         if self._rate < UNLIMITED_RATE:
             sleep(size / self._rate)
+            began_s += size / self._rate
+            self._noted = began_s, used_before_s
+        if self._is_patient:
+            now_s, used_s = monotonic(), process_time()
+            passed_s = now_s - began_s
+            if passed_s >= _PATIENCE_S:
+                self._noted = now_s, used_s
+                if used_s - used_before_s < passed_s * _LEAST_SHARE:
+                    raise CleaningStarved("the processors are busy with other work")
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
@@ -138,7 +174,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         try:
             answer: tuple[str | None, object, int] = (None, getattr(service, method)(*arguments), 0)
         except CleaningAborted as error:
-            answer = ("CleaningAborted", str(error), 0)
+            answer = (type(error).__name__, str(error), 0)
         except InvalidBatchError as error:
             answer = ("InvalidBatchError", error.reason, error.position)
         except OSError as error:

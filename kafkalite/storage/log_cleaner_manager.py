@@ -29,7 +29,7 @@ from kafkalite.storage.log_cleaner import LogCleaning
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.offset_map import BYTES_PER_ENTRY
 from kafkalite.storage.partition_log import PartitionLog
-from kafkalite.storage.segment_cleaner import CleanedGroup, CleaningAborted, SegmentCleaner
+from kafkalite.storage.segment_cleaner import CleanedGroup, CleaningAborted, CleaningStarved, SegmentCleaner
 
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ class LogCleanerManager:
         """Whether a process of its own does the work, for which the file system must be the machine's. It is kept until
         `stop_process`."""
         self._process: CleanerProcess | None = None
+        self._is_patient = True
         self.was_aborted = False
         """Whether the last cleaning came to no end, so that the next one had better wait for a while."""
         self._checkpoints: dict[str, dict[TopicPartition, int]] = {}
@@ -190,6 +191,9 @@ class LogCleanerManager:
         log = to_clean.log
         try:
             yield from self._clean(to_clean, now_ms)
+        except CleaningStarved as error:
+            _logger.info("Log cleaning begins again, at a higher priority: %s", error)
+            self._is_patient = False
         except CleaningAborted as error:
             _logger.info("Log cleaning was aborted: %s", error)
             self.was_aborted = True
@@ -257,7 +261,7 @@ class LogCleanerManager:
             return SegmentCleaner(self._filesystem, cleaning.task, check)
         if self._process is None:
             try:
-                self._process = CleanerProcess()
+                self._process = CleanerProcess(is_patient=self._is_patient)
             except (
                 OSError
             ) as error:  # the interpreter is being replaced, memory is short: nothing is wrong with the log
@@ -276,7 +280,8 @@ class LogCleanerManager:
             self._process.kill()
 
     def stop_process(self) -> None:
-        """Gives the worker's process back; the next cleaning starts another."""
+        """Gives the worker's process back; the next cleaning starts another, which is patient again."""
+        self._is_patient = True
         if self._process is not None:
             self._process.close()
             self._process = None

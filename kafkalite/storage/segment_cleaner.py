@@ -40,6 +40,10 @@ class CleaningAborted(Exception):
     """A cleaning that has lost its purpose; the log is as it was, or as far as it had got."""
 
 
+class CleaningStarved(CleaningAborted):
+    """The cleaner got next to no time of a processor."""
+
+
 class CleanerStats:
     """What a cleaning did."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, decode_batch, iter_batches
-from kafkalite.storage import cleaner_process
+from kafkalite.storage import cleaner_process, log_cleaner_manager
 from kafkalite.storage.cleaner_process import UNLIMITED_RATE, CleanerProcess
 from kafkalite.storage.filesystem import LocalFileSystem
 from kafkalite.storage.log_cleaner import LogCleaning
 from kafkalite.storage.partition_log import PartitionLog
-from kafkalite.storage.segment_cleaner import CleaningAborted, SegmentCleaner
+from kafkalite.storage.segment_cleaner import CleaningAborted, CleaningStarved, SegmentCleaner
 from log_disk import Disk
 
 
@@ -168,3 +169,58 @@ def test_requests_and_answers_are_framed(local_disk: Disk) -> None:
     assert cleaner_process._read(answers) == (None, SegmentCleaner(local_disk.filesystem, task).build_offset_map(), 0)
     assert cleaner_process._read(answers)[0] == "AttributeError"
     assert cleaner_process._read(answers) is None
+
+
+@pytest.mark.parametrize(("used_s", "is_starved"), [(1.9, True), (2.1, False)])
+def test_a_patient_process_gives_up_when_it_gets_next_to_no_time(
+    local_disk: Disk, monkeypatch: pytest.MonkeyPatch, used_s: float, is_starved: bool
+) -> None:
+    moments = iter((100.0, *(105.0,) * 20, *(110.0,) * 100))
+    used = iter((3.0, *(3.0,) * 20, *(3.0 + used_s,) * 100))
+    monkeypatch.setattr(cleaner_process, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(cleaner_process, "process_time", lambda: next(used))
+    service = cleaner_process._Service()
+    service.begin(cleaning_of(dirty_log(local_disk), local_disk).task, UNLIMITED_RATE, True)
+    if is_starved:
+        with pytest.raises(CleaningStarved):
+            service.build_offset_map()
+    else:
+        assert service.build_offset_map() == 50
+
+
+def test_after_a_patient_process_comes_one_that_is_not(
+    local_disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = dirty_log(local_disk)
+    made: list[bool] = []
+
+    class Process(CleanerProcess):
+        def __init__(self, *, is_patient: bool = True) -> None:
+            super().__init__(is_patient=is_patient)
+            made.append(is_patient)
+
+        def build_offset_map(self) -> int:
+            if made[-1]:
+                raise CleaningStarved("the processors are busy with other work")
+            return super().build_offset_map()
+
+    monkeypatch.setattr(log_cleaner_manager, "CleanerProcess", Process)
+    cleaner = local_disk.manager.cleaner
+    cleaner.has_own_process = True
+    for expected in ([True], [True, False]):
+        for step in cleaner.clean_filthiest([log], local_disk.now_ms):
+            step()
+        assert (made, cleaner.was_aborted) == (expected, False)
+    assert len(keys_of(log)) == 7
+    cleaner.stop_process()
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="no such scheduling class here")
+@pytest.mark.parametrize("is_patient", [True, False])
+def test_it_leaves_the_processor_to_others(is_patient: bool) -> None:
+    process = CleanerProcess(is_patient=is_patient)
+    try:
+        assert os.sched_getscheduler(process._process.pid) == (os.SCHED_IDLE if is_patient else os.SCHED_OTHER)
+        assert os.getpriority(os.PRIO_PROCESS, process._process.pid) == 10
+    finally:
+        process.close()
