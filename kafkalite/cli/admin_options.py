@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kafkalite.cli.command_line import OptionParser, exit_with_error, exit_with_usage
 from kafkalite.cli.console_log import log
@@ -13,6 +13,9 @@ from kafkalite.cli.java_numbers import parse_int
 from kafkalite.client.admin import Admin
 from kafkalite.client.endpoint import BootstrapError, Endpoint, parse_bootstrap_servers
 from kafkalite.client.wire_client import BrokerUnreachableError
+
+if TYPE_CHECKING:
+    import ssl
 
 _SECURITY_PROTOCOLS: Final = ("SASL_SSL", "PLAINTEXT", "SSL", "SASL_PLAINTEXT")
 _CONFIG_EXCEPTION: Final = "org.apache.kafka.common.config.ConfigException"
@@ -57,8 +60,8 @@ def open_admin(
             f"String must be one of (case insensitive): {', '.join(_SECURITY_PROTOCOLS)}",
             _CONFIG_EXCEPTION,
         )
-    if protocol != "PLAINTEXT":
-        exit_with_error(f"security.protocol={protocol} is not supported yet: kafkalite's tools speak PLAINTEXT only.")
+    if protocol.startswith("SASL"):
+        exit_with_error(f"security.protocol={protocol} is not supported yet: kafkalite's tools have no SASL.")
     servers = bootstrap_servers if bootstrap_servers is not None else configured.get("bootstrap.servers", "")
     if servers and not servers.replace(",", "").strip():
         raise ToolError("Configuration 'bootstrap.servers' values must not be empty.", _CONFIG_EXCEPTION)
@@ -76,12 +79,28 @@ def open_admin(
             client_id=client_id,
             request_timeout_s=request_timeout_s,
             api_timeout_s=api_timeout_s,
+            ssl_context=_ssl_context(configured) if protocol == "SSL" else None,
             on_unreachable=partial(_warn, f"{client} clientId={client_id}"),
         )
     except BootstrapError as error:
         raise ToolError(
             "Failed to create new KafkaAdminClient\n"
             f"Caused by: org.apache.kafka.common.config.ConfigException: {error}",
+            "org.apache.kafka.common.KafkaException",
+        ) from None
+
+
+def _ssl_context(properties: Mapping[str, str]) -> ssl.SSLContext:
+    """What ssl.* says; raises ToolError as Apache Kafka's client does where a store cannot be used."""
+    from kafkalite.config.config_value import ConfigException
+    from kafkalite.tls.ssl_config import SslConfig
+    from kafkalite.tls.ssl_context import client_context
+
+    try:
+        return client_context(SslConfig.of_client(properties))
+    except ConfigException as error:
+        raise ToolError(
+            f"Failed to create new KafkaAdminClient\nCaused by: org.apache.kafka.common.KafkaException: {error}",
             "org.apache.kafka.common.KafkaException",
         ) from None
 

@@ -35,8 +35,7 @@ What differs from Apache Kafka's tools:
   that cannot be parsed they show the options.
 - `kafka-delete-records` and `kafka-transactions` say at once that a partition does not exist; Apache Kafka's wait for a
   minute whether it comes.
-- The admin tools connect without encryption and authentication for now: `security.protocol` other than PLAINTEXT in
-  `--command-config` ends them with one line.
+- The admin tools have no SASL for now: `security.protocol=SASL_...` in `--command-config` ends them with one line.
 - The console tools pass bytes through as they are; Apache Kafka's producer replaces what is not UTF-8.
 - The tools that produce and consume run on librdkafka and take the Java clients' properties, translated: a property
   that librdkafka does not have is dropped with a warning. `--print-metrics` prints librdkafka's figures.

@@ -10,7 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from kafkalite.client.admin import AdminTimeoutError
 from kafkalite.client.group_admin import NotAConsumerGroupError
-from kafkalite.client.wire_client import NoCommonVersionError, WireClientError
+from kafkalite.client.wire_client import NoCommonVersionError, SslHandshakeError, WireClientError
 from kafkalite.errors import KafkaError
 
 T = TypeVar("T")
@@ -77,6 +77,8 @@ def class_name(error: Exception) -> str:
         return _PACKAGE + "TimeoutException"
     if isinstance(error, NoCommonVersionError):
         return _PACKAGE + "UnsupportedVersionException"
+    if isinstance(error, SslHandshakeError):
+        return _PACKAGE + "SslAuthenticationException"
     return "org.apache.kafka.common.KafkaException"
 
 

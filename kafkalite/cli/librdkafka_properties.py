@@ -25,10 +25,6 @@ _RENAMED: Final = {
     "receive.buffer.bytes": "socket.receive.buffer.bytes",
     "send.buffer.bytes": "socket.send.buffer.bytes",
     "socket.connection.setup.timeout.max.ms": "socket.connection.setup.timeout.ms",
-    "ssl.keystore.certificate.chain": "ssl.certificate.pem",
-    "ssl.keystore.key": "ssl.key.pem",
-    "ssl.truststore.certificates": "ssl.ca.pem",
-    "ssl.truststore.location": "ssl.ca.location",
 }
 # What the Java clients have and what means nothing here: said nowhere, because nothing is lost.
 _MEANINGLESS: Final = frozenset(
@@ -53,13 +49,26 @@ _MEANINGLESS: Final = frozenset(
         "partitioner.availability.timeout.ms",
         "partitioner.ignore.keys",
         "security.providers",
-        "ssl.keystore.type",
+        "ssl.enabled.protocols",
         "ssl.protocol",
         "ssl.provider",
-        "ssl.truststore.password",
-        "ssl.truststore.type",
         "value.deserializer",
         "value.serializer",
+    }
+)
+# Java's stores, which are read here: librdkafka takes PEM.
+_STORES: Final = frozenset(
+    {
+        "ssl.key.password",
+        "ssl.keystore.certificate.chain",
+        "ssl.keystore.key",
+        "ssl.keystore.location",
+        "ssl.keystore.password",
+        "ssl.keystore.type",
+        "ssl.truststore.certificates",
+        "ssl.truststore.location",
+        "ssl.truststore.password",
+        "ssl.truststore.type",
     }
 )
 _ASSIGNORS: Final = {
@@ -105,6 +114,13 @@ def _endpoint_identification(value: str) -> Properties:
     return {"ssl.endpoint.identification.algorithm": value or "none"}
 
 
+def _cipher_suites(value: str) -> Properties:
+    from kafkalite.tls.cipher_suites import openssl_name
+
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    return {"ssl.cipher.suites": ":".join(openssl_name(name) or name for name in names)} if names else {}
+
+
 def _sasl_mechanism(value: str) -> Properties:
     return {"sasl.mechanism": value, **({"sasl.oauthbearer.method": "oidc"} if value == "OAUTHBEARER" else {})}
 
@@ -114,6 +130,7 @@ _TRANSLATED: Final[Mapping[str, Callable[[str], Properties]]] = {
     "partition.assignment.strategy": _assignors,
     "sasl.jaas.config": _jaas_config,
     "sasl.mechanism": _sasl_mechanism,
+    "ssl.cipher.suites": _cipher_suites,
     "ssl.endpoint.identification.algorithm": _endpoint_identification,
 }
 
@@ -122,13 +139,50 @@ def to_librdkafka(properties: Mapping[str, str]) -> Properties:
     """The same configuration under librdkafka's names."""
     translated: Properties = {}
     for name, value in properties.items():
-        if name in _MEANINGLESS:
+        if name in _MEANINGLESS or name in _STORES:
             continue
         if name in _TRANSLATED:
             translated |= _TRANSLATED[name](value)
         else:
             translated[_RENAMED.get(name, name)] = value
+    if not _STORES.isdisjoint(properties):
+        translated |= _stores(properties)
     return translated
+
+
+def _stores(properties: Mapping[str, str]) -> Properties:
+    """The key and the certificates of ssl.keystore.* and ssl.truststore.*; ends the tool where they cannot be read."""
+    from kafkalite.config.config_value import ConfigException
+    from kafkalite.tls.key_store import load_key_material, load_trusted_certificates
+    from kafkalite.tls.ssl_config import SslConfig
+
+    configured = dict(properties)
+    for kind in ("ssl.keystore", "ssl.truststore"):
+        if f"{kind}.type" not in configured and _is_pem(configured.get(f"{kind}.location")):
+            configured[f"{kind}.type"] = "PEM"  # what librdkafka's users have there
+    translated: Properties = {}
+    try:
+        config = SslConfig.of_client(configured)
+        key, trusted = load_key_material(config), load_trusted_certificates(config)
+    except ConfigException as error:
+        exit_with_error(f"Failed to construct the client: {error}")
+    if key is not None:
+        translated |= {"ssl.key.pem": key.private_key, "ssl.certificate.pem": key.certificate_chain}
+        if key.password is not None:
+            translated["ssl.key.password"] = key.password
+    if trusted is not None:
+        translated["ssl.ca.pem"] = trusted
+    return translated
+
+
+def _is_pem(path: str | None) -> bool:
+    if path is None:
+        return False
+    try:
+        with open(path, "rb") as file:
+            return b"-----BEGIN " in file.read(4096)
+    except OSError:
+        return False
 
 
 def producer_properties(properties: Mapping[str, str]) -> Properties:

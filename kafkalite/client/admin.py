@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from kafkalite.client.endpoint import Endpoint, parse_bootstrap_servers
 from kafkalite.client.wire_client import (
@@ -29,6 +29,9 @@ from kafkalite.protocol.messages.metadata import (
     MetadataResponseTopic,
 )
 from kafkalite.protocol.schema import Request
+
+if TYPE_CHECKING:
+    import ssl
 
 GROUP_COORDINATOR: Final = 0
 TRANSACTION_COORDINATOR: Final = 1
@@ -60,7 +63,7 @@ def check_topic_names(names: Iterable[str]) -> None:
 
 
 class Admin:
-    """A client of one cluster; not to be shared between threads.
+    """A client of one cluster; not to be shared between threads. With an `ssl_context` it speaks TLS.
 
     `on_unreachable` hears of every attempt to connect that failed, with the broker's id (-1 for a bootstrap address).
     """
@@ -72,6 +75,7 @@ class Admin:
         client_id: str = "adminclient-1",
         request_timeout_s: float = 30.0,
         api_timeout_s: float = 60.0,
+        ssl_context: ssl.SSLContext | None = None,
         on_unreachable: Callable[[int, BrokerUnreachableError], None] | None = None,
         now_s: Callable[[], float] = time.monotonic,
         sleep_s: Callable[[float], None] = time.sleep,
@@ -83,7 +87,10 @@ class Admin:
         self._on_unreachable = on_unreachable
         self._now_s = now_s
         self._sleep_s = sleep_s
-        self._bootstrap = WireClient(bootstrap_servers, client_id=client_id, timeout_s=request_timeout_s)
+        self._ssl_context = ssl_context
+        self._bootstrap = WireClient(
+            bootstrap_servers, client_id=client_id, timeout_s=request_timeout_s, ssl_context=ssl_context
+        )
         self._clients: dict[int, WireClient] = {}
         self._brokers: dict[int, Endpoint] | None = None
         self._coordinators: dict[tuple[int, str], int] = {}
@@ -138,7 +145,12 @@ class Admin:
         if client is None:
             if node_id not in brokers:
                 raise KafkaError(ErrorCode.BROKER_NOT_AVAILABLE)
-            client = WireClient(*brokers[node_id], client_id=self._client_id, timeout_s=self.request_timeout_s)
+            client = WireClient(
+                *brokers[node_id],
+                client_id=self._client_id,
+                timeout_s=self.request_timeout_s,
+                ssl_context=self._ssl_context,
+            )
             self._clients[node_id] = client
         return client
 

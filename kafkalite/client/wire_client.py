@@ -53,7 +53,8 @@ class SslHandshakeError(WireClientError):
     """The broker or this client did not accept the other's certificate, or they have no TLS in common."""
 
     def __init__(self, endpoint: Endpoint, reason: str) -> None:
-        super().__init__(f"SSL handshake failed with {endpoint}: {reason}")
+        super().__init__(f"SSL handshake failed: {reason}")
+        self.endpoint = endpoint
 
 
 class DisconnectedError(WireClientError):
@@ -113,7 +114,10 @@ class WireClient:
         return self._connected_to
 
     def connect(self) -> None:
-        """Connects if not connected; raises SslHandshakeError, or BrokerUnreachableError of the last endpoint tried."""
+        """Connects if not connected; raises BrokerUnreachableError of the last endpoint tried.
+
+        With TLS SslHandshakeError too, or DisconnectedError where the broker leaves during the handshake.
+        """
         if self._socket is not None:
             return
         failure: BrokerUnreachableError | None = None
@@ -134,11 +138,17 @@ class WireClient:
         raise failure
 
     def _shake_hands(self, context: ssl.SSLContext, connection: socket.socket, endpoint: Endpoint) -> socket.socket:
+        import ssl
+
         try:
             return context.wrap_socket(connection, server_hostname=endpoint.host)
-        except (OSError, ValueError) as error:  # ValueError: a name that is none in TLS
+        except (ssl.SSLError, ValueError) as error:  # ValueError: a name that is none in TLS
             connection.close()
-            raise SslHandshakeError(endpoint, _tls_reason(error)) from None
+            if not isinstance(error, ssl.SSLEOFError):
+                raise SslHandshakeError(endpoint, _tls_reason(error)) from None
+        except OSError:
+            connection.close()
+        raise DisconnectedError("The broker closed the connection during the SSL handshake")
 
     def close(self) -> None:
         """Closes the connection and forgets what was negotiated on it; safe to call twice."""

@@ -127,7 +127,7 @@ def test_security_that_is_not_there_yet_is_said_in_a_line(tmp_path: Path, capsys
     output = capsys.readouterr()
     assert (output.out, output.err) == (
         "",
-        "security.protocol=SASL_SSL is not supported yet: kafkalite's tools speak PLAINTEXT only.\n",
+        "security.protocol=SASL_SSL is not supported yet: kafkalite's tools have no SASL.\n",
     )
     config.write_text(
         "security.protocol=plaintext\nrequest.timeout.ms=1\ndefault.api.timeout.ms=1\nsasl.mechanism=PLAIN\n"
