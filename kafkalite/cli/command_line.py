@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NoReturn
 
 from kafkalite import __version__
+from kafkalite.cli.standard_streams import discard_output, open_standard_streams
 
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
@@ -391,6 +392,7 @@ def parse_key_value_arguments(arguments: Iterable[str], *, accepts_missing_value
 
 def run_command(execute: Callable[[list[str]], int | None], argv: Sequence[str] | None) -> int:
     """Runs a tool and returns its exit code: errors of the command line are explained, a closed pipe is no error."""
+    open_standard_streams()
     try:
         code = execute(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -405,8 +407,14 @@ def run_command(execute: Callable[[list[str]], int | None], argv: Sequence[str] 
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has seen enough; stdout is pointed elsewhere so that the last flush is quiet.
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough.
+        discard_output()
         return 141
+    except OSError as error:
+        import errno
+
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        discard_output()
+        print(error.strerror, file=sys.stderr)
+        return 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import BinaryIO, Protocol
 
 from kafkalite.cli.command_line import OptionParser, OptionSet
 from kafkalite.cli.console_log import log
+from kafkalite.cli.standard_streams import discard_output
 
 
 class ConsumptionOptions:
@@ -60,9 +60,9 @@ def consume(consumption: Consumption, logger: str) -> int:
         code = consumption.run(output)
         output.flush()
         return code
-    except BrokenPipeError:
+    except OSError:  # nobody reads any more, or the disk is full
         print("Unable to write to standard out, closing consumer.", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return 0
     except ValueError as error:
         log("ERROR", f"Unknown error when running consumer: {error}", logger)

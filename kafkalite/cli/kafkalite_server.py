@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from kafkalite import __version__
+from kafkalite.cli.standard_streams import open_standard_streams
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.config.config_value import ConfigException
 
@@ -40,6 +41,7 @@ class _UsageError(Exception):
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
+    open_standard_streams()
     arguments = sys.argv[1:] if argv is None else argv
     if "--help" in arguments or "-h" in arguments:
         print(USAGE, end="")
