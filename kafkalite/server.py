@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -14,9 +14,12 @@ from kafkalite.broker.broker import Broker
 from kafkalite.broker.clock import Clock, SystemClock
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.config.endpoint import SECURITY_PROTOCOLS
+from kafkalite.config.endpoint import Endpoint as ConfiguredEndpoint
 from kafkalite.metadata.cluster_image import Endpoint
 from kafkalite.network.listener import Listener
 from kafkalite.network.request_dispatcher import RequestDispatcher
+from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.protocol.metadata_records.settings import ConfigRecord
 from kafkalite.storage.filesystem import FileSystem, LocalFileSystem
 
 logger = logging.getLogger("kafkalite")
@@ -25,6 +28,7 @@ QUIET_LOADING_MS: Final = 500
 """Clients that come while logs are loaded wait so long to be let in; then they are told to come again."""
 _ROUNDS_OF_CLOSING: Final = 3
 """In so many rounds of the loop connections have ended, and with them what their requests wait for."""
+LISTENERS: Final = "listeners"
 STOP_TIMEOUT_S: Final = 1.0
 """How long a stop waits for answers that are under way."""
 IDLE_CHECK_ROUNDS: Final = 4
@@ -41,7 +45,11 @@ class Server:
         self.config = config
         self._clock = clock
         self._filesystem = filesystem or LocalFileSystem()
+        self._dispatcher = RequestDispatcher(is_loading=True)
         self._listeners: list[Listener] = []
+        self._retired: list[Listener] = []
+        """Listeners that `listeners` names no more: who is connected goes on being served."""
+        self._reconfiguration: asyncio.Task[None] | None = None
         self._has_let_clients_in = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._background: BackgroundTasks
@@ -58,17 +66,15 @@ class Server:
         loop = asyncio.get_running_loop()
         self.broker = Broker(self.config, clock=self._clock or SystemClock(loop), filesystem=self._filesystem)
         self.broker.on_fatal_failure = self._note_failure
-        dispatcher = RequestDispatcher(is_loading=True)
         try:
             self.broker.open()
             for endpoint in self.config.broker_endpoints:
-                listener = Listener(self.broker, endpoint, dispatcher, loop)
-                self._listeners.append(listener)
-                await listener.bind(endpoint.host, endpoint.port)
+                await self._listen(endpoint)
             await self._load_logs(loop)
             self.broker.start(self._registered_endpoints())
-            dispatcher.end_loading()
+            self._dispatcher.end_loading()
             await self._accept_connections()
+            self.broker.metadata.add_listener(self._on_metadata_change)
         except BaseException:
             for listener in self._listeners:
                 listener.stop_accepting()
@@ -122,6 +128,59 @@ class Server:
             for listener in self._listeners:
                 await listener.accept_connections()
 
+    async def _listen(self, endpoint: ConfiguredEndpoint) -> None:
+        """Binds one endpoint. Raises OSError, but where it was only added while the broker ran; that one is missing
+        then, as Apache Kafka lets it be missing."""
+        listener = Listener(self.broker, endpoint, self._dispatcher, asyncio.get_running_loop())
+        self._listeners.append(listener)
+        try:
+            await listener.bind()
+        except OSError as error:
+            if not self._is_dynamic(endpoint):
+                raise
+            listener.stop_accepting()
+            self._listeners.remove(listener)
+            logger.error("Listener %s is missing: %s", endpoint, error)
+
+    def _is_dynamic(self, endpoint: ConfiguredEndpoint) -> bool:
+        config = self.config
+        return LISTENERS in config.dynamic_overrides and endpoint not in BrokerConfig(config.static).broker_endpoints
+
+    def _on_metadata_change(self, records: Sequence[MetadataRecord]) -> None:
+        """Has the listeners follow the configuration; one that keeps its name keeps its address too, until a restart
+        (Apache Kafka's DynamicListenerConfig)."""
+        if not any(isinstance(record, ConfigRecord) for record in records):
+            return
+        wanted = {endpoint.listener_name for endpoint in self.config.broker_endpoints}
+        if self._reconfiguration is not None or wanted != {listener.name for listener in self._listeners}:
+            self._reconfiguration = asyncio.get_running_loop().create_task(
+                self._reconfigure_listeners(self._reconfiguration)
+            )
+            self._reconfiguration.add_done_callback(self._reconfigured)
+
+    async def _reconfigure_listeners(self, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        wanted = {endpoint.listener_name: endpoint for endpoint in self.config.broker_endpoints}
+        for listener in [listener for listener in self._listeners if listener.name not in wanted]:
+            listener.stop_accepting()
+            self._listeners.remove(listener)
+            self._retired.append(listener)
+            logger.info("Listener %s accepts connections no more", listener.endpoint)
+        self._retired = [listener for listener in self._retired if listener.connection_count]
+        names = {listener.name for listener in self._listeners}
+        for endpoint in [endpoint for name, endpoint in wanted.items() if name not in names]:
+            await self._listen(endpoint)
+            if self._listeners[-1].endpoint is endpoint:
+                await self._listeners[-1].accept_connections()
+                logger.info("Listener %s accepts connections", endpoint)
+
+    def _reconfigured(self, task: asyncio.Task[None]) -> None:
+        if self._reconfiguration is task:
+            self._reconfiguration = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("The listeners do not follow the configuration: %s", error)
+
     def _note_failure(self, reason: str) -> None:
         self.failure = reason
         if self.on_failure is not None:
@@ -130,10 +189,7 @@ class Server:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """The name of the host as it was configured, and the port, of each listener."""
-        return [
-            (endpoint.host or "*", listener.port)
-            for endpoint, listener in zip(self.config.broker_endpoints, self._listeners, strict=False)
-        ]
+        return [(listener.endpoint.host or "*", listener.port) for listener in self._listeners]
 
     def _addresses_text(self) -> str:
         return ", ".join(sorted({f"{host}:{port}" for host, port in self.addresses}))
@@ -141,8 +197,8 @@ class Server:
     def _registered_endpoints(self) -> list[Endpoint]:
         """The addresses that stand in the metadata: those advertised, else those configured."""
         endpoints = []
-        for endpoint, listener in zip(self.config.broker_endpoints, self._listeners, strict=True):
-            name = endpoint.listener_name
+        for listener in self._listeners:
+            endpoint, name = listener.endpoint, listener.name
             host, port = self.broker.advertised_listeners.get(name) or (endpoint.host or "localhost", listener.port)
             endpoints.append(Endpoint(name, host, port, SECURITY_PROTOCOLS.index(endpoint.security_protocol)))
         return endpoints
@@ -151,8 +207,11 @@ class Server:
         """Answers what is under way, ends all connections, and leaves the data directory cleanly shut down."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        if self._reconfiguration is not None:
+            self._reconfiguration.cancel()
         for listener in self._listeners:
             listener.stop_accepting()
+        self._listeners += self._retired
         self.broker.begin_shutdown()
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while sum(listener.close_connections(only_idle=True) for listener in self._listeners):
@@ -172,6 +231,6 @@ class Server:
             self._idle_timer = loop.call_later(idle_ms / 1000 / IDLE_CHECK_ROUNDS, self._check_idle)
 
     def _check_idle(self) -> None:
-        for listener in self._listeners:
+        for listener in (*self._listeners, *self._retired):
             listener.close_idle_connections(IDLE_CHECK_ROUNDS)
         self._schedule_idle_check()

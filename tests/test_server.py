@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kafkalite.client.wire_client import WireClient
+from kafkalite.client.wire_client import BrokerUnreachableError, WireClient
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
+from kafkalite.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+)
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from kafkalite.server import Server
 from kafkalite.storage.filesystem import LocalFileSystem
@@ -134,3 +140,73 @@ def test_advertised_listeners_count_before_that() -> None:
     with KafkaliteServer(config=config) as server, WireClient(server.bootstrap_servers) as client:
         [broker] = client.send(MetadataRequest(topics=[])).brokers
         assert (broker.host, broker.port) == ("kafka.example.org", 1234)
+
+
+def set_listeners(client: WireClient, text: str | None) -> None:
+    config = AlterableConfig(name="listeners", config_operation=0 if text else 1, value=text)
+    request = IncrementalAlterConfigsRequest(
+        resources=[AlterConfigsResource(resource_type=4, resource_name="1", configs=[config])]
+    )
+    [answer] = client.send(request).responses
+    assert answer.error_code == 0, answer
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    try:
+        with WireClient("127.0.0.1", port) as client:
+            return bool(client.send(DescribeClusterRequest()).error_code == 0)
+    except BrokerUnreachableError:
+        return False
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_listeners_come_and_go_while_the_broker_runs(tmp_path: Path) -> None:
+    port, extra = free_port(), free_port()
+    base = f"PLAINTEXT://127.0.0.1:{port}"
+    config = {"listeners": base, "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,EXTRA:PLAINTEXT"}
+    with (
+        KafkaliteServer(str(tmp_path), config=config, port=port) as server,
+        WireClient(server.bootstrap_servers) as client,
+    ):
+        set_listeners(client, f"{base},EXTRA://127.0.0.1:{extra}")
+        eventually(lambda: listens(extra))
+        with WireClient("127.0.0.1", extra) as guest:
+            [broker] = guest.send(MetadataRequest(topics=[])).brokers
+            assert (broker.host, broker.port) == ("127.0.0.1", extra)
+            set_listeners(client, base)
+            eventually(lambda: not listens(extra))
+            assert guest.send(DescribeClusterRequest()).error_code == 0  # who is there goes on being served
+        set_listeners(client, f"{base},EXTRA://127.0.0.1:{extra}")
+        eventually(lambda: listens(extra))
+        set_listeners(client, None)
+        eventually(lambda: not listens(extra))
+        assert listens(port)
+
+
+def test_a_listener_whose_port_is_taken_is_missing_and_stops_no_later_start(tmp_path: Path) -> None:
+    port = free_port()
+    base = f"PLAINTEXT://127.0.0.1:{port}"
+    config = {"listeners": base, "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,EXTRA:PLAINTEXT"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        extra = taken.getsockname()[1]
+        for _ in range(2):
+            with (
+                KafkaliteServer(str(tmp_path), config=config, port=port) as server,
+                WireClient(server.bootstrap_servers) as client,
+            ):
+                set_listeners(client, f"{base},EXTRA://127.0.0.1:{extra}")
+                assert listens(port)
+    with KafkaliteServer(str(tmp_path), config=config, port=port):
+        assert listens(extra)

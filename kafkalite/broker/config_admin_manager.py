@@ -39,7 +39,6 @@ _STORED_TYPES: Final = (
     ConfigResourceType.CLIENT_METRICS,
     ConfigResourceType.GROUP,
 )
-_STARTUP_ONLY: Final = ("listeners", "listener.security.protocol.map")
 
 
 class ConfigAdminManager:
@@ -97,13 +96,6 @@ class ConfigAdminManager:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"requirement failed: {error}") from None
         except ConfigException as error:
             raise KafkaError(ErrorCode.INVALID_REQUEST, str(error)) from None
-        existing = self._image.configs.configs(resource)
-        for name in _STARTUP_ONLY:
-            if wanted.get(name) != existing.get(name):
-                raise KafkaError(
-                    ErrorCode.INVALID_REQUEST,
-                    f"{name} cannot be changed while the broker runs; change it in the configuration file",
-                )
 
     def _validate(self, resource: ConfigResource, configs: Mapping[str, str], existing: Mapping[str, str]) -> None:
         """Whether a resource may have just these properties, and whether there is such a resource."""

@@ -49,8 +49,9 @@ A configuration file is a `server.properties` as Apache Kafka reads it; Apache K
 - What is meant to protect and is not served yet stops the start: listeners other than PLAINTEXT,
   `authorizer.class.name`.
 - Java classes of one's own cannot be loaded: policies, callbacks, reporters, interceptors.
-- `listeners` and `listener.security.protocol.map` cannot be changed while the broker runs, and the sizes of Java's
-  thread pools can be set to anything then: they have no effect.
+- A listener that is added while the broker runs is told to its clients at once, by the address by which they came,
+  and one that is taken away lets go of its port at once; who is connected goes on being served.
+- The sizes of Java's thread pools can be set to anything while the broker runs: they have no effect.
 - DescribeConfigs tells in its documentation what a property does here.
 - An unknown operation on a topic's property is an invalid request, not an internal error; an AlterConfigs that names a
   resource twice is answered.

@@ -97,6 +97,14 @@ def _check_reporters(candidate: BrokerConfig, changed: Iterable[str]) -> None:
 
 
 def _check_listeners(current: BrokerConfig, candidate: BrokerConfig, changed: Iterable[str]) -> None:
+    protocols = {
+        endpoint.listener_name: endpoint.security_protocol
+        for endpoint in (*current.broker_endpoints, *current.controller_endpoints)
+    }
+    for endpoint in (*candidate.broker_endpoints, *candidate.controller_endpoints):
+        listener = endpoint.listener_name
+        if protocols.get(listener, endpoint.security_protocol) != endpoint.security_protocol:
+            raise ConfigException(f"Security protocol cannot be updated for existing listener ListenerName({listener})")
     bare = {base_name(name) if name.startswith(LISTENER_PREFIX) else name for name in changed}
     for endpoint in candidate.broker_endpoints:
         listener = endpoint.listener_name

@@ -31,6 +31,7 @@ class Listener:
     ) -> None:
         """Raises ConfigException where the listener's certificates cannot be used."""
         self.broker = broker
+        self.endpoint = endpoint
         self.name = endpoint.listener_name
         self.security_protocol = endpoint.security_protocol
         self.round = 0
@@ -51,8 +52,9 @@ class Listener:
 
             self._ssl = SslChannelBuilder(broker.config, self.name)
 
-    async def bind(self, host: str, port: int) -> None:
-        """Binds all addresses of a host (an empty host: every interface); port 0 picks a free one. Raises OSError."""
+    async def bind(self) -> None:
+        """Binds all addresses of its host (an empty host: every interface); port 0 picks a free one. Raises OSError."""
+        host, port = self.endpoint.host, self.endpoint.port
         config = self.broker.config
         found = await self._loop.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if not host else 0
