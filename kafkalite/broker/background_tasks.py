@@ -126,7 +126,7 @@ class BackgroundTasks:
         self._broker.logs.remove_expired_producers(self._broker.clock.now_ms())
 
     def _flush_logs(self) -> None:
-        if self._flushing is not None and not self._flushing.done():
+        if (self._flushing is not None and not self._flushing.done()) or self._broker.logs.context.is_read_only:
             return
         steps = self._broker.logs.flush_steps(self._broker.clock.now_ms())
         flushes = next(steps, None)

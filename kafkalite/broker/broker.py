@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from kafkalite.broker.clock import Clock
+from kafkalite.broker.clock import Clock, Timer
 from kafkalite.broker.fetch_sessions import FetchSessionCache
 from kafkalite.broker.group_coordinator import GroupCoordinator
 from kafkalite.broker.load_progress import LoadProgress
@@ -46,6 +46,7 @@ from kafkalite.storage.partition_log import PartitionLog
 
 logger = logging.getLogger("kafkalite.broker")
 
+ROOM_CHECK_INTERVAL_MS: Final = 1_000
 DEFAULT_CONTROLLER_PORT: Final = 9093
 """Where Apache Kafka's stock configuration has its controller. Nothing listens there: it stands in the metadata."""
 
@@ -68,6 +69,7 @@ class Broker:
         """Whether the logs are still being loaded: nothing is led yet, and the metadata cannot be changed."""
         self._loaded = asyncio.Event()
         self._metadata_lock: DirectoryLock | None = None
+        self._recording: Timer | None = None
         self._has_loaded_logs = False
         self.impossible_topics: set[str] = set()
         """Internal topics that could not be made, and of which the log says why."""
@@ -176,10 +178,14 @@ class Broker:
             ),
             [Endpoint(name, host, port, 0) for name, host, port in self.controller_listeners()],
         )
-        self._publisher.publish_all()
+        if self.metadata.is_held_back:
+            self.logs.context.is_read_only = True
+            logger.error("There is no room on the disk to record this start: nothing can be written before there is")
+            self._publisher.publish_all()
+            self._recording = self.clock.call_later(ROOM_CHECK_INTERVAL_MS, self._record_start)
+        else:
+            self._bring_logs_in_step()
         self._publisher.attach(self.metadata)
-        # Logs that were found in another directory than they were in, which is no more, can have a leader now.
-        self.metadata.append(list(changes_after_unfencing(self.metadata.image, self.node_id)))
         self.replica_alter_log_dirs = ReplicaAlterLogDirs(self.logs, self.clock, self._publisher.publish_moved)
         self.group_coordinator.start()
         self.transaction_coordinator.start()
@@ -187,6 +193,24 @@ class Broker:
         self.share_partitions.start()
         self.is_loading = False
         self._loaded.set()
+
+    def _bring_logs_in_step(self) -> None:
+        """Raises KafkaError."""
+        self._publisher.publish_all()
+        # Logs that were found in another directory than they were in, which is no more, can have a leader now.
+        self.metadata.append(list(changes_after_unfencing(self.metadata.image, self.node_id)))
+
+    def _record_start(self) -> None:
+        """Looks whether there is room for what a start writes: only then may anything else be written."""
+        self._recording = None
+        try:
+            self.metadata.write_held_back()
+            self.logs.context.is_read_only = False
+            self._bring_logs_in_step()
+        except (OSError, KafkaError):  # a sync that fails is reported by the store, and ends the broker
+            self._recording = self.clock.call_later(ROOM_CHECK_INTERVAL_MS, self._record_start)
+        else:
+            logger.info("There is room again: this start is recorded, and everything can be written")
 
     def _watch_directories(self) -> None:
         metadata_log_dir = self.filesystem.absolute_path(self.config.metadata_log_dir)
@@ -213,6 +237,8 @@ class Broker:
     def begin_shutdown(self) -> None:
         """From here on nothing new begins; what waits for data is answered with what there is."""
         self.is_shutting_down = True
+        if self._recording is not None:
+            self._recording.cancel()
         self.log_dir_failures.close()
         self.fetch_purgatory.complete_all()
         self.replica_alter_log_dirs.close()
@@ -354,6 +380,8 @@ class Broker:
 
     def _note_directories(self, placed: dict[TopicPartition, Uuid]) -> None:
         """With several log directories the metadata learns here which one a new partition lies in."""
+        if self.metadata.is_held_back:  # they are asked for again (`_record_start`)
+            return
         self.metadata.submit(assign_directories(self.metadata.written_image, self.node_id, placed))
 
     def _reserve_producer_ids(self) -> range:

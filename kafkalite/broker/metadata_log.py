@@ -46,6 +46,7 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.filesystem import FileSystem, remove_if_exists
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
 from kafkalite.storage.log_context import LogContext
+from kafkalite.storage.log_directory import is_want_of_room
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.partition_metadata import write_partition_metadata
 
@@ -93,6 +94,9 @@ class MetadataLog:
         self._epochs = LeaderEpochFileCache.load(filesystem, f"{directory}/{LEADER_EPOCH_CHECKPOINT_FILE}")
         self._open_files(now_ms)
         self.end_offset = self._segments[-1].base_offset
+        self.is_holding_back = False
+        """Whether there was no room for what this start has to write; `end_offset` is behind that all the same."""
+        self._held_back: list[tuple[bytes, BatchHeader]] = []
         self.last_timestamp = -1
         self._replay_offset = 0
         self._check(now_ms)
@@ -193,7 +197,7 @@ class MetadataLog:
             self._epochs.clear()
             self._epochs.assign(snapshot.epoch, snapshot.offset)
             self.end_offset = snapshot.offset
-        self._epochs.write()
+        self._write_epochs_if_there_is_room()
 
     def _check_segment(self, segment: LogSegment, *, from_start: bool) -> bool:
         """Reads a segment's batches from the snapshot on; whether it is whole to its end."""
@@ -271,25 +275,61 @@ class MetadataLog:
 
     # --- writing ---
 
+    def _write_epochs_if_there_is_room(self) -> None:
+        """The batches have them too, so that they may be written another time."""
+        try:
+            self._epochs.write()
+        except OSError as error:
+            if not is_want_of_room(error):
+                raise
+
     def begin_epoch(self, epoch: int) -> None:
         """Notes that the records from here on belong to a new leader epoch."""
         self._epochs.assign(epoch, self.end_offset)
-        self._epochs.write()
+        self._write_epochs_if_there_is_room()
 
     def append(self, batch: bytes, header: BatchHeader, *, now_ms: int) -> None:
         """Appends one batch, which begins at `end_offset`; on the disk for certain after `sync`. Raises OSError."""
+        self._write(batch, header, now_ms)
+        self._note(header)
+
+    def append_or_hold_back(self, batch: bytes, header: BatchHeader, *, now_ms: int) -> None:
+        """As `append`, but where there is no room the batch, and all that follow, are kept for `write_held_back`."""
+        if not self.is_holding_back:
+            try:
+                self._write(batch, header, now_ms)
+            except OSError as error:
+                if not is_want_of_room(error):
+                    raise
+                self.hold_back()
+        if self.is_holding_back:
+            self._held_back.append((batch, header))
+        self._note(header)
+
+    def hold_back(self) -> None:
+        """Nothing more is written before `write_held_back`."""
+        self.is_holding_back = True
+
+    def write_held_back(self, now_ms: int) -> None:
+        """Writes what has been held back, in its order. Raises OSError, and keeps what could not be written."""
+        while self._held_back:
+            self._write(*self._held_back[0], now_ms)
+            del self._held_back[0]
+        self.is_holding_back = False
+        self._write_epochs_if_there_is_room()
+
+    def _write(self, batch: bytes, header: BatchHeader, now_ms: int) -> None:
         segment = self._segments[-1]
         if segment.should_roll(self._config, len(batch), header.max_timestamp, header.last_offset, now_ms):
             self.before_roll()
             segment.file.sync()
             segment.become_inactive()
             segment.release_file()
-            segment = self._create_segment(self.end_offset, now_ms)
+            segment = self._create_segment(header.base_offset, now_ms)
             self._segments.append(segment)
             self._filesystem.sync_directory(self.directory)
         view = memoryview(batch)
         segment.append(batch[:_BATCH_PREFIX_SIZE], view[_BATCH_PREFIX_SIZE:], header.last_offset, header.max_timestamp)
-        self._note(header)
 
     def sync(self) -> None:
         """Returns when all that was appended is on the disk. May run in another thread, beside `append`."""
@@ -307,7 +347,7 @@ class MetadataLog:
         while len(self._segments) > 1 and self._segments[1].base_offset <= snapshot_id.offset:
             self._remove_segment(self._segments.pop(0))
         self._epochs.truncate_from_start(self.start_offset)
-        self._epochs.write()
+        self._write_epochs_if_there_is_room()
 
     def _remove_segment(self, segment: LogSegment) -> None:
         segment.release_file()

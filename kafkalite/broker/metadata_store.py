@@ -9,6 +9,7 @@ of Apache Kafka, which may have written what is here and may go on with it.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
@@ -49,6 +50,7 @@ from kafkalite.protocol.metadata_records.control import (
 from kafkalite.protocol.metadata_records.settings import FeatureLevelRecord
 from kafkalite.records.record_batch import read_header
 from kafkalite.storage.filesystem import FileSystem
+from kafkalite.storage.log_directory import is_want_of_room
 
 _logger = logging.getLogger(__name__)
 
@@ -101,6 +103,8 @@ class MetadataStore:
         self._preparations: list[Steps] = []
         self._consequences: list[Steps] = []
         self._failure: OSError | None = None
+        self._is_starting = False
+        self._unwritten_election: QuorumState | None = None
         self.on_failure: Callable[[OSError, bool], None] = lambda error, is_sync: None
         """Told of every failed write, and whether it was a sync."""
         self.log = MetadataLog(
@@ -177,9 +181,11 @@ class MetadataStore:
     def start(self, node: NodeRegistration, controller_listeners: Sequence[Endpoint]) -> None:
         """Begins a new raft epoch as its leader, and registers this broker, unfenced and leading all that it may lead.
 
-        The broker is in the metadata with these listeners from here on, so they should be open. Raises OSError,
-        KafkaError where the features of the cluster are not supported.
+        The broker is in the metadata with these listeners from here on, so they should be open. Where there is no room
+        for all that, it is in the image alone and `is_held_back` until `write_held_back`; nothing else can be changed
+        before. Raises OSError, KafkaError where the features of the cluster are not supported.
         """
+        self._is_starting = True
         self._begin_epoch()
         self._append(self._activation_records(), sync=False)
         controller = node._replace(listeners=controller_listeners)
@@ -188,14 +194,34 @@ class MetadataStore:
         self._append(registration, sync=False)
         self.broker_epoch = self.image.cluster.brokers[self.node_id].epoch
         self._append(unfence_broker(self.image, self.node_id), sync=False)
-        self._sync()
+        self._is_starting = False
+        if not self.is_held_back:
+            self._sync()
         self._maybe_snapshot()  # each start adds a record for each partition, and may be all that happens
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the start could not be recorded yet for want of room."""
+        return self.log.is_holding_back
+
+    def write_held_back(self) -> None:
+        """Records the start. Raises OSError where there still is no room, and may be called again."""
+        if self._unwritten_election is not None:
+            write_quorum_state(
+                self._filesystem, self.log.directory, self._unwritten_election, sync=self._settings.is_synced
+            )
+            self._unwritten_election = None
+        self.log.write_held_back(self._now_ms())
+        self._sync()
+        self._maybe_snapshot()
 
     def stop(self) -> None:
         """Writes what a controlled shutdown leaves: partitions without leaders that this broker may lead again, and a
         fenced broker. The next start, this broker's or Apache Kafka's, waits for no session to expire."""
         self._commits.drain()
         self._snapshots.finish()
+        if self.is_held_back:
+            self.write_held_back()
         if self.broker_epoch >= 0 and self.image.cluster.is_active(self.node_id):
             self._append(enter_controlled_shutdown(self.image, self.node_id), sync=False)
             self._append(fence_broker(self.image, self.node_id), sync=False)
@@ -224,7 +250,13 @@ class MetadataStore:
             data_version=1 if is_dynamic else 0,
             current_voters=() if is_dynamic else tuple(voters),
         )
-        write_quorum_state(self._filesystem, directory, elected, sync=self._settings.is_synced)
+        try:
+            write_quorum_state(self._filesystem, directory, elected, sync=self._settings.is_synced)
+        except OSError as error:
+            if not is_want_of_room(error):
+                raise
+            self._unwritten_election = elected
+            self.log.hold_back()
         control: list[RaftControlRecord] = [leader_change(self.node_id, voters)]
         if is_dynamic and replay.voters is not None and not replay.has_voters_in_log:
             control += [KRaftVersionRecord(k_raft_version=replay.kraft_version), replay.voters]
@@ -234,7 +266,7 @@ class MetadataStore:
             control, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
         )
         self.log.begin_epoch(self.leader_epoch)
-        self.log.append(batch, read_header(batch), now_ms=now_ms)
+        self.log.append_or_hold_back(batch, read_header(batch), now_ms=now_ms)
         self.last_applied_offset = self.log.end_offset - 1
 
     def _activation_records(self) -> list[MetadataRecord]:
@@ -339,6 +371,9 @@ class MetadataStore:
             return
         if self._failure is not None:
             raise self._failure
+        if self.is_held_back and not self._is_starting:
+            raise OSError(errno.ENOSPC, "there is no room to record the broker's start")
+        append = self.log.append_or_hold_back if self._is_starting else self.log.append
         now_ms = self._now_ms()
         start_offset = self.log.end_offset
         try:
@@ -346,7 +381,7 @@ class MetadataStore:
                 batch = build_metadata_batch(
                     frames, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
                 )
-                self.log.append(batch, read_header(batch), now_ms=now_ms)
+                append(batch, read_header(batch), now_ms=now_ms)
                 self._snapshots.bytes_since_snapshot += len(batch)
         except OSError as error:
             if self.log.end_offset != start_offset:
@@ -439,7 +474,7 @@ class MetadataStore:
 
     def _snapshot_source(self) -> SnapshotSource | None:
         snapshot_id = SnapshotId(self.last_applied_offset + 1, self.log.last_epoch)
-        if self.is_in_transaction or snapshot_id in self.log.snapshots:
+        if self.is_in_transaction or self.is_held_back or snapshot_id in self.log.snapshots:
             return None
         return SnapshotSource(
             snapshot_id,

@@ -131,6 +131,7 @@ def append_trusted(
 
     With AppendOrigin.REPLICATION they keep their offsets and epochs, which may leave gaps.
     """
+    log.context.check_writable()
     buffer = bytearray(records)
     batches = list(iter_batches(buffer))
     if not batches or batches[-1][0] + batches[-1][1].size_in_bytes != len(buffer):

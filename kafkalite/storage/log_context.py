@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.storage.filesystem import File, FileSystem, remove_if_exists
 from kafkalite.storage.write_pace import WritePace
 
@@ -49,6 +50,7 @@ class LogContext:
         "_open_count",
         "filesystem",
         "is_loading_interrupted",
+        "is_read_only",
         "is_transaction_verification_enabled",
         "max_index_bytes",
         "max_open_files",
@@ -85,6 +87,9 @@ class LogContext:
         """Told that DeleteRecords has moved the start of a log in this log.dir."""
         self.is_loading_interrupted = False
         """Set from another thread: whoever loads logs gives up at the next batch (`check_loading`)."""
+        self.is_read_only = False
+        """Whether nothing may be appended yet: there was no room to record this start, and with it the leader epoch
+        that appends would carry."""
         self._deleted_at_ms = 0
         self._open_count = 0
         self._index_bytes = 0
@@ -105,6 +110,11 @@ class LogContext:
             file = self.filesystem.open(path, create=create)
         self._open_count += 1
         return file
+
+    def check_writable(self) -> None:
+        """Raises KAFKA_STORAGE_ERROR where nothing may be appended yet."""
+        if self.is_read_only:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "There is no room on the disk to record the broker's start")
 
     def check_loading(self) -> None:
         """Raises LoadingInterruptedError where loading has been interrupted."""

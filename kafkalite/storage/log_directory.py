@@ -16,7 +16,13 @@ _logger = logging.getLogger(__name__)
 _REMOTE_INDEX_CACHE_DIRECTORY = "remote-log-index-cache"
 
 
-_PASSING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR)
+_WANT_OF_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_PASSING_ERRORS = (*_WANT_OF_ROOM, errno.EMFILE, errno.ENFILE, errno.EINTR)
+
+
+def is_want_of_room(error: OSError) -> bool:
+    """Whether nothing but room is missing, which may be there again later."""
+    return error.errno in _WANT_OF_ROOM
 
 
 def is_final(error: OSError, *, is_sync: bool) -> bool:

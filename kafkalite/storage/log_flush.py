@@ -131,7 +131,7 @@ def prepare_flush(
         for slot in range(first, end):
             segment = log.segments[slot]
             is_active = segment is log.active_segment
-            if with_checkpoint and is_active:
+            if (with_checkpoint and is_active) or (not is_active and segment.has_unwritten_indexes):
                 segment.write_indexes()
             if syncs_volume:
                 continue

@@ -64,7 +64,7 @@ class _LogRecovery:
         self._producers.state.map_end_offset = next_offset
         self._snapshots.remove_where(lambda offset: offset > next_offset)
         for segment in segments[first:-1]:
-            segment.become_inactive()
+            segment.become_inactive(needs_room=False)
         return next_offset
 
     def _trusted_end(self, segment: LogSegment) -> tuple[int, int]:
@@ -173,6 +173,6 @@ class _LogRecovery:
                 next_offset,
             )
             segment.cut(end)
-        segment.write_indexes()
+        segment.write_indexes_if_there_is_room()
         segment.release_file()
         return end == size, next_offset

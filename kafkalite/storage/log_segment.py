@@ -25,6 +25,7 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.file_records import iter_file_batches
 from kafkalite.storage.filesystem import File, remove_if_exists
 from kafkalite.storage.log_context import LogContext
+from kafkalite.storage.log_directory import is_want_of_room
 from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex
 from kafkalite.storage.time_index import NO_TIMESTAMP, TimeIndex, TimestampOffset
 from kafkalite.storage.transaction_index import TransactionIndex
@@ -250,7 +251,7 @@ class LogSegment:
         except KafkaError as error:
             _logger.error("The indexes of %s end before its damage: %s", self.path(LOG_SUFFIX), error)
         self.complete_time_index()
-        self.write_indexes()
+        self.write_indexes_if_there_is_room()
 
     def reset_indexes(self) -> None:
         """Empties both indexes and what is known of timestamps, for a scan from the segment's beginning."""
@@ -305,6 +306,28 @@ class LogSegment:
             self._has_transaction_index_file = True
         self._write_index(TIME_INDEX_SUFFIX, self._time_index)
         self._write_index(OFFSET_INDEX_SUFFIX, self._offset_index)
+
+    @property
+    def has_unwritten_indexes(self) -> bool:
+        """Whether something of the indexes is in memory only."""
+        indexes = (self._offset_index, self._time_index, self._transaction_index)
+        return any(index is not None and index.written_entries != len(index) for index in indexes)
+
+    def write_indexes_if_there_is_room(self) -> None:
+        """As `write_indexes`, for indexes that a start has built from the batches. Where there is no room they stay in
+        memory until the next flush, and no file is left that another start could take for whole."""
+        try:
+            self.write_indexes()
+        except OSError as error:
+            if not is_want_of_room(error):
+                raise
+            for suffix, index in (
+                (OFFSET_INDEX_SUFFIX, self._offset_index),
+                (TIME_INDEX_SUFFIX, self._time_index),
+            ):
+                remove_if_exists(self._context.filesystem, self.path(suffix))
+                if index is not None:
+                    index.written_entries = 0
 
     def _write_index(self, suffix: str, index: OffsetIndex | TimeIndex | TransactionIndex) -> None:
         data = index.encode(index.written_entries)
@@ -492,10 +515,14 @@ class LogSegment:
 
     # --- the end of a segment's life ---
 
-    def become_inactive(self) -> None:
-        """No batch follows: completes and writes the indexes, cuts off reserved room, forgets the tail."""
+    def become_inactive(self, *, needs_room: bool = True) -> None:
+        """No batch follows: completes and writes the indexes (unless `needs_room`, where there is room), cuts off
+        reserved room, forgets the tail."""
         self.complete_time_index()
-        self.write_indexes()
+        if needs_room:
+            self.write_indexes()
+        else:
+            self.write_indexes_if_there_is_room()
         self.trim()
         self._tail_offsets.clear()
         self._tail_positions.clear()

@@ -383,6 +383,8 @@ class PartitionLog:
     ) -> tuple[LogSegment, bytes, memoryview, BatchHeader, int] | LogAppendInfo:
         """Checks a client's batch and finds its place: the segment, what is written there in two pieces, the header of
         what is written, and the time of a log that stamps its records. Or the answer of a duplicate."""
+        if self._context.is_read_only:
+            self._context.check_writable()
         config = self.config
         header = validate_client_batch(
             records,

@@ -56,21 +56,34 @@ def test_on_a_full_disk_reading_goes_on_and_so_does_writing_when_there_is_room(
     assert read(servers, "t") == list(range(len(acknowledged) + 100))
 
 
-def test_a_stop_and_a_start_on_a_full_disk_say_so_and_lose_nothing(
-    small_disk: SmallDisk, start_kafkalite: Callable[..., BrokerProcess]
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_start_on_a_full_disk_serves_what_is_there_and_writes_when_there_is_room(
+    small_disk: SmallDisk, start_kafkalite: Callable[..., BrokerProcess], is_killed: bool
 ) -> None:
     broker = start_kafkalite(directory=small_disk.path.parent)
     servers = broker.bootstrap_servers
     create(servers, "t")
     acknowledged = produce(new_producer(servers), "t", 2_000)
     small_disk.fill()
-    assert broker.stop() == 1
-    assert broker.output.endswith("Cannot stop cleanly: No space left on device\n")
-    with pytest.raises(RuntimeError, match="Cannot start: No space left on device"):
+    if is_killed:
+        broker.kill()
+    else:
+        assert broker.stop() == 1
+        assert broker.output.endswith("Cannot stop cleanly: No space left on device\n")
+    for _ in range(2):
+        small_disk.fill()
         broker.start()
-    small_disk.resize(13)
+        assert "There is no room on the disk to record this start" in broker.output
+        assert read(servers, "t") == sorted(acknowledged)
+        assert produce(new_producer(servers), "t", 1) == []
+        broker.kill()
     broker.start()
-    assert read(servers, "t") == sorted(acknowledged)
+    small_disk.resize(40)
+    assert produce(new_producer(servers), "t", 100) == list(range(len(acknowledged), len(acknowledged) + 100))
+    assert "There is room again" in broker.output
+    assert broker.restart().stop() == 0
+    broker.start()
+    assert read(servers, "t") == list(range(len(acknowledged) + 100))
 
 
 class FewDescriptors(KafkaliteProcess):
