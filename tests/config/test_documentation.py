@@ -83,6 +83,7 @@ def test_every_property_that_is_said_to_do_something_is_read_somewhere() -> None
         "config.providers",
         "group.streams.max.standby.replicas",
         "inter.broker.listener.name",
+        "listener.security.protocol.map",
         "max.connections.per.ip.overrides",
     }
     assert unread(BROKER_DESCRIPTIONS) - through_topics - through_groups - by_the_configuration_itself == set()
