@@ -147,6 +147,7 @@ class Scene:
         self.broker = broker
         self.client = WireClient(broker.bootstrap_servers, timeout_s=120)
         self.number = 0
+        self.large: list[str] = []
         self.create("one", 1)
         self.create("many", PARTITIONS)
         for index in range(partitions // PARTITIONS):
@@ -171,6 +172,13 @@ class Scene:
         ):
             time.sleep(0.1)
 
+    def ten_topics(self) -> list[str]:
+        """Topics with a thousand partitions each."""
+        while len(self.large) < 10:
+            self.large.append(self.new_name())
+            self.create(self.large[-1], PARTITIONS)
+        return self.large
+
     def produce(self, topic: str, partitions: range, batch: bytes, client: WireClient | None = None) -> None:
         data = [PartitionProduceData(index=index, records=batch) for index in partitions]
         request = ProduceRequest(
@@ -179,15 +187,17 @@ class Scene:
         response = (client or self.client).send(request, 9)
         assert all(one.error_code == 0 for one in response.responses[0].partition_responses), response
 
-    def commit(self, group: str, topic: str, partitions: range) -> None:
+    def commit(self, group: str, topic: str | list[str], partitions: range) -> None:
         parts = [
             OffsetCommitRequestPartition(partition_index=index, committed_offset=index, committed_metadata="")
             for index in partitions
         ]
-        request = OffsetCommitRequest(group_id=group, topics=[OffsetCommitRequestTopic(name=topic, partitions=parts)])
+        names = [topic] if isinstance(topic, str) else topic
+        topics = [OffsetCommitRequestTopic(name=name, partitions=parts) for name in names]
+        request = OffsetCommitRequest(group_id=group, topics=topics)
         while True:
             response = self.client.send(request, 9)
-            errors = {one.error_code for one in response.topics[0].partitions}
+            errors = {one.error_code for topic in response.topics for one in topic.partitions}
             if errors == {0}:
                 return
             assert errors <= {14, 15, 16}, errors  # the coordinator is not there yet
@@ -217,6 +227,13 @@ def create_thousand_topics(scene: Scene) -> None:
     topics = [CreatableTopic(name=name, num_partitions=1, replication_factor=1) for name in names]
     scene.client.send(CreateTopicsRequest(topics=topics))
     time.sleep(1)
+
+
+def delete_thousand_topics(scene: Scene) -> None:
+    """A thousand topics with a partition each, in a request."""
+    topics = [DeleteTopicState(name=f"topic-{scene.number - index}") for index in range(1_000)]
+    scene.client.send(DeleteTopicsRequest(topics=topics, timeout_ms=60_000))
+    time.sleep(4)
 
 
 def add_partitions(scene: Scene) -> None:
@@ -299,6 +316,16 @@ def offset_fetch(scene: Scene) -> None:
         scene.commit(f"group-{number}", "many", range(PARTITIONS))
     groups = [OffsetFetchRequestGroup(group_id=f"group-{number}", topics=None) for number in range(10)]
     scene.client.send(OffsetFetchRequest(groups=groups))
+
+
+def offset_commit_large(scene: Scene) -> None:
+    """Ten thousand partitions in a request."""
+    scene.commit("large", scene.large, range(PARTITIONS))
+
+
+def offset_fetch_large(scene: Scene) -> None:
+    """Ten thousand partitions of a group."""
+    scene.client.send(OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id="large", topics=None)]))
 
 
 def produce_to_thousand(scene: Scene) -> None:
@@ -421,6 +448,14 @@ def prepare_coordinator_load(scene: Scene) -> None:
     scene.broker.start()
 
 
+def prepare_offset_commit_large(scene: Scene) -> None:
+    scene.commit("large", scene.ten_topics()[0], range(1))
+
+
+def prepare_offset_fetch_large(scene: Scene) -> None:
+    scene.commit("large", scene.ten_topics(), range(PARTITIONS))
+
+
 def prepare_delete_records(scene: Scene) -> None:
     scene.produce("many", range(PARTITIONS), one_record())
 
@@ -438,6 +473,7 @@ KINDS: dict[str, tuple[Callable[[Scene], None], Callable[[Scene], None] | None]]
     "create-1000-partitions": (create_thousand_partitions, None),
     "delete-1000-partitions": (delete_thousand_partitions, None),
     "create-1000-topics": (create_thousand_topics, None),
+    "delete-1000-topics": (delete_thousand_topics, create_thousand_topics),
     "metadata-1000-partitions": (metadata_of_thousand, None),
     "metadata-all": (metadata_of_all, None),
     "describe-configs": (describe_configs, None),
@@ -446,6 +482,8 @@ KINDS: dict[str, tuple[Callable[[Scene], None], Callable[[Scene], None] | None]]
     "init-producer-ids": (init_producer_ids, None),
     "offset-commit": (offset_commit, None),
     "offset-fetch": (offset_fetch, None),
+    "offset-commit-10000": (offset_commit_large, prepare_offset_commit_large),
+    "offset-fetch-10000": (offset_fetch_large, prepare_offset_fetch_large),
     "list-offsets": (list_offsets, None),
     "describe-log-dirs": (describe_log_dirs, None),
     "produce-1000-partitions": (produce_to_thousand, None),
