@@ -12,6 +12,7 @@ pytest_plugins = [
     "apache_kafka",
     "kafkalite_process",
     "offline_broker",
+    "loading_broker",
     "fresh_checkout",
     "shell_terminal",
 ]

@@ -4,159 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
 
 from kafkalite.client.wire_client import DisconnectedError, WireClient
-from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.errors import ErrorCode
-from kafkalite.identifiers import Uuid
-from kafkalite.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest
-from kafkalite.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRequest, AddPartitionsToTxnTopic
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
-from kafkalite.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 from kafkalite.protocol.messages.describe_topic_partitions import DescribeTopicPartitionsRequest, TopicRequest
-from kafkalite.protocol.messages.end_txn import EndTxnRequest
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
-from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
-from kafkalite.protocol.messages.heartbeat import HeartbeatRequest
-from kafkalite.protocol.messages.init_producer_id import InitProducerIdRequest
-from kafkalite.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
-from kafkalite.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from kafkalite.protocol.messages.list_groups import ListGroupsRequest
-from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from kafkalite.protocol.messages.offset_commit import (
-    OffsetCommitRequest,
-    OffsetCommitRequestPartition,
-    OffsetCommitRequestTopic,
-)
 from kafkalite.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
-from kafkalite.protocol.messages.offset_for_leader_epoch import (
-    OffsetForLeaderEpochRequest,
-    OffsetForLeaderPartition,
-    OffsetForLeaderTopic,
-)
-from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from kafkalite.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
-from kafkalite.protocol.messages.sync_group import SyncGroupRequest
-from kafkalite.protocol.messages.txn_offset_commit import (
-    TxnOffsetCommitRequest,
-    TxnOffsetCommitRequestPartition,
-    TxnOffsetCommitRequestTopic,
-)
-from kafkalite.protocol.schema import Request
-from kafkalite.records.record import Record
-from kafkalite.records.record_batch import build_batch
-from kafkalite.server import QUIET_LOADING_MS, Server
-from kafkalite.storage.filesystem import DirectoryEntry
+from kafkalite.server import QUIET_LOADING_MS
 from kafkalite.storage.log_directory import LogDirectoryError
-from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.testing import KafkaliteServer
-from offline_broker import MovedClock
+from loading_broker import IN_DATA, LoadingBroker
 
-LOADED_LAST = "/data/orders-1"
 CLEAN_SHUTDOWN_FILE = "/data/.kafka_cleanshutdown"
-IN_DATA = {"log.dirs": "data"}
-BATCH = build_batch([Record(0, 1_700_000_000_000, None, b"an order")])
-
-
-class GatedFileSystem(MemoryFileSystem):
-    """One in which the last log cannot be listed before the gate opens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = threading.Event()
-        self.gate.set()
-        self.is_reached = threading.Event()
-
-    def scan_directory(self, path: str) -> list[DirectoryEntry]:
-        if path == LOADED_LAST and not self.gate.is_set():
-            self.is_reached.set()
-            assert self.gate.wait(30), "the gate stayed closed"
-        return super().scan_directory(path)
-
-
-class LoadingBroker:
-    """A server that is loading the topic `orders` of two partitions, with a record and a committed offset in each."""
-
-    def __init__(self, properties: dict[str, str] | None = None, *, has_real_time: bool = False) -> None:
-        self.filesystem = GatedFileSystem()
-        self.clock = MovedClock()
-        self.topic_id = self._fill()
-        self.filesystem.gate.clear()
-        config = {"listeners": "PLAINTEXT://127.0.0.1:0", **IN_DATA, **(properties or {})}
-        self.server = Server(
-            BrokerConfig(config), clock=None if has_real_time else self.clock, filesystem=self.filesystem
-        )
-        self.starting: asyncio.Task[None]
-        self.clients: list[WireClient] = []
-
-    def _fill(self) -> Uuid:
-        with (
-            KafkaliteServer(filesystem=self.filesystem, config=IN_DATA) as kafka,
-            WireClient(kafka.bootstrap_servers) as client,
-        ):
-            topic = CreatableTopic(name="orders", num_partitions=2, replication_factor=1)
-            answer = client.send(CreateTopicsRequest(topics=[topic]))
-            for index in range(2):
-                data = PartitionProduceData(index=index, records=BATCH)
-                client.send(
-                    ProduceRequest(acks=1, topic_data=[TopicProduceData(name="orders", partition_data=[data])]), 9
-                )
-            client.send(FindCoordinatorRequest(key_type=0, coordinator_keys=["g"]))
-            committed = OffsetCommitRequestTopic(
-                name="orders", partitions=[OffsetCommitRequestPartition(partition_index=0, committed_offset=1)]
-            )
-            client.send(OffsetCommitRequest(group_id="g", topics=[committed]), 8)
-            topic_id: Uuid = answer.topics[0].topic_id
-            return topic_id
-
-    async def start_loading(self) -> None:
-        self.starting = asyncio.create_task(self.server.start())
-        reached = asyncio.create_task(asyncio.to_thread(self.filesystem.is_reached.wait, 30))
-        await asyncio.wait({self.starting, reached}, return_when=asyncio.FIRST_COMPLETED)
-        assert not self.starting.done(), self.starting.exception()
-        assert await reached
-
-    def become_late(self) -> None:
-        """The moment passes for which clients are kept waiting."""
-        self.clock.advance(QUIET_LOADING_MS)
-
-    async def finish(self) -> None:
-        self.filesystem.gate.set()
-        await self.starting
-
-    async def connect(self) -> WireClient:
-        [(host, port)] = self.server.addresses
-        self.clients.append(await asyncio.to_thread(WireClient, host, port))
-        return self.clients[-1]
-
-    async def ask(self, request: Request, version: int | None = None) -> Any:
-        """Sends a request over a connection of its own."""
-        client = await self.connect()
-        return await asyncio.to_thread(client.send, request, version)
-
-
-@pytest.fixture
-async def loading() -> AsyncIterator[LoadingBroker]:
-    """A broker in the middle of loading, at which clients are let in."""
-    broker = LoadingBroker()
-    await broker.start_loading()
-    broker.become_late()
-    yield broker
-    broker.filesystem.gate.set()
-    await asyncio.wait({broker.starting})
-    for client in broker.clients:
-        client.close()
-    if broker.starting.exception() is None:
-        await broker.server.stop()
 
 
 async def test_what_the_metadata_knows_is_told_and_nothing_has_a_leader(loading: LoadingBroker) -> None:
@@ -192,204 +60,6 @@ async def test_a_topic_that_would_be_created_is_asked_for_again(loading: Loading
     assert await errors(is_created=False) == [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, invalid]
     await loading.finish()
     assert await errors(is_created=True) == [0, invalid]
-
-
-def produce(acks: int = 1) -> ProduceRequest:
-    data = PartitionProduceData(index=0, records=BATCH)
-    return ProduceRequest(acks=acks, topic_data=[TopicProduceData(name="orders", partition_data=[data])])
-
-
-def fetch(topic_id: Uuid = Uuid.ZERO) -> FetchRequest:
-    wanted = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1_000)
-    topic = FetchTopic(topic="orders", topic_id=topic_id, partitions=[wanted])
-    return FetchRequest(max_wait_ms=60_000, min_bytes=1, topics=[topic])
-
-
-LOG_REQUESTS: list[tuple[Callable[[Uuid], Request], int, Callable[[Any], int]]] = [
-    (lambda _: produce(), 9, lambda answer: answer.responses[0].partition_responses[0].error_code),
-    (lambda _: fetch(), 4, lambda answer: answer.responses[0].partitions[0].error_code),
-    (lambda _: fetch(), 12, lambda answer: answer.responses[0].partitions[0].error_code),
-    (fetch, 16, lambda answer: answer.responses[0].partitions[0].error_code),
-    (
-        lambda _: ListOffsetsRequest(
-            topics=[ListOffsetsTopic(name="orders", partitions=[ListOffsetsPartition(partition_index=0, timestamp=-1)])]
-        ),
-        8,
-        lambda answer: answer.topics[0].partitions[0].error_code,
-    ),
-    (
-        lambda _: OffsetForLeaderEpochRequest(
-            topics=[
-                OffsetForLeaderTopic(topic="orders", partitions=[OffsetForLeaderPartition(partition=0, leader_epoch=0)])
-            ]
-        ),
-        4,
-        lambda answer: answer.topics[0].partitions[0].error_code,
-    ),
-]
-
-
-@pytest.mark.parametrize(("request_of", "version", "error_of"), LOG_REQUESTS)
-async def test_who_wants_a_log_is_sent_to_look_for_its_leader(
-    loading: LoadingBroker,
-    request_of: Callable[[Uuid], Request],
-    version: int,
-    error_of: Callable[[Any], int],
-) -> None:
-    answer = await loading.ask(request_of(loading.topic_id), version)
-    assert error_of(answer) == ErrorCode.NOT_LEADER_OR_FOLLOWER
-    await loading.finish()
-    assert error_of(await loading.ask(request_of(loading.topic_id), version)) == 0
-
-
-async def test_a_producer_that_wants_no_answer_is_disconnected(loading: LoadingBroker) -> None:
-    client = await loading.connect()
-    client.send_request(produce(acks=0), 9)
-    with pytest.raises(DisconnectedError):
-        await asyncio.to_thread(client.send, DescribeClusterRequest())
-
-
-LOADING, UNAVAILABLE = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.COORDINATOR_NOT_AVAILABLE
-COORDINATOR_REQUESTS: list[tuple[Request, int | None, Callable[[Any], int], ErrorCode]] = [
-    (
-        FindCoordinatorRequest(key_type=0, coordinator_keys=["g"]),
-        6,
-        lambda answer: answer.coordinators[0].error_code,
-        UNAVAILABLE,
-    ),
-    (FindCoordinatorRequest(key_type=1, key="t"), 3, lambda answer: answer.error_code, UNAVAILABLE),
-    (
-        JoinGroupRequest(
-            group_id="g",
-            session_timeout_ms=10_000,
-            rebalance_timeout_ms=10_000,
-            protocol_type="consumer",
-            protocols=[JoinGroupRequestProtocol(name="range", metadata=b"")],
-        ),
-        9,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-    (
-        SyncGroupRequest(group_id="g", generation_id=1, member_id="m"),
-        4,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-    # As in Apache Kafka: nobody knows yet, and the member shall not leave for it.
-    (
-        HeartbeatRequest(group_id="g", generation_id=1, member_id="m"),
-        4,
-        lambda answer: answer.error_code,
-        ErrorCode.NONE,
-    ),
-    (
-        LeaveGroupRequest(group_id="g", members=[MemberIdentity(member_id="m")]),
-        5,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-    (
-        OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id="g", topics=None)]),
-        9,
-        lambda answer: answer.groups[0].error_code,
-        LOADING,
-    ),
-    (
-        OffsetCommitRequest(
-            group_id="g",
-            topics=[
-                OffsetCommitRequestTopic(
-                    name="orders", partitions=[OffsetCommitRequestPartition(partition_index=0, committed_offset=1)]
-                )
-            ],
-        ),
-        8,
-        lambda answer: answer.topics[0].partitions[0].error_code,
-        LOADING,
-    ),
-    (
-        ConsumerGroupHeartbeatRequest(
-            group_id="g",
-            member_id="m",
-            member_epoch=0,
-            rebalance_timeout_ms=10_000,
-            subscribed_topic_names=["orders"],
-            topic_partitions=[],
-        ),
-        1,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-    (
-        ShareGroupHeartbeatRequest(
-            group_id="s", member_id="AAAAAAAAAAAAAAAAAAAAAA", member_epoch=0, subscribed_topic_names=["orders"]
-        ),
-        1,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-    (
-        InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=0),
-        4,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-    (
-        InitProducerIdRequest(transactional_id="t", transaction_timeout_ms=10_000),
-        4,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-    (
-        AddPartitionsToTxnRequest(
-            v3_and_below_transactional_id="t",
-            v3_and_below_producer_id=1,
-            v3_and_below_producer_epoch=0,
-            v3_and_below_topics=[AddPartitionsToTxnTopic(name="orders", partitions=[0])],
-        ),
-        3,
-        lambda answer: answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code,
-        LOADING,
-    ),
-    (
-        AddOffsetsToTxnRequest(transactional_id="t", producer_id=1, producer_epoch=0, group_id="g"),
-        3,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-    (
-        TxnOffsetCommitRequest(
-            transactional_id="t",
-            group_id="g",
-            producer_id=1,
-            producer_epoch=0,
-            topics=[
-                TxnOffsetCommitRequestTopic(
-                    name="orders", partitions=[TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=1)]
-                )
-            ],
-        ),
-        3,
-        lambda answer: answer.topics[0].partitions[0].error_code,
-        LOADING,
-    ),
-    (
-        EndTxnRequest(transactional_id="t", producer_id=1, producer_epoch=0, committed=True),
-        4,
-        lambda answer: answer.error_code,
-        LOADING,
-    ),
-]
-
-
-@pytest.mark.parametrize(("request_", "version", "error_of", "error"), COORDINATOR_REQUESTS)
-async def test_who_wants_a_coordinator_is_told_to_come_again(
-    loading: LoadingBroker, request_: Request, version: int, error_of: Callable[[Any], int], error: ErrorCode
-) -> None:
-    assert error_of(await loading.ask(request_, version)) == error
-    await loading.finish()
-    assert error_of(await loading.ask(request_, version)) not in (LOADING, UNAVAILABLE)
 
 
 async def test_committed_offsets_are_there_when_all_is_loaded(loading: LoadingBroker) -> None:
@@ -488,7 +158,9 @@ async def test_a_start_that_is_cancelled_leaves_the_directory_as_a_kill_would(le
         KafkaliteServer(filesystem=broker.filesystem, config=IN_DATA) as kafka,
         WireClient(kafka.bootstrap_servers) as client,
     ):
-        assert client.send(fetch(broker.topic_id), 16).responses[0].partitions[0].high_watermark == 1
+        wanted = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1_000)
+        request = FetchRequest(max_wait_ms=0, topics=[FetchTopic(topic_id=broker.topic_id, partitions=[wanted])])
+        assert client.send(request, 16).responses[0].partitions[0].high_watermark == 1
     assert broker.filesystem.exists(CLEAN_SHUTDOWN_FILE)
 
 

@@ -38,7 +38,7 @@ class TwoDirectories:
         self.broker = start(directory=node, properties=properties)
         self.create("t")
         for index in range(PARTITIONS):
-            assert self.produce("t", index) == 0
+            self.produce_one("t", index)
         self.is_lost = [(self.other / f"t-{index}").exists() for index in range(PARTITIONS)]
         assert sorted(self.is_lost) == [False, False, True, True]
         self.broker.stop()
@@ -61,6 +61,10 @@ class TwoDirectories:
         )
         error_code: int = self.ask(request, 9).responses[0].partition_responses[0].error_code
         return error_code
+
+    def produce_one(self, topic: str, index: int) -> None:
+        """Apache Kafka's metadata names leaders that do not know of it for a moment."""
+        wait_until(lambda: self.produce(topic, index) == 0, timeout_s=20)
 
     def metadata(self, topic: str) -> list[tuple[int, int, list[int], list[int]]]:
         """Of each partition the error, the leader, the ISR and the offline replicas."""
@@ -108,6 +112,9 @@ class TwoDirectories:
         listed = self.ask(ListOffsetsRequest(topics=[offsets]), 8).topics[0].partitions
         wanted = [FetchPartition(partition=index, fetch_offset=0, partition_max_bytes=1_000) for index in indexes]
         fetched = self.ask(FetchRequest(max_wait_ms=0, topics=[FetchTopic(topic="t", partitions=wanted)]), 12)
+        for index in indexes:
+            if not self.is_lost[index]:
+                self.produce_one("t", index)
         logs = {
             Path(result.log_dir).name: (result.error_code, sum(len(topic.partitions) for topic in result.topics))
             for result in self.ask(DescribeLogDirsRequest(topics=None)).results
@@ -115,7 +122,7 @@ class TwoDirectories:
         self.create("new")
         return {
             "metadata": by_fate(metadata),
-            "produce": by_fate([self.produce("t", index) for index in indexes]),
+            "produce": by_fate([self.produce("t", index) if self.is_lost[index] else 0 for index in indexes]),
             "list offsets": by_fate([p.error_code for p in sorted(listed, key=lambda p: p.partition_index)]),
             "fetch": by_fate(
                 [p.error_code for p in sorted(fetched.responses[0].partitions, key=lambda p: p.partition_index)]

@@ -163,7 +163,7 @@ async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
         await starting
     except asyncio.CancelledError:
         logging.getLogger("kafkalite").info("Stopped before the start was over")
-        return 0
+        return 0 if server.failure is None else 1
     except known_errors as error:
         logging.getLogger("kafkalite").error("Cannot start: %s", _text(error))
         return 1
