@@ -115,6 +115,18 @@ async def test_a_port_that_is_taken_stops_the_start_with_one_line_and_unlocks_th
     lock.release()
 
 
+async def test_a_port_that_is_taken_is_found_before_the_logs_are_touched(tmp_path: Path) -> None:
+    with KafkaliteServer(tmp_path) as kafka, WireClient(kafka.bootstrap_servers) as client:
+        client.send(MetadataRequest(topics=[MetadataRequestTopic(name="t")]))
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert tmp_path / ".kafka_cleanshutdown" in files
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        properties = {"listeners": f"PLAINTEXT://127.0.0.1:{taken.getsockname()[1]}", "log.dirs": str(tmp_path)}
+        with pytest.raises(OSError, match="Address already in use"):
+            await Server(BrokerConfig(properties)).start()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+
+
 async def test_the_broker_runs_on_asyncios_own_loop_too(tmp_path: Path) -> None:
     assert type(asyncio.get_running_loop()).__module__.startswith("asyncio")
     server = Server(BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0", "log.dirs": str(tmp_path)}))
