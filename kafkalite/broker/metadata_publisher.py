@@ -43,6 +43,25 @@ PARTITIONS_PER_STEP: Final = 500
 """Each costs some microseconds."""
 
 
+class _Pace:
+    """Counts the logs that are made or taken away in a step, whatever topics they are of."""
+
+    __slots__ = ("_began_ms", "_logs", "_steady_ms")
+
+    def __init__(self, steady_ms: Callable[[], int]) -> None:
+        self._steady_ms = steady_ms
+        self.begin_step()
+
+    def begin_step(self) -> None:
+        self._logs = 0
+        self._began_ms = self._steady_ms()
+
+    def is_step_over(self) -> bool:
+        """Called after each log: whether others should have their turn."""
+        self._logs += 1
+        return self._logs >= LOGS_PER_STEP or self._steady_ms() - self._began_ms >= MAX_STEP_MS
+
+
 class MetadataPublisher:
     """Keeps logs and configurations in step with the image, once `attach` has tied it to the metadata store."""
 
@@ -102,8 +121,7 @@ class MetadataPublisher:
                     if topic is not None:
                         self._going[record.topic_id] = topic
         configs: dict[str, TopicConfig] = {}
-        made = 0
-        began_ms = self._steady_ms()
+        pace = _Pace(self._steady_ms)
         for record in records:
             if not isinstance(record, PartitionRecord):
                 continue
@@ -122,11 +140,9 @@ class MetadataPublisher:
                 topic_partition = TopicPartition(name, record.partition_id)
                 if self._make(topic_partition, record.topic_id, config) is None:
                     self._unmade.add(topic_partition)
-            made += 1
-            if made >= LOGS_PER_STEP or self._steady_ms() - began_ms >= MAX_STEP_MS:
+            if pace.is_step_over():
                 yield
-                made = 0
-                began_ms = self._steady_ms()
+                pace.begin_step()
 
     def _is_here(self, partition: PartitionRegistration) -> bool:
         directory = partition.directory(self._config.node_id)
@@ -137,6 +153,7 @@ class MetadataPublisher:
         configs: dict[str, None] = {}
         has_broker_config = False
         assigned = 0
+        pace = _Pace(self._steady_ms)
         for record in records:
             match record:
                 case PartitionRecord() | PartitionChangeRecord():
@@ -145,7 +162,7 @@ class MetadataPublisher:
                     if assigned % PARTITIONS_PER_STEP == 0:
                         yield
                 case RemoveTopicRecord():
-                    yield from self._remove(record.topic_id)
+                    yield from self._remove(record.topic_id, pace)
                 case ConfigRecord():
                     if record.resource_type == ConfigResourceType.TOPIC:
                         configs[record.resource_name] = None
@@ -232,24 +249,20 @@ class MetadataPublisher:
             placed, self._placed = self._placed, {}
             self._on_placed(placed)
 
-    def _remove(self, topic_id: Uuid) -> Iterator[None]:
+    def _remove(self, topic_id: Uuid, pace: _Pace) -> Iterator[None]:
         self._logs.forget_offline(topic_id)
         topic = self._going.pop(topic_id, None)
         if topic is None:
             return
-        gone = 0
-        began_ms = self._steady_ms()
         for index in topic.partitions:
             topic_partition = TopicPartition(topic.name, index)
             log = self._logs.get(topic_partition)
             if log is not None and log.topic_id == topic_id:
                 self._logs.delete(topic_partition, now_ms=self._now_ms())
                 self._on_delete(topic_partition)
-            gone += 1
-            if gone >= LOGS_PER_STEP or self._steady_ms() - began_ms >= MAX_STEP_MS:
+            if pace.is_step_over():
                 yield
-                gone = 0
-                began_ms = self._steady_ms()
+                pace.begin_step()
 
     def topic_config(self, name: str) -> TopicConfig:
         return self._config_of(name, self._image.configs.topic_configs(name))

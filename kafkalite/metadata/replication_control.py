@@ -62,10 +62,11 @@ def create_topics(
     results: list[CreatableTopicResult] = []
     records: list[MetadataRecord] = []
     settings = _RequestedSettings(config)
+    placed: dict[int, PartitionRegistration] = {}
     for topic in request.topics:
         try:
             is_describable = describable is None or topic.name in describable
-            topic_records, result = _create_topic(image, config, topic, settings, is_describable, new_topic_id)
+            topic_records, result = _create_topic(image, config, topic, settings, placed, is_describable, new_topic_id)
         except KafkaError as refusal:
             error = ApiError.of(refusal)
             results.append(CreatableTopicResult(name=topic.name, error_code=error.error, error_message=error.message))
@@ -128,6 +129,7 @@ def _create_topic(
     config: BrokerConfig,
     topic: CreatableTopic,
     settings: _RequestedSettings,
+    placed: dict[int, PartitionRegistration],
     is_describable: bool,
     new_topic_id: Callable[[], Uuid],
 ) -> tuple[list[MetadataRecord], CreatableTopicResult]:
@@ -141,7 +143,7 @@ def _create_topic(
             f"Topic '{topic.name}' collides with existing topic: {next(iter(colliding))}",
         )
     config_records, configs = _new_topic_configs(image, settings, topic)
-    partitions = _new_partitions(image, config, topic)
+    partitions = _new_partitions(image, config, topic, placed)
     topic_id = new_topic_id()
     result = CreatableTopicResult(name=topic.name, topic_id=topic_id, error_message=None)
     if is_describable:
@@ -184,7 +186,10 @@ def _new_topic_configs(
     return records, configs
 
 
-def _new_partitions(image: MetadataImage, config: BrokerConfig, topic: CreatableTopic) -> list[PartitionRegistration]:
+def _new_partitions(
+    image: MetadataImage, config: BrokerConfig, topic: CreatableTopic, placed: dict[int, PartitionRegistration]
+) -> list[PartitionRegistration]:
+    """`placed`: new partitions of this request, by replication factor; others of the same factor are placed alike."""
     if topic.assignments:
         return _manually_assigned_partitions(image, topic)
     if topic.replication_factor < _DEFAULT or topic.replication_factor == 0:
@@ -196,13 +201,17 @@ def _new_partitions(image: MetadataImage, config: BrokerConfig, topic: Creatable
         raise KafkaError(ErrorCode.INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.")
     count = config.num_partitions if topic.num_partitions == _DEFAULT else topic.num_partitions
     factor = config.default_replication_factor if topic.replication_factor == _DEFAULT else topic.replication_factor
-    try:
-        replicas = place(image, factor)
-    except KafkaError as error:
-        raise KafkaError(
-            ErrorCode.INVALID_REPLICATION_FACTOR, f"Unable to replicate the partition {factor} time(s): {error.message}"
-        ) from None
-    return [new_partition(image, replicas)] * count
+    partition = placed.get(factor)
+    if partition is None:
+        try:
+            replicas = place(image, factor)
+        except KafkaError as error:
+            raise KafkaError(
+                ErrorCode.INVALID_REPLICATION_FACTOR,
+                f"Unable to replicate the partition {factor} time(s): {error.message}",
+            ) from None
+        partition = placed[factor] = new_partition(image, replicas)
+    return [partition] * count
 
 
 def _manually_assigned_partitions(image: MetadataImage, topic: CreatableTopic) -> list[PartitionRegistration]:

@@ -88,6 +88,20 @@ def test_a_thousand_logs_are_made_and_taken_away_in_steps(offline_broker: Offlin
     assert broker.logs.partitions_of("t") == []
 
 
+def test_the_logs_of_many_small_topics_are_taken_away_in_steps(offline_broker: OfflineBroker) -> None:
+    broker = offline_broker.broker
+    names = [f"t{number}" for number in range(50)]
+    for name in names:
+        offline_broker.create_topic(name)
+    removals = [RemoveTopicRecord(topic_id=broker.metadata.image.topics.by_name[name].topic_id) for name in names]
+    assert list(broker._publisher.prepare(removals)) == []
+    for removal in removals:
+        broker.metadata.image.replay(removal)
+    left = [len(broker.logs) for _ in broker._publisher.publish(removals)]
+    assert left == [50 - count for count in range(LOGS_PER_STEP, 51, LOGS_PER_STEP)]
+    assert len(broker.logs) == 0
+
+
 def test_on_a_slow_disk_others_have_their_turn_after_each_log(
     offline_broker: OfflineBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
