@@ -37,7 +37,7 @@ from kafkalite.storage.log_flush import LogFlush
 from kafkalite.storage.log_flush_scheduler import due_flush_steps
 from kafkalite.storage.log_retention import delete_old_segments
 from kafkalite.storage.log_shutdown import close_logs
-from kafkalite.storage.logs_to_load import LogToLoad, find_logs
+from kafkalite.storage.logs_to_load import LogToLoad, find_logs, read_logs
 from kafkalite.storage.meta_properties import MetaPropertiesError
 from kafkalite.storage.partition_log import PartitionLog
 
@@ -171,33 +171,28 @@ class LogManager:
                     raise
                 _logger.error("Error while loading log dir %s: %s", directory.path, error)
                 self.fail_directory(directory.path)
+        strays: list[PartitionLog] = []
         recovered = 0
-        stray: list[str] = []
-        for done, found in enumerate(work, 1):
-            self.context.check_loading()
-            directory, topic_partition = found.directory, found.topic_partition
-            try:
-                log = found.load(self.context, topic_config, now_ms)
-            except OSError as error:
-                # One unreadable log neither keeps the others from being served nor is replaced by an empty one.
-                _logger.error("Error while loading log %s in dir %s: %s", topic_partition, directory.path, error)
-                self._unavailable[topic_partition] = None
-                directory.has_unread_logs = True
-                on_progress(done, len(work))
+        for found, log in read_logs(self.context, work, topic_config, now_ms, on_progress):
+            if log is None:
+                self._unavailable[found.topic_partition] = None
                 continue
-            recovered += not directory.had_clean_shutdown
-            if is_stray(topic_partition, log.topic_id, directory):
-                stray.append(self._rename_directory(log, STRAY_DIRECTORY_SUFFIX))
-                _logger.warning("Log of %s is marked stray and renamed to %s", topic_partition, stray[-1])
-            elif topic_partition in self._read:
+            recovered += not found.directory.had_clean_shutdown
+            if is_stray(found.topic_partition, log.topic_id, found.directory):
+                strays.append(log)
+            elif found.topic_partition in self._read:
                 raise LogDirectoryError(
-                    f"Duplicate log directories for {topic_partition} are found in both {directory.path} and "
-                    f"{self._read[topic_partition].log_directory}"
+                    f"Duplicate log directories for {found.topic_partition} are found in both {found.directory.path} "
+                    f"and {self._read[found.topic_partition].log_directory}"
                 )
             else:
-                self._read[topic_partition] = log
-            on_progress(done, len(work))
-        return LoadedLogs(len(work) - len(stray), recovered, stray)
+                self._read[found.topic_partition] = log
+        return LoadedLogs(len(work) - len(strays), recovered, [self._set_aside(log) for log in strays])
+
+    def _set_aside(self, stray: PartitionLog) -> str:
+        path = self._rename_directory(stray, STRAY_DIRECTORY_SUFFIX)
+        _logger.warning("Log of %s is marked stray and renamed to %s", stray.topic_partition, path)
+        return path
 
     def interrupt_loading(self) -> None:
         """Has a `read_logs` that is under way in another thread end soon."""

@@ -6,7 +6,7 @@ It takes the clean-shutdown file away at once, so that a start which is killed h
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
@@ -64,6 +64,28 @@ def find_logs(
         else:  # deleted, or the copy of a move that has not come to its end
             context.delete_later(f"{directory.path}/{name}", now_ms, is_directory=True)
     return found
+
+
+def read_logs(
+    context: LogContext,
+    work: Sequence[LogToLoad],
+    topic_config: Callable[[str], TopicConfig],
+    now_ms: int,
+    on_progress: Callable[[int, int], None],
+) -> Iterator[tuple[LogToLoad, PartitionLog | None]]:
+    """Opens one log after the other; None for one that cannot be read. Raises LoadingInterruptedError."""
+    for done, found in enumerate(work, 1):
+        context.check_loading()
+        log: PartitionLog | None = None
+        try:
+            log = found.load(context, topic_config, now_ms)
+        except OSError as error:
+            # One unreadable log neither keeps the others from being served nor is replaced by an empty one.
+            directory = found.directory
+            _logger.error("Error while loading log %s in dir %s: %s", found.topic_partition, directory.path, error)
+            directory.has_unread_logs = True
+        yield found, log
+        on_progress(done, len(work))
 
 
 def _read_checkpoint(checkpoints: LogCheckpoints, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
