@@ -1,7 +1,8 @@
 """Appending what most producers send: batches that go to the log as they are, several of them with one write.
 
-Plain is a batch of format 2 without a producer id, on a topic whose records the broker need not look at or stamp
-(`PartitionLog.takes_plain_batches`), that does not end a segment. All else takes `PartitionLog.append`.
+Plain is a batch of format 2 on a topic whose records the broker need not look at or stamp
+(`PartitionLog.takes_plain_batches`), that does not end a segment; without a producer id, or the next one of an
+idempotent producer that is known in its epoch. All else takes `PartitionLog.append`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from kafkalite.errors import KafkaError
 from kafkalite.records.compression import Buffer
 from kafkalite.records.log_validator import validate_client_batch
 from kafkalite.records.record import NO_TIMESTAMP
-from kafkalite.records.record_batch import LOG_OVERHEAD, TIMESTAMP_TYPE_MASK, BatchHeader
+from kafkalite.records.record_batch import COMPRESSION_MASK, LOG_OVERHEAD, BatchHeader
 from kafkalite.storage.log_append import UnfinishedAppend
 
 if TYPE_CHECKING:
     from kafkalite.storage.partition_log import PartitionLog
+    from kafkalite.storage.producer_state import ProducerStateManager
 
 PREFIX: Final = Struct(">qii")
 """Base offset, batch length, leader epoch: the first 16 bytes, all that a leader rewrites in most batches."""
 PREFIX_SIZE: Final = 16
+_UNPLAIN_ATTRIBUTES: Final = ~COMPRESSION_MASK
+_MAX_SEQUENCE: Final = 0x7FFFFFFF
 
 
 def append_plain(
@@ -35,13 +39,29 @@ def append_plain(
     leader_epoch = log.leader_epoch
     max_message_bytes = log.config.max_message_bytes
     latest_allowed_ms = now_ms + log.timestamp_after_max_ms
+    the_producer_id = batches[0][1][9]
+    has_producer_id = the_producer_id >= 0
+    producer_epoch, next_sequence = -1, 0
+    if has_producer_id:
+        known = _next_of_producer(log.producer_state, the_producer_id)
+        if known is None:
+            return None
+        producer_epoch, next_sequence = known
     first_offset = offset = log.log_end_offset
     pieces: list[Buffer] = []
     size, max_timestamp = 0, NO_TIMESTAMP
     for records, header in batches:
         _, length, _, _, _, attributes, last_offset_delta, base_timestamp, timestamp, producer_id, _, _, _ = header
-        if producer_id >= 0 or not base_timestamp <= timestamp <= latest_allowed_ms or attributes & TIMESTAMP_TYPE_MASK:
+        if (
+            producer_id != the_producer_id
+            or not base_timestamp <= timestamp <= latest_allowed_ms
+            or attributes & _UNPLAIN_ATTRIBUTES
+        ):
             return None
+        if has_producer_id:
+            if header[10] != producer_epoch or header[11] != next_sequence:
+                return None
+            next_sequence += last_offset_delta + 1
         try:
             validate_client_batch(records, log.topic_partition, max_message_bytes=max_message_bytes, header=header)
         except KafkaError:
@@ -51,6 +71,8 @@ def append_plain(
         size += length + LOG_OVERHEAD
         if timestamp > max_timestamp:
             max_timestamp = timestamp
+    if next_sequence > _MAX_SEQUENCE:
+        return None
     segment = log.segments[-1]
     if (
         leader_epoch > log.leader_epoch_cache.written_epoch
@@ -72,8 +94,22 @@ def append_plain(
     log.log_end_offset = log.high_watermark = offset
     log.last_append_ms = now_ms
     log.unflushed_batches += len(batches)
+    if has_producer_id:
+        next_offset = first_offset
+        for header in headers:
+            log.producer_state.add_data_batch(header, next_offset)
+            next_offset += header[6] + 1
     if not log.producer_state.ongoing_transactions:
         log.last_stable_offset = offset
     if log.on_append is not None:
         log.on_append(log)
     return first_offset
+
+
+def _next_of_producer(state: ProducerStateManager, producer_id: int) -> tuple[int, int] | None:
+    """The epoch and sequence number that an idempotent producer goes on with: no duplicate, no gap, no other epoch.
+    None where more has to be looked at: a new producer, an open transaction, one that is being verified."""
+    entry = state.producers.get(producer_id)
+    if entry is None or not entry.batches or entry.current_txn_first_offset >= 0 or state.verification_states:
+        return None
+    return entry.producer_epoch, entry.batches[-1].last_sequence + 1

@@ -40,6 +40,7 @@ from kafkalite.testing import KafkaliteServer
 from request_frames import frame_of
 
 NOW_MS = 1_700_000_000_000
+MAX_SEQUENCE = 0x7FFFFFFF
 TOPICS: dict[str, dict[str, str]] = {
     "plain": {},
     "small-segments": {"segment.bytes": "1048576", "index.interval.bytes": "0", "segment.index.bytes": "64"},
@@ -67,6 +68,8 @@ class DiskThatFills(LocalFileSystem):
     """Takes no more records once it is full."""
 
     is_full = False
+    appends = 0
+    """How many times something was appended to a log."""
 
     def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
         file = super().open(path, create=create, read_only=read_only)
@@ -79,6 +82,7 @@ class DiskThatFills(LocalFileSystem):
             __slots__ = ()
 
             def append(self, *pieces: Buffer) -> None:
+                disk.appends += 1
                 if disk.is_full:
                     raise OSError(28, "No space left on device")
                 super().append(*pieces)
@@ -224,6 +228,47 @@ def test_a_request_with_another_beginning_is_decoded(
     [payload] = conversation.exchange([produce_frame(batch_of(b"other"), 2, **changed)])
     assert recognised == [0]
     assert answer_of(payload).error_code == error
+
+
+def idempotent_frames(sequences: list[int], epoch: int = 0) -> list[bytes]:
+    """Batches of two records each that begin with these sequence numbers."""
+    return [
+        produce_frame(batch_of(b"a", b"b", producer_id=7, producer_epoch=epoch, base_sequence=sequence), number)
+        for number, sequence in enumerate(sequences)
+    ]
+
+
+def test_what_an_idempotent_producer_sends_together_is_appended_with_one_write(
+    conversation: Conversation, disk: DiskThatFills, fast_memory: None
+) -> None:
+    conversation.exchange(idempotent_frames([0]))
+    before = disk.appends
+    answers = [answer_of(payload) for payload in conversation.exchange(idempotent_frames(list(range(2, 42, 2))))]
+    assert [(answer.error_code, answer.base_offset) for answer in answers] == [(0, at) for at in range(2, 42, 2)]
+    assert disk.appends - before == 1
+
+
+@pytest.mark.parametrize("memory", ["fast_memory", "slow_memory"])
+def test_of_what_an_idempotent_producer_sends_together_duplicates_and_gaps_are_found(
+    conversation: Conversation, memory: str, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(memory)
+    conversation.exchange(idempotent_frames([0]))
+    frames = idempotent_frames([2, 4, 4, 2, 8, 6]) + idempotent_frames([8], epoch=1) + idempotent_frames([0], epoch=1)
+    frames += idempotent_frames([8])
+    answers = [answer_of(payload) for payload in conversation.exchange(frames)]
+    out_of_order = (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, -1)
+    assert [(answer.error_code, answer.base_offset) for answer in answers] == [
+        (ErrorCode.NONE, 2),
+        (ErrorCode.NONE, 4),
+        (ErrorCode.NONE, 4),
+        (ErrorCode.NONE, 2),
+        out_of_order,
+        (ErrorCode.NONE, 6),
+        out_of_order,
+        (ErrorCode.NONE, 8),
+        (ErrorCode.INVALID_PRODUCER_EPOCH, -1),
+    ]
 
 
 def test_what_one_connection_repeats_another_one_need_not_have_learnt_anew(
@@ -379,7 +424,9 @@ class Dice:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.sequences: dict[tuple[str, int, int], int] = {}
+        self.producer_id: int | None = None
+        self.sequences: dict[tuple[str, int, int], tuple[int, int]] = {}
+        """The epoch and the sequence number that a producer goes on with."""
 
     def frames(self, count: int) -> list[tuple[str, dict[str, Any]]]:
         """So many, most of them for the same partition as the one before; each with what its frame is made of."""
@@ -407,14 +454,9 @@ class Dice:
         values = [random.randbytes(random.choice((0, 10, 100, 300))) for _ in range(random.choice((1, 1, 2, 10)))]
         compression = random.choice((CompressionType.NONE,) * 5 + (CompressionType.GZIP, CompressionType.ZSTD))
         timestamp = NOW_MS + random.choice((0,) * 8 + (-10_000, 500, 2_000, 7_200_000))
-        producer: dict[str, int] = {}
-        if random.random() < 0.3:
-            producer_id = random.choice((1000, 1001))
-            sequence = self.sequences.get((topic, partition, producer_id), 0)
-            self.sequences[topic, partition, producer_id] = sequence + len(values)
-            if random.random() < 0.1:
-                sequence = max(0, sequence + random.choice((-1, 1)) * len(values))
-            producer = {"producer_id": producer_id, "producer_epoch": 0, "base_sequence": sequence}
+        if random.random() < 0.1:
+            self.producer_id = random.choice((None, None, 1000, 1001))
+        producer = {} if self.producer_id is None else self.next_of(topic, partition, self.producer_id, len(values))
         batch = bytearray(batch_of(*values, timestamp=timestamp, compression=compression, **producer))
         damage = random.random()
         if damage < 0.02:
@@ -427,12 +469,26 @@ class Dice:
             return None
         return bytes(batch)
 
+    def next_of(self, topic: str, partition: int, producer_id: int, records: int) -> dict[str, int]:
+        """What an idempotent producer says of itself: once in a while it is wrong, and begins anew after errors."""
+        random = self.random
+        where = (topic, partition, producer_id)
+        epoch, sequence = self.sequences.get(where, (0, 0 if producer_id == 1000 else MAX_SEQUENCE - 50))
+        if random.random() < 0.05:
+            epoch, sequence = epoch + 1, random.choice((0, 0, 0, 5))
+        self.sequences[where] = (epoch, (sequence + records) & MAX_SEQUENCE)
+        if random.random() < 0.05:
+            sequence = max(0, sequence + random.choice((-1, 1)) * records)
+        if random.random() < 0.03:
+            epoch = max(0, epoch + random.choice((-1, 1)))
+        return {"producer_id": producer_id, "producer_epoch": epoch, "base_sequence": sequence}
+
 
 @pytest.mark.parametrize("seed", range(4))
 def test_all_answers_and_files_are_those_of_requests_that_are_decoded(
     tmp_path: Path, seed: int, recognised: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames = Dice(seed).frames(600)
+    frames = Dice(seed).frames(900)
     outcomes = []
     for way in ("together", "put off", "alone"):
         directory = tmp_path / way
