@@ -13,6 +13,7 @@ from kafkalite.broker.background_tasks import BackgroundTasks
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.clock import Clock, SystemClock
 from kafkalite.config.broker_config import BrokerConfig
+from kafkalite.config.config_value import ConfigException
 from kafkalite.config.endpoint import SECURITY_PROTOCOLS
 from kafkalite.config.endpoint import Endpoint as ConfiguredEndpoint
 from kafkalite.metadata.cluster_image import Endpoint
@@ -129,17 +130,19 @@ class Server:
                 await listener.accept_connections()
 
     async def _listen(self, endpoint: ConfiguredEndpoint) -> None:
-        """Binds one endpoint. Raises OSError, but where it was only added while the broker ran; that one is missing
-        then, as Apache Kafka lets it be missing."""
-        listener = Listener(self.broker, endpoint, self._dispatcher, asyncio.get_running_loop())
-        self._listeners.append(listener)
+        """Binds one endpoint. Raises OSError or ConfigException, but where it was only added while the broker ran; that
+        one is missing then, as Apache Kafka lets it be missing."""
+        listener: Listener | None = None
         try:
+            listener = Listener(self.broker, endpoint, self._dispatcher, asyncio.get_running_loop())
+            self._listeners.append(listener)
             await listener.bind()
-        except OSError as error:
+        except (OSError, ConfigException) as error:
             if not self._is_dynamic(endpoint):
                 raise
-            listener.stop_accepting()
-            self._listeners.remove(listener)
+            if listener is not None:
+                listener.stop_accepting()
+                self._listeners.remove(listener)
             logger.error("Listener %s is missing: %s", endpoint, error)
 
     def _is_dynamic(self, endpoint: ConfiguredEndpoint) -> bool:
@@ -171,7 +174,7 @@ class Server:
         names = {listener.name for listener in self._listeners}
         for endpoint in [endpoint for name, endpoint in wanted.items() if name not in names]:
             await self._listen(endpoint)
-            if self._listeners[-1].endpoint is endpoint:
+            if self._listeners and self._listeners[-1].endpoint is endpoint:
                 await self._listeners[-1].accept_connections()
                 logger.info("Listener %s accepts connections", endpoint)
 

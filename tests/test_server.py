@@ -222,3 +222,18 @@ def test_a_listener_whose_port_is_taken_is_missing_and_stops_no_later_start(tmp_
                 assert listens(port)
     with KafkaliteServer(str(tmp_path), config=config, port=port):
         assert listens(extra)
+
+
+def test_a_listener_without_certificates_is_missing_and_the_others_are_there(tmp_path: Path) -> None:
+    port, secure, extra = free_port(), free_port(), free_port()
+    base = f"PLAINTEXT://127.0.0.1:{port}"
+    protocols = "PLAINTEXT:PLAINTEXT,SECURE:SSL,EXTRA:PLAINTEXT"
+    config = {"listeners": base, "listener.security.protocol.map": protocols}
+    for _ in range(2):
+        with (
+            KafkaliteServer(str(tmp_path), config=config, port=port) as server,
+            WireClient(server.bootstrap_servers) as client,
+        ):
+            set_listeners(client, f"{base},SECURE://127.0.0.1:{secure},EXTRA://127.0.0.1:{extra}")
+            eventually(lambda: listens(extra))
+            assert not listens(secure)
