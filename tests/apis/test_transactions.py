@@ -347,22 +347,43 @@ async def test_transactions_are_listed(broker: OfflineBroker) -> None:
     assert response.error_code == ErrorCode.INVALID_REGULAR_EXPRESSION
 
 
+async def test_of_a_transaction_that_is_named_twice_the_last_is_done_and_the_first_is_told_of(
+    broker: OfflineBroker,
+) -> None:
+    producer = Producer(broker)
+    transactions = [
+        AddPartitionsToTxnTransaction(
+            transactional_id="x",
+            producer_id=producer.producer_id,
+            producer_epoch=producer.epoch,
+            topics=[AddPartitionsToTxnTopic(name=name, partitions=[0])],
+        )
+        for name in ("in", "out")
+    ]
+    results = broker.ask(AddPartitionsToTxnRequest(transactions=transactions)).results_by_transaction
+    assert [[topic.name for topic in result.topic_results] for result in results] == [["in"], ["in"]]
+    [state] = broker.ask(DescribeTransactionsRequest(transactional_ids=["x"])).transaction_states
+    assert [topic.topic for topic in state.topics] == ["out"]
+
+
 async def test_a_hanging_transaction_is_ended_by_a_marker(broker: OfflineBroker) -> None:
     producer = Producer(broker)
     producer.write("out", "a")
 
-    def end(**facts: int) -> int:
+    def end(version: int = 1, **facts: int) -> int:
         marker = WritableTxnMarker(
             **{"producer_id": producer.producer_id, "producer_epoch": producer.epoch, **facts},
             transaction_result=False,
             coordinator_epoch=0,
             topics=[WritableTxnMarkerTopic(name="out", partition_indexes=[0])],
         )
-        response = broker.ask(WriteTxnMarkersRequest(markers=[marker]), 1)
+        response = broker.ask(WriteTxnMarkersRequest(markers=[marker]), version)
         error_code: int = response.markers[0].topics[0].partitions[0].error_code
         return error_code
 
     assert end(producer_epoch=-1) == ErrorCode.UNKNOWN_SERVER_ERROR
+    assert end(version=2, transaction_version=-1) == ErrorCode.UNKNOWN_SERVER_ERROR
+    assert contents(broker, "out") == ["a"]
     assert end() == ErrorCode.NONE
     assert contents(broker, "out") == ["a", "[abort]"]
 

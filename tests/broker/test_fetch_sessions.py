@@ -88,6 +88,13 @@ async def test_what_the_client_names_is_looked_at(purgatory: Purgatory) -> None:
     assert looked_at(session) == [1]
 
 
+async def test_no_session_gets_an_id_that_none_can_have(purgatory: Purgatory) -> None:
+    cache = FetchSessionCache(2, iter([0x7FFFFFFF, 0x7FFFFFF8, 0, 0x7FFFFFF7]).__next__)
+    session = cache.create(1, purgatory, uses_topic_ids=False, is_privileged=False, now_ms=0)
+    assert session is not None
+    assert session.session_id == 0x7FFFFFF7
+
+
 async def test_a_session_that_has_ended_hears_of_nothing(purgatory: Purgatory) -> None:
     cache = FetchSessionCache(1, iter([5, 6]).__next__)
     session = cache.create(2, purgatory, uses_topic_ids=False, is_privileged=False, now_ms=0)
