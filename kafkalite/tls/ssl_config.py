@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kafkalite.config.config_value import ConfigValue
 
@@ -11,8 +11,29 @@ if TYPE_CHECKING:
     from kafkalite.config.broker_config import BrokerConfig
 
 
+_PROPERTIES: Final = (
+    "ssl.keystore.type",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.key.password",
+    "ssl.keystore.key",
+    "ssl.keystore.certificate.chain",
+    "ssl.truststore.type",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.certificates",
+    "ssl.protocol",
+    "ssl.enabled.protocols",
+    "ssl.cipher.suites",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.client.auth",
+    "ssl.allow.dn.changes",
+    "ssl.allow.san.changes",
+)
+
+
 class SslConfig(NamedTuple):
-    """What a TLS context is made of; names are those of the properties behind `ssl.`."""
+    """What a TLS context is made of; names and order are those of the properties."""
 
     keystore_type: str
     keystore_location: str | None
@@ -50,4 +71,4 @@ class SslConfig(NamedTuple):
 
     @classmethod
     def _of(cls, value_of: Callable[[str], ConfigValue]) -> SslConfig:
-        return cls(*(value_of("ssl." + field.replace("_", ".")) for field in cls._fields))
+        return cls(*map(value_of, _PROPERTIES))
