@@ -16,6 +16,26 @@ from kafkalite.protocol.coordinator_records.offsets import (
     OffsetCommitKey,
     OffsetCommitValue,
 )
+from kafkalite.protocol.coordinator_records.share_group import (
+    ShareGroupCurrentMemberAssignmentKey,
+    ShareGroupCurrentMemberAssignmentValue,
+    ShareGroupMemberMetadataKey,
+    ShareGroupMemberMetadataValue,
+    ShareGroupMetadataKey,
+    ShareGroupMetadataValue,
+    ShareGroupStatePartitionMetadataKey,
+    ShareGroupStatePartitionMetadataValue,
+    ShareGroupTargetAssignmentMemberKey,
+    ShareGroupTargetAssignmentMemberValue,
+    ShareGroupTargetAssignmentMetadataKey,
+    ShareGroupTargetAssignmentMetadataValue,
+)
+from kafkalite.protocol.coordinator_records.share_state import (
+    ShareSnapshotKey,
+    ShareSnapshotValue,
+    ShareUpdateKey,
+    ShareUpdateValue,
+)
 from kafkalite.protocol.coordinator_records.transaction_log import TransactionLogKey, TransactionLogValue
 from kafkalite.protocol.primitives import ProtocolError
 
@@ -66,3 +86,22 @@ class TransactionLogMessageFormatter(CoordinatorRecordMessageFormatter):
     """Transactions, of `__transaction_state`."""
 
     record_types = ((TransactionLogKey, TransactionLogValue),)
+
+
+class ShareGroupMessageFormatter(CoordinatorRecordMessageFormatter):
+    """Share groups, of `__consumer_offsets`."""
+
+    record_types = (
+        (ShareGroupMemberMetadataKey, ShareGroupMemberMetadataValue),
+        (ShareGroupMetadataKey, ShareGroupMetadataValue),
+        (ShareGroupTargetAssignmentMetadataKey, ShareGroupTargetAssignmentMetadataValue),
+        (ShareGroupTargetAssignmentMemberKey, ShareGroupTargetAssignmentMemberValue),
+        (ShareGroupCurrentMemberAssignmentKey, ShareGroupCurrentMemberAssignmentValue),
+        (ShareGroupStatePartitionMetadataKey, ShareGroupStatePartitionMetadataValue),
+    )
+
+
+class ShareGroupStateMessageFormatter(CoordinatorRecordMessageFormatter):
+    """What share groups have done with records, of `__share_group_state`."""
+
+    record_types = ((ShareSnapshotKey, ShareSnapshotValue), (ShareUpdateKey, ShareUpdateValue))

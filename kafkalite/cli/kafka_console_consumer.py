@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import sys
@@ -19,6 +20,7 @@ from kafkalite.cli.message_formatter import ConsumerRecord, MessageFormatter
 _LOGGER: Final = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 _INTERNAL_TOPICS: Final = "^__consumer_offsets$,^__transaction_state$,^__share_group_state$"
 _POLL_S: Final = 0.1
+_LOOK_UP_S: Final = 1.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -52,12 +54,20 @@ class ConsoleConsumer:
     def _start_reading(self) -> None:
         options, command_line = self._options, self._command_line
         topic = options.value(command_line.topic)
+        if topic is not None and not topic.strip():
+            exit_with_error(
+                "java.lang.IllegalArgumentException: "
+                "Topic collection to subscribe to cannot contain null or empty topic"
+            )
         if options.has(command_line.partition):
             offset = command_line.start_offset()
             special = {EARLIEST: self._kafka.OFFSET_BEGINNING, LATEST: self._kafka.OFFSET_END}
             partition = self._kafka.TopicPartition(
                 topic, options.value(command_line.partition), special.get(offset, offset)
             )
+            # Whoever does not know a partition's leader yet asks for its first or last offset half a second later.
+            with contextlib.suppress(self._kafka.KafkaException):
+                self._consumer.list_topics(topic, timeout=min(_LOOK_UP_S, self._timeout_s))
             self._consumer.assign([partition])
         elif topic is not None:
             self._consumer.subscribe([topic])

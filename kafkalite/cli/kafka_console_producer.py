@@ -91,6 +91,12 @@ class ConsoleProducer:
                 break
             except BufferError:
                 self._producer.poll(0.1)
+            except self._kafka.KafkaException as error:
+                # Refused before it was sent, for its size: as bad as refused by the broker, and no worse.
+                if self._is_synchronous or error.args[0].code() != self._kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                self._log_failure(record.key, record.value, error.args[0])
+                break
         while self._is_synchronous and not outcome:
             self._producer.poll(0.1)
         if outcome and outcome[0] is not None:
@@ -99,10 +105,12 @@ class ConsoleProducer:
     def _on_delivery(self, error: Any, message: Any) -> None:
         if error is None:
             return
-        key, value = message.key(), message.value()
+        self._log_failure(message.key(), message.value(), error)
+
+    def _log_failure(self, key: bytes | None, value: bytes | None, error: Any) -> None:
         log(
             "ERROR",
-            f"Error when sending message to topic {message.topic()} with key: {_length(key)}, "
+            f"Error when sending message to topic {self._topic} with key: {_length(key)}, "
             f"value: {_length(value)} with error: {error.str()}",
             "kafka-console-producer",
         )

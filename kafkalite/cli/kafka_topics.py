@@ -30,6 +30,7 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.metadata import MetadataResponseTopic
 
+_LONGEST_ID: Final = 24
 _MAX_REPLICATION_FACTOR: Final = 32767
 _ALTERING_CONFIGS: Final = " (To alter topic configurations, the kafka-configs tool can be used.)"
 _COLLISION_WARNING: Final = (
@@ -385,24 +386,14 @@ class TopicService:
 
 
 def _parse_topic_id(text: str) -> Uuid:
+    # Java's decoder complains of the first character that is none of base64 before it complains of the length.
+    strange = re.search(r"[^0-9A-Za-z_=-]", text) if len(text) <= _LONGEST_ID else None
+    if strange is not None:
+        raise ToolError(f"Illegal base64 character {ord(strange[0]):x}")
     try:
         return Uuid.parse(text)
     except binascii.Error:
-        # Java's decoder complains of the first character that is none of base64, then of the length.
-        strange = next(
-            (
-                character
-                for character in text
-                if not (character.isascii() and character.isalnum()) and character not in "-_="
-            ),
-            None,
-        )
-        problem = (
-            "Last unit does not have enough valid bits"
-            if strange is None
-            else f"Illegal base64 character {ord(strange):x}"
-        )
-        raise ToolError(problem) from None
+        raise ToolError("Last unit does not have enough valid bits") from None
     except ValueError as error:
         raise ToolError(str(error)) from None
 

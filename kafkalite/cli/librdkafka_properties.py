@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from kafkalite.cli.command_line import exit_with_error
 from kafkalite.cli.console_log import log
+from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.java_numbers import parse_long
 
 Properties = dict[str, str]
 
@@ -77,6 +79,15 @@ _ASSIGNORS: Final = {
     "CooperativeStickyAssignor": "cooperative-sticky",
 }
 _RECONNECTING: Final = {"reconnect.backoff.ms": "50", "reconnect.backoff.max.ms": "1000"}
+_PRODUCER_VALUES: Final[Mapping[str, Sequence[str] | range]] = {
+    "acks": ("all", "-1", "0", "1"),
+    "buffer.memory": range(2**63),
+    "max.in.flight.requests.per.connection": range(1, 2**31),
+    "retries": range(2**31),
+}
+_CONSUMER_VALUES: Final[Mapping[str, Sequence[str] | range]] = {
+    "isolation.level": ("read_committed", "read_uncommitted")
+}
 _REPEAT_INTERVAL_S: Final = 5.0
 _TIMING: Final = re.compile(r" \(after \d+ms in state .*\)$")
 _JAAS_OPTION: Final = re.compile(r"""(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;]+))""")
@@ -135,6 +146,29 @@ _TRANSLATED: Final[Mapping[str, Callable[[str], Properties]]] = {
 }
 
 
+def _check(properties: Mapping[str, str], allowed: Mapping[str, Sequence[str] | range]) -> None:
+    """Ends the tool, in the Java client's words, for values that librdkafka would take or stumble over."""
+    for name, values in allowed.items():
+        if name not in properties:
+            continue
+        value = properties[name]
+        problem = None
+        if not isinstance(values, range):
+            if value not in values:
+                problem = f"String must be one of: {', '.join(values)}"
+        else:
+            try:
+                if parse_long(value.strip()) not in values:
+                    problem = f"Value must be at least {values.start}"
+            except ToolError:
+                problem = "Not a number of type INT"
+        if problem is not None:
+            exit_with_error(
+                "org.apache.kafka.common.config.ConfigException: "
+                f"Invalid value {value} for configuration {name}: {problem}"
+            )
+
+
 def to_librdkafka(properties: Mapping[str, str]) -> Properties:
     """The same configuration under librdkafka's names."""
     translated: Properties = {}
@@ -187,6 +221,7 @@ def _is_pem(path: str | None) -> bool:
 
 def producer_properties(properties: Mapping[str, str]) -> Properties:
     """librdkafka's configuration for a producer that partitions, acknowledges and times out as the Java producer."""
+    _check(properties, _PRODUCER_VALUES)
     translated = to_librdkafka(properties)
     defaults = {
         "partitioner": "murmur2_random",
@@ -201,6 +236,8 @@ def producer_properties(properties: Mapping[str, str]) -> Properties:
         del defaults["message.timeout.ms"]
     if _may_be_idempotent(translated):
         defaults["enable.idempotence"] = "true"
+    if translated.get("batch.size") == "0":
+        translated["batch.size"] = "1"  # as in Java: each record alone
     if "buffer.memory" in properties:
         defaults["queue.buffering.max.kbytes"] = str(max(1, int(properties["buffer.memory"]) // 1024))
     return {**defaults, **translated}
@@ -218,6 +255,12 @@ def _may_be_idempotent(properties: Properties) -> bool:
 
 def consumer_properties(properties: Mapping[str, str]) -> Properties:
     """librdkafka's configuration for a consumer with the Java consumer's defaults."""
+    _check(properties, _CONSUMER_VALUES)
+    if "group.id" in properties and not properties["group.id"].strip():
+        exit_with_error(
+            "org.apache.kafka.common.errors.InvalidGroupIdException: "
+            "The configured group.id should not be an empty string or whitespace."
+        )
     defaults = {
         "allow.auto.create.topics": "true",
         "isolation.level": "read_uncommitted",

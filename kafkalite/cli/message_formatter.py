@@ -73,7 +73,13 @@ _DESERIALIZERS: Final[dict[str, Deserializer]] = {
 
 
 _COORDINATOR_FORMATTERS: Final = frozenset(
-    {"OffsetsMessageFormatter", "GroupMetadataMessageFormatter", "TransactionLogMessageFormatter"}
+    {
+        "GroupMetadataMessageFormatter",
+        "OffsetsMessageFormatter",
+        "ShareGroupMessageFormatter",
+        "ShareGroupStateMessageFormatter",
+        "TransactionLogMessageFormatter",
+    }
 )
 
 

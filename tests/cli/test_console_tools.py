@@ -110,6 +110,46 @@ def test_a_record_that_is_refused_is_logged_and_the_others_are_sent(broker: Kafk
     assert read_all(broker, "small", 1) == b"ok\n"
 
 
+def test_a_record_too_large_for_the_producer_is_logged_and_the_others_are_sent(broker: KafkaliteServer) -> None:
+    text = b"one\n" + b"x" * 1_100_000 + b"\ntwo\n"
+    produced = run("kafka_console_producer", broker, "--topic", "oversize", stdin=text)
+    assert produced.returncode == 0
+    assert b"ERROR Error when sending message to topic oversize with key: null, value: 1100000 bytes" in produced.stderr
+    assert read_all(broker, "oversize", 2) == b"one\ntwo\n"
+
+
+def test_a_partition_is_read_without_waiting_for_its_leader_to_be_known(broker: KafkaliteServer) -> None:
+    run("kafka_console_producer", broker, "--topic", "at-once", stdin=b"one\n")
+    # librdkafka looks for an offset again after 500 ms.
+    options = ("--partition", "0", "--offset", "earliest", "--max-messages", "1", "--timeout-ms", "450")
+    assert run("kafka_console_consumer", broker, "--topic", "at-once", *options).stdout == b"one\n"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "complaint"),
+    [
+        ("consumer", ["--topic", ""], "Topic collection to subscribe to cannot contain null or empty topic"),
+        ("consumer", ["--topic", "t", "--group", " "], "The configured group.id should not be an empty string"),
+        ("consumer", ["--topic", "t", "--isolation-level", "READ_COMMITTED"], "String must be one of: read_committed"),
+        ("producer", ["--topic", "t", "--request-required-acks", "2"], "Invalid value 2 for configuration acks"),
+        ("producer", ["--topic", "t", "--max-memory-bytes", "-1"], "buffer.memory: Value must be at least 0"),
+        ("producer", ["--topic", "t", "--command-property", "retries=x"], "retries: Not a number of type INT"),
+    ],
+)
+def test_what_the_java_clients_refuse_is_refused_in_a_line(
+    tool: str, arguments: list[str], complaint: str, broker: KafkaliteServer
+) -> None:
+    ended = run(f"kafka_console_{tool}", broker, *arguments)
+    assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (1, b"", 1)
+    assert complaint in ended.stderr.decode()
+
+
+def test_each_record_goes_alone_without_a_batch_size(broker: KafkaliteServer) -> None:
+    produced = run("kafka_console_producer", broker, "--topic", "alone", "--batch-size", "0", stdin=b"one\ntwo\n")
+    assert (produced.returncode, produced.stderr) == (0, b"")
+    assert read_all(broker, "alone", 2) == b"one\ntwo\n"
+
+
 def test_a_group_goes_on_where_it_was(broker: KafkaliteServer) -> None:
     run("kafka_console_producer", broker, "--topic", "resumed", stdin=b"1\n2\n3\n4\n5\n")
     group = ("--group", "readers")

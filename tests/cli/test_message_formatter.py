@@ -7,8 +7,11 @@ import struct
 import pytest
 
 from kafkalite.cli.message_formatter import ConsumerRecord, DefaultMessageFormatter, new_formatter
+from kafkalite.identifiers import Uuid
 from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKey
 from kafkalite.protocol.coordinator_records.offsets import OffsetCommitKey, OffsetCommitValue
+from kafkalite.protocol.coordinator_records.share_group import ShareGroupMetadataKey, ShareGroupMetadataValue
+from kafkalite.protocol.coordinator_records.share_state import ShareUpdateKey, ShareUpdateValue
 
 SERIALIZATION = "org.apache.kafka.common.serialization."
 RECORD = ConsumerRecord("topic", 2, 7, "CreateTime", 1000, b"key", b"value", [("h", b"1"), ("none", None)])
@@ -115,6 +118,21 @@ def test_committed_offsets_are_written_as_json() -> None:
     }
     tombstone = formatted(BARE._replace(key=key), "OffsetsMessageFormatter")
     assert json.loads(tombstone)["value"] is None
+
+
+def test_share_groups_and_their_state_are_written_as_json() -> None:
+    member = ShareGroupMetadataKey(group_id="g").to_bytes()
+    text = formatted(
+        BARE._replace(key=member, value=ShareGroupMetadataValue(epoch=3).to_bytes(0)), "ShareGroupMessageFormatter"
+    )
+    assert json.loads(text)["key"] == {"type": 11, "data": {"groupId": "g"}}
+    assert json.loads(text)["value"]["data"]["epoch"] == 3
+    key = ShareUpdateKey(group_id="g", topic_id=Uuid.ONE, partition=2).to_bytes()
+    value = ShareUpdateValue(snapshot_epoch=4, leader_epoch=1, start_offset=7).to_bytes(0)
+    name = "group.share.ShareGroupStateMessageFormatter"
+    document = json.loads(formatted(BARE._replace(key=key, value=value), name))
+    assert document["key"] == {"type": 1, "data": {"groupId": "g", "topicId": str(Uuid.ONE), "partition": 2}}
+    assert document["value"]["data"]["startOffset"] == 7
 
 
 def test_records_of_other_kinds_are_left_out() -> None:
