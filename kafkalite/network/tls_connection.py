@@ -75,6 +75,8 @@ class TlsConnection(Connection):
         return self._channels.sealed_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._fd < 0:
+            return
         self.last_active_round = self._listener.round
         arrived = self._channels.sealed_buffer[:nbytes]
         if self._is_established:
@@ -259,6 +261,8 @@ class TlsConnection(Connection):
 
     def close(self) -> None:
         self._say_last_word()
+        self._unwatch()
+        self._fd = -1  # nothing can follow the last word
         super().close()
 
     def _close(self, reason: str | None) -> None:

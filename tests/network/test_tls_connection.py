@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import random
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +176,72 @@ def test_a_version_that_is_not_enabled_is_refused(
     with pytest.raises(SslHandshakeError, match="alert protocol version"):
         WireClient(kafka.bootstrap_servers, ssl_context=context).send(METADATA)
     assert lines_of(log) == ["SSL handshake failed: unsupported protocol"]
+
+
+def client_hello(certificates: Certificates) -> bytes:
+    """What a client says first."""
+    outgoing = ssl.MemoryBIO()
+    client = certificates.client_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def test_damaged_handshakes_harm_nobody_else(
+    kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+) -> None:
+    whole = client_hello(certificates)
+    chance = random.Random(1)
+    with WireClient(kafka.bootstrap_servers, ssl_context=certificates.client_context()) as client:
+        for _ in range(300):
+            damaged = bytearray(whole)
+            for _ in range(chance.choice([1, 2, 20])):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+            with socket.create_connection(("127.0.0.1", kafka.port), timeout=10) as connection:
+                connection.sendall(damaged[: chance.choice([len(damaged), chance.randrange(len(damaged))])])
+        assert client.send(METADATA).brokers[0].port == kafka.port
+    assert [record for record in log.records if record.exc_info] == []
+    assert {line.partition(":")[0] for line in lines_of(log)} <= {"SSL handshake failed"}
+
+
+def test_damaged_records_end_their_connection_alone(
+    kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+) -> None:
+    chance = random.Random(2)
+    frame = frame_of(METADATA, 9, 1)
+    with WireClient(kafka.bootstrap_servers, ssl_context=certificates.client_context()) as client:
+        for _ in range(50):
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = certificates.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+            with socket.create_connection(("127.0.0.1", kafka.port), timeout=10) as connection:
+                while True:
+                    try:
+                        tls.do_handshake()
+                        break
+                    except ssl.SSLWantReadError:
+                        connection.sendall(outgoing.read())
+                        incoming.write(connection.recv(65536))
+                connection.sendall(outgoing.read())
+                tls.write(frame * chance.choice([1, 10, 1000]))
+                sealed = bytearray(outgoing.read())
+                sealed[chance.randrange(len(sealed) // 2, len(sealed))] ^= 1 << chance.randrange(8)
+                connection.sendall(sealed)
+                connection.shutdown(socket.SHUT_WR)
+                read_to_end(connection)
+        assert client.send(METADATA).brokers[0].port == kafka.port
+    assert [record for record in log.records if record.exc_info] == []
+    assert {line.partition(":")[0] for line in lines_of(log)} == {"SSL failed"}
+
+
+def test_a_broker_without_an_ssl_listener_loads_nothing_of_tls() -> None:
+    program = """
+import sys
+from kafkalite.testing import KafkaliteServer
+with KafkaliteServer():
+    print(*sorted(name for name in sys.modules if "tls" in name or "ssl_" in name))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [name for name in done.stdout.split() if name.startswith("kafkalite")] == []
 
 
 class TestClientAuthentication:
