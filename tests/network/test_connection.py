@@ -18,6 +18,7 @@ from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRespon
 from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
+from kafkalite.testing import KafkaliteServer
 
 Connect = Callable[[], Any]
 METADATA = MetadataRequest(topics=[])
@@ -59,14 +60,25 @@ def test_many_requests_in_one_piece_are_answered_in_order(connect: Connect, topi
     assert [connection.receive_correlation_id() for _ in range(300)] == list(range(300))
 
 
-def test_one_who_waits_for_a_record_hears_of_it_before_its_writer(connect: Connect, topic: str) -> None:
+def wait_for_readers(kafka: KafkaliteServer, count: int) -> None:
+    """Returns when so many requests wait for records."""
+    assert kafka._server is not None
+    deadline = time.monotonic() + 10
+    while kafka._server.broker.fetch_purgatory.size < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_one_who_waits_for_a_record_hears_of_it_before_its_writer(
+    kafka: KafkaliteServer, connect: Connect, topic: str
+) -> None:
     reader, writer = connect(), connect()
     for offset in range(20):
         if offset % 2:  # in either order of their first requests
             writer.send(writer.frame(METADATA, 9, 0))
             writer.receive()
         reader.send(reader.frame(fetch_request(topic, offset, max_wait_ms=10_000), 12, offset))
-        time.sleep(0.005)  # a request under way would only find the record there
+        wait_for_readers(kafka, 1)
         writer.send(writer.frame(produce_request(topic), 9, offset))
         assert writer.receive_correlation_id() == offset
         reader.socket.setblocking(False)  # the answer is there already
@@ -77,11 +89,13 @@ def test_one_who_waits_for_a_record_hears_of_it_before_its_writer(connect: Conne
         assert data.partitions[0].high_watermark == offset + 1
 
 
-def test_many_who_wait_for_a_record_do_not_hold_up_its_writer(connect: Connect, topic: str) -> None:
+def test_many_who_wait_for_a_record_do_not_hold_up_its_writer(
+    kafka: KafkaliteServer, connect: Connect, topic: str
+) -> None:
     readers, writer = [connect() for _ in range(10)], connect()
     for reader in readers:
         reader.send(reader.frame(fetch_request(topic, max_wait_ms=10_000), 12, 1))
-    time.sleep(0.05)
+    wait_for_readers(kafka, len(readers))
     writer.send(writer.frame(produce_request(topic), 9, 2))
     assert writer.receive_correlation_id() == 2
     for reader in readers:
