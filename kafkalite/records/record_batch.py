@@ -399,8 +399,8 @@ def build_batch(
         | (CONTROL_MASK if is_control else 0)
         | (DELETE_HORIZON_MASK if delete_horizon_ms is not None else 0)
     )
-    return assemble_batch(
-        BatchHeader(
+    return _assemble(
+        (
             base_offset,
             RECORD_BATCH_OVERHEAD - LOG_OVERHEAD + len(body),
             partition_leader_epoch,
@@ -421,8 +421,11 @@ def build_batch(
 
 def assemble_batch(header: BatchHeader, body: bytes) -> bytes:
     """A batch of this header before this (already compressed) body; length and CRC are set from the body."""
+    return _assemble(header._replace(batch_length=RECORD_BATCH_OVERHEAD - LOG_OVERHEAD + len(body), crc=0), body)
+
+
+def _assemble(fields: tuple[int, ...], body: bytes) -> bytes:
     out = bytearray(RECORD_BATCH_OVERHEAD + len(body))
-    fields = header._replace(batch_length=len(out) - LOG_OVERHEAD, crc=0)
     _HEADER.pack_into(out, 0, *fields)
     out[RECORD_BATCH_OVERHEAD:] = body
     _UINT32.pack_into(out, CRC_POSITION, compute_crc(out, 0, len(out)))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import Buffer
 from kafkalite.records.record import NO_TIMESTAMP
-from kafkalite.records.record_batch import BatchHeader, check_crc, corrupt_record, iter_batches, set_offset_and_epoch
+from kafkalite.records.record_batch import (
+    CONTROL_MASK,
+    LOG_OVERHEAD,
+    BatchHeader,
+    check_crc,
+    corrupt_record,
+    iter_batches,
+    read_header,
+    set_offset_and_epoch,
+)
 from kafkalite.storage.end_transaction_marker import EndTransactionMarker, read_end_transaction_marker
 from kafkalite.storage.producer_state import AppendOrigin, ProducerStateManager, VerificationState
 from kafkalite.storage.transaction_index import AbortedTxn
@@ -17,6 +27,9 @@ from kafkalite.storage.transaction_index import AbortedTxn
 if TYPE_CHECKING:
     from kafkalite.storage.log_segment import LogSegment
     from kafkalite.storage.partition_log import PartitionLog
+
+_PREFIX: Final = Struct(">qii")
+"""Base offset, batch length, leader epoch."""
 
 
 class LogAppendInfo(NamedTuple):
@@ -132,6 +145,11 @@ def append_trusted(
     With AppendOrigin.REPLICATION they keep their offsets and epochs, which may leave gaps.
     """
     log.context.check_writable()
+    if origin is AppendOrigin.COORDINATOR:
+        header = read_header(records)
+        is_alone = header[3] == 2 and header[1] + LOG_OVERHEAD == len(records)
+        if is_alone and header[9] < 0 and not header[5] & CONTROL_MASK:
+            return _append_plain_batch(log, memoryview(records), header, now_ms, leader_epoch, defer_flush)
     buffer = bytearray(records)
     batches = list(iter_batches(buffer))
     if not batches or batches[-1][0] + batches[-1][1].size_in_bytes != len(buffer):
@@ -191,6 +209,32 @@ def append_trusted(
     if log.on_append is not None:
         log.on_append(log)
     return LogAppendInfo(first_offset, offset - 1, NO_TIMESTAMP, log.log_start_offset, False, is_flush_due)
+
+
+def _append_plain_batch(
+    log: PartitionLog,
+    batch: memoryview,
+    header: BatchHeader,
+    now_ms: int,
+    leader_epoch: int,
+    defer_flush: bool,
+) -> LogAppendInfo:
+    """Appends one batch without a producer, as coordinators write most of theirs."""
+    size = len(batch)
+    if size > log.config.segment_bytes:
+        raise log.batch_larger_than_segment(size)
+    offset = log.log_end_offset
+    if leader_epoch > log.leader_epoch_cache.written_epoch:
+        log.leader_epoch_cache.assign(leader_epoch, offset)
+    last_offset = offset + header[6]
+    segment = log.segments[-1]
+    if segment.should_roll(log.config, size, header[8], last_offset, now_ms):
+        segment = log.roll(now_ms, offset)
+    try:
+        segment.append(_PREFIX.pack(offset, header[1], leader_epoch), batch[_PREFIX.size :], last_offset, header[8])
+    except OSError as error:
+        raise log.storage_error("appending records", error) from error
+    return log.note_appended(header, NO_TIMESTAMP, now_ms, defer_flush)
 
 
 def update_producer_state(
