@@ -10,6 +10,7 @@ from typing import Final
 
 from kafkalite.cli.dump_errors import DumpErrors
 from kafkalite.cli.dump_log_options import MAX_BYTES, DumpLogOptions
+from kafkalite.cli.java_numbers import parse_long
 from kafkalite.cli.log_dump import DumpError, ReadableFile, absolute, first_last_offset, iter_dumped_batches
 from kafkalite.records.compression import Buffer
 
@@ -135,7 +136,7 @@ def _corrupt_index(message: str) -> DumpError:
 
 
 def _base_offset(path: str) -> int:
-    return int(os.path.basename(path).partition(".")[0])
+    return parse_long(os.path.basename(path).partition(".")[0])
 
 
 def _companion(path: str, suffix: str) -> str:

@@ -18,6 +18,8 @@ from kafkalite.cli.command_line import run_command
 from kafkalite.cli.dump_errors import DumpErrors, complain
 from kafkalite.cli.dump_log_options import DumpLogOptions
 from kafkalite.cli.index_dump import dump_index, dump_time_index
+from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.java_numbers import parse_long
 from kafkalite.cli.log_dump import DumpError, LogDump, ReadableFile
 from kafkalite.errors import ErrorCode, KafkaError
 
@@ -55,7 +57,7 @@ def execute(argv: list[str]) -> int:
         elif suffix == "snapshot" and dot:
             _dump_producer_snapshot(name)
         elif suffix == "txnindex" and dot:
-            _dump_transaction_index(name, int(stem))
+            _dump_transaction_index(name, parse_long(stem))
         else:
             complain(f"Ignoring unknown file {name}")
     errors.print()
@@ -107,17 +109,17 @@ def _execute_or_explain(argv: list[str]) -> int:
     """Runs the dump; an exception is shown as Java shows one that nobody caught."""
     try:
         return execute(argv)
-    except (OSError, KafkaError, DumpError) as error:
+    except (OSError, KafkaError, DumpError, ToolError) as error:
         complain(f'Exception in thread "main" {_described(error)}')
         return 1
 
 
-def _described(error: OSError | KafkaError | DumpError) -> str:
+def _described(error: OSError | KafkaError | DumpError | ToolError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"java.nio.file.NoSuchFileException: {error.filename}"
     if isinstance(error, OSError):
         return f"java.io.IOException: {error}"
-    if isinstance(error, DumpError):
+    if isinstance(error, DumpError | ToolError):
         return f"{error.class_name}: {error}" if str(error) else error.class_name
     return f"{_JAVA_CLASSES.get(error.error, 'org.apache.kafka.common.KafkaException')}: {error.message}"
 

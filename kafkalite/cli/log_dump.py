@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from kafkalite.cli.java_numbers import parse_int, parse_long
 from kafkalite.errors import KafkaError
 from kafkalite.records.compression import Buffer
 from kafkalite.records.record import Record, parse_records
@@ -199,11 +200,11 @@ class LogDump:
     def _title(self) -> str:
         name = os.path.basename(self._path)
         if name.endswith(".log"):
-            return f"Log starting offset: {int(name.partition('.')[0])}"
+            return f"Log starting offset: {parse_long(name.partition('.')[0])}"
         if name == "bootstrap.checkpoint":
             return "KRaft bootstrap snapshot"
         offset, _, epoch = name.removesuffix(".checkpoint").partition("-")
-        return f"Snapshot end offset: {int(offset)}, epoch: {int(epoch)}"
+        return f"Snapshot end offset: {parse_long(offset)}, epoch: {parse_int(epoch)}"
 
     def _flush(self) -> None:
         if self._lines:

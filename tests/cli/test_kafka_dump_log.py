@@ -225,3 +225,13 @@ def test_remote_log_metadata_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     log = str(GOLDEN / REAL / "stamped-0" / f"{SEGMENT}.log")
     assert kafka_dump_log.main(["--remote-log-metadata-decoder", "--files", log]) == 1
     assert "kafkalite keeps no remote log metadata" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x.log", "x.index", "x.timeindex", "x.txnindex", "x-1.checkpoint", "1_0.log"])
+def test_a_name_without_an_offset_is_no_segments(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_bytes(bytes(100))
+    assert kafka_dump_log.main(["--files", str(tmp_path / name)]) == 1
+    stem = name.partition(".")[0].partition("-")[0]
+    assert capsys.readouterr().err == (
+        f'Exception in thread "main" java.lang.NumberFormatException: For input string: "{stem}"\n'
+    )
