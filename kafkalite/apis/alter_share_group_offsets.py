@@ -28,10 +28,17 @@ def alter_share_group_offsets(
         )
     topics = context.broker.metadata.image.topics
     start_offsets: dict[TopicImage, dict[int, int]] = {}
+    named_last: dict[TopicImage, frozenset[int]] = {}
     errors: dict[tuple[str, int], KafkaError] = {}
     for topic in request.topics:
         image = topics.topic(topic.topic_name)
         of_topic = {} if image is None else start_offsets.setdefault(image, {})
+        if image is not None:
+            named_last[image] = frozenset(
+                partition.partition_index
+                for partition in topic.partitions
+                if partition.partition_index < len(image.partitions)
+            )
         for partition in topic.partitions:
             index = partition.partition_index
             if image is None or index >= len(image.partitions):
@@ -41,7 +48,7 @@ def alter_share_group_offsets(
     try:
         if not request.group_id:
             raise KafkaError(ErrorCode.INVALID_GROUP_ID)
-        failed = context.broker.share_groups.alter_offsets(request.group_id, start_offsets)
+        failed = context.broker.share_groups.alter_offsets(request.group_id, start_offsets, named_last)
     except KafkaError as error:
         return AlterShareGroupOffsetsResponse(error_code=operation_error(error), error_message=error.message)
     names = {image.topic_id: image.name for image in start_offsets}

@@ -53,10 +53,10 @@ def _topics(
         or any(not topic.partitions or any(index < 0 for index in topic.partitions) for topic in known)
     ):
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # The share coordinator is not asked such things.
+    named: dict[str, dict[int, None]] = {}
     for topic in group.topics:
-        found = topics.topic(topic.topic_name)
-        if found is not None:
-            yield _topic(context, group.group_id, found, dict.fromkeys(topic.partitions))
+        if topic.topic_name in topics.by_name:  # One that is named several times is told of once.
+            named.setdefault(topic.topic_name, {}).update(dict.fromkeys(topic.partitions))
             continue
         yield DescribeShareGroupOffsetsResponseTopic(
             topic_name=topic.topic_name,
@@ -68,6 +68,8 @@ def _topics(
                 for index in topic.partitions
             ],
         )
+    for name, wanted in named.items():
+        yield _topic(context, group.group_id, topics.by_name[name], wanted)
 
 
 def _topic(

@@ -7,7 +7,7 @@ in them the member has got.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final
 
 from kafkalite.broker.api_registry import serves
@@ -15,7 +15,7 @@ from kafkalite.broker.broker import Broker
 from kafkalite.broker.purgatory import DelayedOperation
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.share_acknowledgements import RENEW_MIN_VERSION, Outcomes, acknowledge_all, is_member_id_valid
-from kafkalite.broker.share_partitions import FetchedRecords
+from kafkalite.broker.share_partitions import FetchedRecords, InitializationError
 from kafkalite.broker.share_sessions import FINAL_EPOCH, INITIAL_EPOCH, ShareSession, TopicIdPartition
 from kafkalite.coordinator.share_acquisition import AcquireLimits, ShareAcquireMode
 from kafkalite.coordinator.share_coordinator import SharePartitionKey
@@ -67,6 +67,7 @@ class _ShareFetch:
         "_erroneous",
         "_expected_epoch",
         "_group_id",
+        "_late_errors",
         "_limits",
         "_max_bytes",
         "_member_id",
@@ -90,42 +91,50 @@ class _ShareFetch:
         self._expected_epoch = 0
         self._acknowledged: Outcomes = {}
         self._erroneous: dict[TopicIdPartition, PartitionData] = {}
+        self._late_errors: set[TopicIdPartition] = set()
+        """Of the erroneous ones those whose state could not be had: who gets records at once, or does not wait, hears
+        nothing of them. Apache Kafka has to ask for the state, and does so several times."""
         self._wanted: dict[TopicIdPartition, str] = {}
         self._find_partitions(self._begin())
 
-    def _begin(self) -> Iterable[TopicIdPartition]:
+    def _begin(self) -> Mapping[TopicIdPartition, str | None]:
+        """The partitions to look at, with the names of their topics, None where there is none."""
         request = self._request
+        by_id = self._broker.metadata.image.topics.by_id
         sessions = self._broker.share_partitions.sessions
         key = (self._group_id, self._member_id)
-        named = [(topic.topic_id, one.partition_index) for topic in request.topics for one in topic.partitions]
+        named = [
+            ((topic.topic_id, one.partition_index), image.name if (image := by_id.get(topic.topic_id)) else None)
+            for topic in request.topics
+            for one in topic.partitions
+        ]
         has_acknowledgements = any(
             partition.acknowledgement_batches for topic in request.topics for partition in topic.partitions
         )
         epoch = request.share_session_epoch
-        wanted: Iterable[TopicIdPartition]
+        wanted: dict[TopicIdPartition, str | None] = {}
         if epoch == FINAL_EPOCH:
             if sessions.get(key) is None:
                 raise KafkaError(ErrorCode.SHARE_SESSION_NOT_FOUND)
-            wanted = ()
         elif epoch == INITIAL_EPOCH:
             if has_acknowledgements:
                 raise KafkaError(ErrorCode.INVALID_REQUEST)
-            if len(set(named)) < len(named):  # Apache Kafka ends the old session and fails to make the new one.
+            wanted = dict(named)
+            if len(wanted) < len(named):  # Apache Kafka ends the old session and fails to make the new one.
                 sessions.remove(key)
                 raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
-            if sessions.create(key, named, self._context) is None:
+            if sessions.create(key, wanted, self._context) is None:
                 raise KafkaError(ErrorCode.SHARE_SESSION_LIMIT_REACHED)
             self._context.watch_disconnect(self._broker.share_partitions.on_disconnect)
-            wanted = named
         else:
             session = self._session = sessions.find(key, epoch)
             session.update(
-                named,
+                dict(named),
                 [(topic.topic_id, index) for topic in request.forgotten_topics_data for index in topic.partitions],
             )
             session.advance()
             self._expected_epoch = session.epoch
-            wanted = list(session.partitions)
+            wanted = {partition: cached.topic for partition, cached in session.partitions.items()}
         if has_acknowledgements:
             self._acknowledged = acknowledge_all(
                 self._broker,
@@ -136,16 +145,16 @@ class _ShareFetch:
             )
         return wanted
 
-    def _find_partitions(self, wanted: Iterable[TopicIdPartition]) -> None:
-        by_id = self._broker.metadata.image.topics.by_id
-        for topic_id, index in wanted:
-            topic = by_id.get(topic_id)
+    def _find_partitions(self, wanted: Mapping[TopicIdPartition, str | None]) -> None:
+        topics = self._broker.metadata.image.topics
+        for partition, topic in wanted.items():
+            index = partition[1]
             if topic is None:
-                self._erroneous[topic_id, index] = _error(index, ErrorCode.UNKNOWN_TOPIC_ID)
-            elif index not in topic.partitions:
-                self._erroneous[topic_id, index] = _error(index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                self._erroneous[partition] = _error(index, ErrorCode.UNKNOWN_TOPIC_ID)
+            elif topics.partition(TopicPartition(topic, index)) is None:
+                self._erroneous[partition] = _error(index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             else:
-                self._wanted[topic_id, index] = topic.name
+                self._wanted[partition] = topic
 
     # --- fetching -----------------------------------------------------------------------------------------------------
 
@@ -158,9 +167,17 @@ class _ShareFetch:
         if not self._wanted or not self._limits.max_records or not self._max_bytes:
             return self._respond({})
         self._rotate()
-        if not self._load():
-            return self._respond({})
-        answer = self._try_complete(is_expired=self._request.max_wait_ms <= 0)
+        has_loaded = self._load()
+        if self._request.max_wait_ms <= 0:
+            self._forget_late_errors()
+        if not has_loaded:
+            if not self._late_errors:
+                return self._respond({})
+            # Who is told so would be back at once: as in Apache Kafka it is told when its time is over.
+            return self._broker.fetch_purgatory.delay(
+                (), self._request.max_wait_ms, lambda is_expired: self._respond({}) if is_expired else None
+            )
+        answer = self._try_complete(is_expired=self._request.max_wait_ms <= 0, is_first=True)
         if answer is not None:
             return answer
         return self._broker.fetch_purgatory.delay(
@@ -188,12 +205,19 @@ class _ShareFetch:
 
     def _fail(self, partition: TopicIdPartition, error: KafkaError) -> None:
         self._erroneous[partition] = _error(partition[1], error.error)
+        if isinstance(error, InitializationError):
+            self._late_errors.add(partition)
         del self._wanted[partition]
+
+    def _forget_late_errors(self) -> None:
+        for partition in self._late_errors:
+            del self._erroneous[partition]
+        self._late_errors.clear()
 
     def _key(self, partition: TopicIdPartition) -> SharePartitionKey:
         return SharePartitionKey(self._group_id, *partition)
 
-    def _try_complete(self, *, is_expired: bool) -> ShareFetchResponse | None:
+    def _try_complete(self, *, is_expired: bool, is_first: bool = False) -> ShareFetchResponse | None:
         if not self._load():
             return self._respond({})
         partitions = self._broker.share_partitions
@@ -214,6 +238,8 @@ class _ShareFetch:
             size += fetched.slice.size
         if not is_due and (not found or size < self._min_bytes):
             return None
+        if is_first and size:
+            self._forget_late_errors()
         return self._respond(self._acquire(found))
 
     def _acquire(self, found: dict[TopicIdPartition, FetchedRecords]) -> dict[TopicIdPartition, PartitionData]:

@@ -131,11 +131,15 @@ class ShareGroups:
         return state, log.high_watermark - state.start_offset - state.delivery_complete_count
 
     def alter_offsets(
-        self, group_id: str, start_offsets: Mapping[TopicImage, Mapping[int, int]]
+        self,
+        group_id: str,
+        start_offsets: Mapping[TopicImage, Mapping[int, int]],
+        named_last: Mapping[TopicImage, frozenset[int]],
     ) -> dict[tuple[Uuid, int], KafkaError]:
         """Has an empty group, made where there is none, begin at other offsets; what went wrong with some of them.
 
-        Raises KafkaError where the group may not be changed. A topic without partitions is noted, and that is all.
+        Raises KafkaError where the group may not be changed. A topic without partitions is noted, and that is all. Of
+        one that is named several times those partitions are noted that are named last, before the others begin too.
         """
         partition = self._context(group_id)
         groups = partition.shard.groups.share_groups
@@ -144,7 +148,8 @@ class ShareGroups:
             topic.topic_id: ShareTopic(topic.name, frozenset(offsets), now_ms)
             for topic, offsets in start_offsets.items()
         }
-        state_epoch = _run(partition, groups.begin_offsets(group_id, topics))
+        noted = {topic.topic_id: ShareTopic(topic.name, indexes, now_ms) for topic, indexes in named_last.items()}
+        state_epoch = _run(partition, groups.begin_offsets(group_id, noted))
         beginning = {topic_id: topic for topic_id, topic in topics.items() if topic.partitions}
         for topic_id, topic in beginning.items():
             for index in topic.partitions:
@@ -207,6 +212,8 @@ class ShareGroups:
     def _delete(self, group_id: str, topics: ShareTopics) -> None:
         have_partitions = {bool(topic.partitions) for topic in topics.values()}
         if len(have_partitions) > 1:  # The share coordinator is not asked of topics without any.
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
+        if any(index < 0 for topic in topics.values() for index in topic.partitions):  # Nor of such ones.
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         self._forget(group_id, topics)
         for topic_id, topic in topics.items():

@@ -76,6 +76,10 @@ class _Loaded:
         self.timer: Timer | None = None
 
 
+class InitializationError(KafkaError):
+    """The state of a share partition cannot be had; those who ask for others too may not wait to hear of it."""
+
+
 class FetchedRecords:
     """What has been read for a share partition: the slice of the log, its batches, and aborted transactions."""
 
@@ -144,12 +148,12 @@ class SharePartitions:
     # Loading
 
     def load(self, key: SharePartitionKey, topic: str) -> None:
-        """Has a share partition ready; raises KafkaError."""
+        """Has a share partition ready; raises KafkaError, InitializationError where its state cannot be had."""
         if key in self._loaded:
             return
         log = self._broker.leader_log(topic, key.partition)
         if log.topic_id != key.topic_id:  # another topic has the name by now
-            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            raise InitializationError(ErrorCode.UNKNOWN_SERVER_ERROR)
         try:
             state = self._broker.share_coordinator.read(key, log.leader_epoch)
         except KafkaError as error:
@@ -337,16 +341,16 @@ def duration_ms(text: str) -> int:
     return -total if sign == "-" else total
 
 
-def _persister_error(error: KafkaError) -> KafkaError:
+def _persister_error(error: KafkaError) -> InitializationError:
     """An error of the share coordinator as members hear of it."""
     match error.error:
         case ErrorCode.NOT_COORDINATOR | ErrorCode.COORDINATOR_NOT_AVAILABLE | ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
-            return KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, error.message)
+            return InitializationError(ErrorCode.COORDINATOR_NOT_AVAILABLE, error.message)
         case ErrorCode.GROUP_ID_NOT_FOUND | ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
-            return error
+            return InitializationError(error.error, error.message)
         case ErrorCode.FENCED_LEADER_EPOCH | ErrorCode.FENCED_STATE_EPOCH:
-            return KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER, error.message)
-    return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, error.message)
+            return InitializationError(ErrorCode.NOT_LEADER_OR_FOLLOWER, error.message)
+    return InitializationError(ErrorCode.UNKNOWN_SERVER_ERROR, error.message)
 
 
 def _aborted_batches(

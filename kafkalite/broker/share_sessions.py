@@ -6,7 +6,7 @@ Apache Kafka's ShareSession and ShareSessionCache.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from kafkalite.errors import ErrorCode, KafkaError
@@ -21,22 +21,36 @@ SessionKey: TypeAlias = "tuple[str, str]"
 """Group id and member id."""
 
 
+class CachedSharePartition:
+    """A partition of a session, and the name that its topic had when it joined: that is what it is looked up by."""
+
+    __slots__ = ("must_respond", "topic")
+
+    def __init__(self, topic: str | None, *, must_respond: bool) -> None:
+        self.topic = topic
+        """None where there was no such topic."""
+        self.must_respond = must_respond
+        """Whether the next answer must name the partition even if there is nothing to say."""
+
+
 class ShareSession:
     """One member's partitions, in the order in which they are served."""
 
     __slots__ = ("connection", "epoch", "key", "partitions")
 
-    def __init__(self, key: SessionKey, partitions: Iterable[TopicIdPartition], connection: object) -> None:
+    def __init__(self, key: SessionKey, partitions: Mapping[TopicIdPartition, str | None], connection: object) -> None:
         self.key = key
         self.epoch = 1
         self.connection = connection
-        self.partitions: dict[TopicIdPartition, bool] = dict.fromkeys(partitions, False)
-        """By partition, whether the next answer must name it even if there is nothing to say."""
+        self.partitions = {
+            partition: CachedSharePartition(topic, must_respond=False) for partition, topic in partitions.items()
+        }
 
-    def update(self, wanted: Iterable[TopicIdPartition], forgotten: Iterable[TopicIdPartition]) -> None:
-        """Adds partitions, then drops those that the member has forgotten."""
-        for partition in wanted:
-            self.partitions.setdefault(partition, True)
+    def update(self, wanted: Mapping[TopicIdPartition, str | None], forgotten: Iterable[TopicIdPartition]) -> None:
+        """Adds partitions with the names of their topics, then drops those that the member has forgotten."""
+        for partition, topic in wanted.items():
+            if partition not in self.partitions:
+                self.partitions[partition] = CachedSharePartition(topic, must_respond=True)
         for partition in forgotten:
             self.partitions.pop(partition, None)
 
@@ -46,12 +60,14 @@ class ShareSession:
 
     def note_answer(self, partition: TopicIdPartition, *, has_records: bool, has_error: bool) -> bool:
         """Whether the answer is to name the partition; one that had records goes to the end."""
-        if partition not in self.partitions:
+        cached = self.partitions.get(partition)
+        if cached is None:
             return has_records or has_error
-        must_respond = has_records or has_error or self.partitions[partition]
+        must_respond = has_records or has_error or cached.must_respond
         if has_records:
             del self.partitions[partition]
-        self.partitions[partition] = has_error
+        self.partitions[partition] = cached
+        cached.must_respond = has_error
         return must_respond
 
 
@@ -75,7 +91,7 @@ class ShareSessionCache:
         return session
 
     def create(
-        self, key: SessionKey, partitions: Iterable[TopicIdPartition], connection: object
+        self, key: SessionKey, partitions: Mapping[TopicIdPartition, str | None], connection: object
     ) -> ShareSession | None:
         """A new session in the place of the member's old one; None where there are too many."""
         self._sessions.pop(key, None)

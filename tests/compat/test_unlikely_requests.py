@@ -217,6 +217,30 @@ def test_offsets_for_nobody_at_an_epoch(compare: Compare) -> None:
     compare(scenario)
 
 
+def test_offsets_of_a_streams_group_for_nobody_at_an_epoch(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        request = streams.StreamsGroupHeartbeatRequest(
+            group_id=f"{side.namespace}-streams",
+            member_id=str(uuid.UUID(int=7)),
+            rebalance_timeout_ms=5000,
+            process_id="p",
+            topology=streams.Topology(subtopologies=[streams.Subtopology(subtopology_id="0", source_topics=[topic])]),
+            active_tasks=[],
+            standby_tasks=[],
+            warmup_tasks=[],
+        )
+        GroupOnSide(side, request.group_id)
+        side.ask(request, 0)
+        for member_id, epoch in ((None, 0), (None, 1), (None, -1), ("", 1), ("", -1), ("x", -1)):
+            group = offset_fetch.OffsetFetchRequestGroup(
+                group_id=request.group_id, member_id=member_id, member_epoch=epoch, topics=None
+            )
+            side.ask(offset_fetch.OffsetFetchRequest(groups=[group]), 9, label=f"{member_id!r} at {epoch}")
+
+    compare(scenario)
+
+
 def test_a_topology_with_a_negative_epoch(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
@@ -260,12 +284,29 @@ def test_a_partition_that_is_to_join_a_transaction_twice(compare: Compare) -> No
 
 def test_share_group_offsets_of_no_partition_and_of_the_same_twice(compare: Compare) -> None:
     def scenario(side: Side) -> None:
-        topic = side.topic()
+        topic = side.topic(2)
         side.normalise.ordinal("uuid", side.topic_id(topic))
-        for indexes in ([0, 0], []):
-            topics = [share_offsets.DescribeShareGroupOffsetsRequestTopic(topic_name=topic, partitions=indexes)]
+
+        def request(*named: tuple[str, list[int]]) -> share_offsets.DescribeShareGroupOffsetsRequest:
+            topics = [
+                share_offsets.DescribeShareGroupOffsetsRequestTopic(topic_name=name, partitions=indexes)
+                for name, indexes in named
+            ]
             group = share_offsets.DescribeShareGroupOffsetsRequestGroup(group_id=side.namespace, topics=topics)
-            side.ask(share_offsets.DescribeShareGroupOffsetsRequest(groups=[group]), 0, label=str(indexes))
+            return share_offsets.DescribeShareGroupOffsetsRequest(groups=[group])
+
+        # Apache Kafka's coordinator hears of a new topic last.
+        known = request((topic, [0]))
+        side.eventually(lambda: side.send(known, 0).groups[0].topics[0].topic_id != Uuid.ZERO)
+        asked: list[list[tuple[str, list[int]]]] = [
+            [(topic, [0, 0])],
+            [(topic, [])],
+            [(topic, [1]), (topic, [1])],
+            [(topic, [1]), ("no-such", [0, 0]), (topic, [0]), ("no-such", [0])],
+            [(topic, [1]), (topic, [])],
+        ]
+        for named in asked:
+            side.ask(request(*named), 0, label=str(named))
 
     compare(scenario)
 

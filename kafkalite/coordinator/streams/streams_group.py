@@ -192,7 +192,9 @@ class StreamsGroup(ModernGroup[StreamsGroupMember]):
     def validate_offset_fetch(self, member_id: str | None, member_epoch: int) -> None:
         if member_id is None and member_epoch < 0:
             return
-        member = self.member(member_id or "")
+        if member_id is None:  # Apache Kafka's members cannot be asked for nobody.
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
+        member = self.member(member_id)
         if member_epoch != member.member_epoch:
             raise _stale(
                 f"The received member epoch {member_epoch} does not match the expected member epoch "
