@@ -22,8 +22,6 @@ def join_group(context: RequestContext, request: JoinGroupRequest) -> JoinGroupR
     answer = context.broker.group_coordinator.join_group(context, request)
     if isinstance(answer, JoinGroupResponse):
         return for_version(answer, context.api_version)
-    if context.api_version >= NULLABLE_PROTOCOL_NAME_MIN_VERSION:
-        return answer
     # This callback is registered before the connection's own, and so runs before the answer is encoded.
     version = context.api_version
     answer.add_done_callback(lambda done: done.cancelled() or for_version(done.result(), version))

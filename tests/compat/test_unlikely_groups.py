@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+import pytest
+
 from group_scenarios import GroupOnSide
 from kafkalite.protocol.messages import offset_commit as commit
 from kafkalite.protocol.messages import streams_group_heartbeat as streams
@@ -114,5 +116,48 @@ def test_topics_that_must_be_partitioned_alike_where_some_of_them_are_nowhere(co
                 process_id="p",
             )
             side.ask(beat, 0, label=str(number))
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("version", [2, 6, 7, 9])
+def test_a_protocol_without_a_name(compare: Compare, version: int) -> None:
+    def scenario(side: Side) -> None:
+        group = GroupOnSide(side)
+        request = group.join_request(protocols={"": b"m"})
+        answer = side.ask(request, version, label="as nobody")
+        if answer.error_code:
+            answer = side.ask(group.join_request(answer.member_id, protocols={"": b"m"}), version, label="joined")
+        side.ask(group.sync_request(answer.member_id, answer.generation_id, protocol_name=""), 5)
+        side.ask(DescribeGroupsRequest(groups=[group.group_id]), 5)
+        group.leave((answer.member_id, None))
+
+    compare(scenario)
+
+
+def test_which_of_several_internal_topics_of_another_size_is_told_of(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        source = side.topic(2)
+        internal = [side.topic(3) for _ in range(4)]
+        group = GroupOnSide(side)
+        for count in range(1, 5):
+            for shift in range(4):
+                named = [internal[(index + shift) % 4] for index in range(count)]
+                subtopology = streams.Subtopology(
+                    subtopology_id="0",
+                    source_topics=[source],
+                    state_changelog_topics=[streams.TopicInfo(name=name) for name in named],
+                )
+                beat = streams.StreamsGroupHeartbeatRequest(
+                    group_id=f"{group.group_id}-{count}-{shift}",
+                    member_id=str(uuid.UUID(int=7)),
+                    rebalance_timeout_ms=5000,
+                    topology=streams.Topology(subtopologies=[subtopology]),
+                    active_tasks=[],
+                    standby_tasks=[],
+                    warmup_tasks=[],
+                    process_id="p",
+                )
+                side.ask(beat, 0, label=f"{count}, {shift}")
 
     compare(scenario)

@@ -103,18 +103,23 @@ def _missing_internal_topics(
         for topics in (subtopology.repartition_source_topics, subtopology.state_changelog_topics)
         for topic in topics.values()
     }
-    missing = {}
-    for name in hash_map_order(needed):
-        expected = needed[name]
+    required = [
+        name
+        for subtopology in topology.subtopologies.values()
+        for name in (*source_topics(subtopology), *(topic.name for topic in subtopology.state_changelog_topics))
+    ]
+    for name in hash_map_order(required):
         existing = existing_partition_count(metadata, name)
-        if existing is None:
-            missing[name] = expected.creatable()
-        elif existing != expected.partition_count:
+        if name in needed and existing not in (None, needed[name].partition_count):
             raise _incorrectly_partitioned(
                 f"Existing topic {name} has different number of partitions: "
-                f"expected {expected.partition_count}, found {existing}"
+                f"expected {needed[name].partition_count}, found {existing}"
             )
-    return missing
+    return {
+        name: needed[name].creatable()
+        for name in hash_map_order(needed)
+        if existing_partition_count(metadata, name) is None
+    }
 
 
 class _PartitionCounts:
