@@ -63,22 +63,23 @@ def _check_roles(config: BrokerConfig) -> None:
 
 def _check_listeners(config: BrokerConfig) -> None:
     listening = [endpoint.listener_name for endpoint in config.broker_endpoints]
-    _require(
-        listening,
-        "There must be at least one broker advertised listener. "
-        "Perhaps all listeners appear in controller.listener.names?",
-    )
+    names = [*listening, *(endpoint.listener_name for endpoint in config.controller_endpoints)]
     advertised_endpoints = config.advertised_endpoints
     if advertised_endpoints is None:
+        _require(
+            listening,
+            "There must be at least one broker advertised listener. "
+            "Perhaps all listeners appear in controller.listener.names?",
+        )
         advertised = listening
     else:
         advertised = [endpoint.listener_name for endpoint in advertised_endpoints]
         _require(advertised, "There must be at least one broker advertised listener.")
         _require(
-            set(advertised) <= set(listening),
+            set(advertised) <= set(names),
             "advertised.listeners listener names must be equal to or a subset of the ones defined in listeners. "
             f"Found {','.join(advertised)}. The valid options based on the current configuration are "
-            f"{','.join(listening)}",
+            f"{','.join(names)}",
         )
         _require(
             all(endpoint.host != "0.0.0.0" for endpoint in advertised_endpoints),
@@ -95,7 +96,7 @@ def _check_listeners(config: BrokerConfig) -> None:
             "inter.broker.listener.name must be a listener name defined in advertised.listeners. "
             f"The valid options based on currently configured listeners are {','.join(advertised)}",
         )
-    known = {*listening, *(endpoint.listener_name for endpoint in config.controller_endpoints)}
+    known = set(names)
     for name in config["early.start.listeners"] or ():
         _require(
             name.upper() in known,

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kafkalite.config.broker_config_def import LISTENER_PREFIX, base_name
+from kafkalite.config.broker_config_rules import UnmetRequirementError
 from kafkalite.config.config_value import CLASS, ConfigException, to_text
 from kafkalite.config.topic_config import TOPIC_CONFIG_SYNONYMS
 
@@ -58,6 +59,11 @@ def check_class(key: ConfigKey, text: str) -> None:
 
 def validate_reconfiguration(current: BrokerConfig, candidate: BrokerConfig) -> None:
     """Raises ConfigException where a running broker of `current` may not go on with `candidate`."""
+    if current.controller_endpoints and not candidate.controller_endpoints:
+        raise UnmetRequirementError(
+            "controller.listener.names must contain at least one value appearing in the 'listeners' configuration when "
+            "running the KRaft controller role"
+        )
     names = current.effective.keys() | candidate.effective.keys()
     changed = {name for name in names if current.effective.get(name) != candidate.effective.get(name)}
     try:
