@@ -6,12 +6,15 @@ told: a batch of a few kilobytes can claim gigabytes. The libraries are loaded w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, TypeAlias
 
 from kafkalite.errors import ErrorCode, KafkaError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+Allocate: TypeAlias = Callable[[int], bytearray | memoryview]
+"""Gives memory of a size, to be written to."""
 
 DEFAULT_MAX_DECOMPRESSED_SIZE: Final = 256 * 1024 * 1024
 """How much one batch may unfold to; Apache Kafka streams and has no bound."""
@@ -88,20 +91,48 @@ def compress(codec: int, data: Buffer, *, level: int | None = None, magic: int =
 
 def decompress(codec: int, data: Buffer, *, max_size: int = DEFAULT_MAX_DECOMPRESSED_SIZE, magic: int = 2) -> bytes:
     """What `data` unfolds to; raises KafkaError where it is damaged or exceeds `max_size` bytes."""
+    return bytes(_decompress(codec, data, max_size, magic, bytearray))
+
+
+class ScratchBuffer:
+    """Memory for what is looked at once: `decompress` into it maps no pages, which costs more than the codec does.
+
+    What it gave is overwritten by what it gives next."""
+
+    __slots__ = ("_buffer",)
+
+    _MAX_KEPT: Final = 4 * 1024 * 1024
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def decompress(self, codec: int, data: Buffer, *, max_size: int = DEFAULT_MAX_DECOMPRESSED_SIZE) -> Buffer:
+        """What `data` unfolds to, valid until the next call; raises as `decompress` does."""
+        return _decompress(codec, data, max_size, 2, self._allocate)
+
+    def _allocate(self, size: int) -> memoryview:
+        if size > self._MAX_KEPT:
+            return memoryview(bytearray(size))
+        if size > len(self._buffer):
+            self._buffer = bytearray(max(size, min(2 * len(self._buffer), self._MAX_KEPT)))
+        return memoryview(self._buffer)[:size]
+
+
+def _decompress(codec: int, data: Buffer, max_size: int, magic: int, allocate: Allocate) -> Buffer:
     if codec == NONE:
-        return bytes(data)
+        return data
     if codec == GZIP:
         return _gunzip(data, max_size)
     if codec == SNAPPY:
         from kafkalite.records import snappy_framing
 
-        return snappy_framing.decompress(data, max_size)
+        return snappy_framing.decompress(data, max_size, allocate=allocate)
     if codec == LZ4:
         from kafkalite.records import lz4_frame
 
-        return lz4_frame.decompress(data, max_size, has_legacy_checksum=magic == 0)
+        return lz4_frame.decompress(data, max_size, has_legacy_checksum=magic == 0, allocate=allocate)
     if codec == ZSTD:
-        return _decompress_zstd(data, max_size)
+        return _decompress_zstd(data, max_size, allocate)
     raise unknown_compression_type(codec)
 
 
@@ -140,7 +171,7 @@ def _gunzip(data: Buffer, max_size: int) -> bytes:
             return out[0] if len(out) == 1 else b"".join(out)
 
 
-def _decompress_zstd(data: Buffer, max_size: int) -> bytes:
+def _decompress_zstd(data: Buffer, max_size: int, allocate: Allocate) -> memoryview:
     import cramjam
 
     capacity = _zstd_content_size(data)
@@ -149,7 +180,7 @@ def _decompress_zstd(data: Buffer, max_size: int) -> bytes:
     if capacity is None:
         capacity = min(max_size, max(4 * len(data), 64 * 1024))
     while True:
-        out = bytearray(capacity)
+        out = allocate(capacity)
         try:
             size: int = cramjam.zstd.decompress_into(data, out)
         except cramjam.DecompressionError as error:
@@ -159,7 +190,7 @@ def _decompress_zstd(data: Buffer, max_size: int) -> bytes:
                 raise too_large(max_size) from None
             capacity = min(max_size, max(64 * 1024, capacity * 8))
             continue
-        return bytes(out) if size == capacity else bytes(memoryview(out)[:size])
+        return memoryview(out)[:size]
 
 
 def _zstd_content_size(data: Buffer) -> int | None:

@@ -14,6 +14,7 @@ from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import (
     Buffer,
     CompressionType,
+    ScratchBuffer,
 )
 from kafkalite.records.crc32c import crc32c
 from kafkalite.records.record import invalid_record, read_varint
@@ -29,10 +30,10 @@ from kafkalite.records.record_batch import (
     is_valid,
     iter_batches,
     read_header,
-    records_body,
 )
 
 _CODEC_AND_CONTROL: Final = COMPRESSION_MASK | CONTROL_MASK
+_scratch_buffers: Final[list[ScratchBuffer]] = []
 
 
 def validate_client_batch(
@@ -77,9 +78,19 @@ def validate_client_batch(
                         return header
                 check_records_count(records, count, RECORD_BATCH_OVERHEAD)
             else:
-                check_records_count(records_body(records, 0, header), count)
+                _check_compressed_records_count(records, header)
             return header
     return _validate_slowly(records, topic_partition, max_message_bytes, produce_version)
+
+
+def _check_compressed_records_count(records: Buffer, header: BatchHeader) -> None:
+    # Each has its own while it is at work: there may be several brokers in a process, each with its thread.
+    scratch = _scratch_buffers.pop() if _scratch_buffers else ScratchBuffer()
+    try:
+        body = memoryview(records)[RECORD_BATCH_OVERHEAD : header[1] + LOG_OVERHEAD]
+        check_records_count(scratch.decompress(header[5] & COMPRESSION_MASK, body), header[12])
+    finally:
+        _scratch_buffers.append(scratch)
 
 
 def _validate_slowly(

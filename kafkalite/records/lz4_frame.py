@@ -14,7 +14,7 @@ from typing import Final
 
 import cramjam
 
-from kafkalite.records.compression import Buffer, decompression_error, too_large
+from kafkalite.records.compression import Allocate, Buffer, decompression_error, too_large
 
 MAGIC: Final = b"\x04\x22\x4d\x18"
 BLOCK_SIZE: Final = 64 * 1024
@@ -54,16 +54,18 @@ def _compress_block_at(block: memoryview, level: int) -> bytes:
     return bytes(block) if size & INCOMPRESSIBLE else frame[11 : 11 + size]
 
 
-def decompress(data: Buffer, max_size: int, *, has_legacy_checksum: bool = False) -> bytes:
+def decompress(
+    data: Buffer, max_size: int, *, has_legacy_checksum: bool = False, allocate: Allocate = bytearray
+) -> memoryview:
     """The content of the first frame in `data`; what follows its end mark is ignored, as in the Java client.
 
     The walk over the block sizes refuses what the Java client refuses (another version, dependent blocks) and bounds
     the output before anything is allocated.
     """
-    frame = bytes(data)
+    frame = memoryview(data)
     if len(frame) < 7:
         raise decompression_error("Stream ended prematurely")
-    if frame[:4] != MAGIC:
+    if bytes(frame[:4]) != MAGIC:
         raise decompression_error("Stream unsupported (invalid magic bytes)")
     flags, block_descriptor = frame[4], frame[5]
     if flags & 3:
@@ -78,7 +80,7 @@ def decompress(data: Buffer, max_size: int, *, has_legacy_checksum: bool = False
     header_end = 14 if flags & 0x08 else 6
     if len(frame) <= header_end:
         raise decompression_error("Stream ended prematurely")
-    checksum = _header_checksum(frame[4:header_end])
+    checksum = _header_checksum(bytes(frame[4:header_end]))
     if frame[header_end] != checksum[0] and not has_legacy_checksum:
         raise decompression_error("Stream frame descriptor corrupted")
 
@@ -102,9 +104,10 @@ def decompress(data: Buffer, max_size: int, *, has_legacy_checksum: bool = False
         bound += size if is_stored else min(max_block_size, MAX_RATIO * size)
     frame_end = position + (4 if flags & 0x04 else 0)
 
-    # The checksum that the library expects is put in place: right for the frames of magic 0, the same for all others.
-    exact = b"".join((frame[:header_end], checksum, frame[header_end + 1 : frame_end]))
-    out = bytearray(min(bound, max_size))
+    exact: Buffer = frame[:frame_end]
+    if frame[header_end] != checksum[0]:  # of magic 0: the one that the library expects is put in place
+        exact = b"".join((frame[:header_end], checksum, frame[header_end + 1 : frame_end]))
+    out = allocate(min(bound, max_size))
     if not out:
         return _check_empty(bound, max_size)
     try:
@@ -113,13 +116,13 @@ def decompress(data: Buffer, max_size: int, *, has_legacy_checksum: bool = False
         if bound > max_size and "whole buffer" in str(error):
             raise too_large(max_size) from None
         raise decompression_error(str(error)) from None
-    return bytes(memoryview(out)[:written])
+    return memoryview(out)[:written]
 
 
-def _check_empty(bound: int, max_size: int) -> bytes:
+def _check_empty(bound: int, max_size: int) -> memoryview:
     if bound:
         raise too_large(max_size)
-    return b""
+    return memoryview(b"")
 
 
 def _header_checksum(descriptor: bytes) -> bytes:

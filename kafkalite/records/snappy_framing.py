@@ -12,7 +12,7 @@ from typing import Final
 
 import cramjam
 
-from kafkalite.records.compression import Buffer, decompression_error, too_large
+from kafkalite.records.compression import Allocate, Buffer, decompression_error, too_large
 
 MAGIC: Final = b"\x82SNAPPY\x00"
 HEADER: Final = MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"
@@ -30,7 +30,7 @@ def compress(data: Buffer) -> bytes:
     return b"".join(parts)
 
 
-def decompress(data: Buffer, max_size: int) -> bytes:
+def decompress(data: Buffer, max_size: int, *, allocate: Allocate = bytearray) -> memoryview:
     """The content of framed or raw snappy; the declared lengths are added up against `max_size` before anything is
     unfolded."""
     view = memoryview(data)
@@ -46,8 +46,7 @@ def decompress(data: Buffer, max_size: int) -> bytes:
         if length > 32 * len(block) + 64:
             raise decompression_error("a snappy block declares more than it can hold")
         lengths.append(length)
-    out = bytearray(total)
-    target = memoryview(out)
+    target = memoryview(allocate(total))
     position = 0
     for block, length in zip(blocks, lengths, strict=True):
         try:
@@ -57,8 +56,7 @@ def decompress(data: Buffer, max_size: int) -> bytes:
         if written != length:
             raise decompression_error("a snappy block is shorter than it declares")
         position += length
-    target.release()
-    return bytes(out)
+    return target
 
 
 def _blocks(view: memoryview) -> list[memoryview]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records import lz4_frame, snappy_framing
-from kafkalite.records.compression import CompressionType, compress, decompress
+from kafkalite.records.compression import CompressionType, ScratchBuffer, compress, decompress
 
 CODECS = [codec for codec in CompressionType if codec]
 
@@ -36,6 +36,29 @@ def test_blocks_are_cut_and_joined_at_their_borders(codec: CompressionType) -> N
 def test_any_kind_of_buffer_will_do(codec: CompressionType, wrap: type) -> None:
     plain = b"records " * 1000
     assert decompress(codec, wrap(compress(codec, wrap(plain)))) == plain
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(CompressionType)), st.binary(max_size=300), st.integers(0, 300))))
+def test_a_scratch_buffer_gives_one_after_the_other_whatever_was_there_before(
+    contents: list[tuple[CompressionType, bytes, int]],
+) -> None:
+    scratch = ScratchBuffer()
+    for codec, data, repeat in contents:
+        assert bytes(scratch.decompress(codec, compress(codec, data * repeat))) == data * repeat
+
+
+@pytest.mark.parametrize("codec", [CompressionType.SNAPPY, CompressionType.LZ4, CompressionType.ZSTD])
+def test_a_scratch_buffer_takes_memory_once_and_keeps_no_more_than_a_few_megabytes(codec: CompressionType) -> None:
+    noise = os.urandom(1_000_000)
+    one, large = compress(codec, noise), compress(codec, noise * 20)
+    scratch = ScratchBuffer()
+    assert bytes(scratch.decompress(codec, large)) == noise * 20
+    scratch.decompress(codec, one)
+    tracemalloc.start()
+    assert scratch.decompress(codec, one) == noise
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100_000
 
 
 @pytest.mark.parametrize(
