@@ -76,6 +76,12 @@ def set_up(extra: str, lock: TextIO) -> None:
     if PYTHON.exists() and not is_moved and all(stamp.exists() and stamp.read_bytes() == project for stamp in stamps):
         return
     started = time.monotonic()
+    if ENVIRONMENT.is_symlink():
+        # What it leads to may be another checkout's, which making this one anew would empty.
+        print(
+            f"kafkalite: {ENVIRONMENT} was a link to {os.readlink(ENVIRONMENT)}, which is left alone.", file=sys.stderr
+        )
+        ENVIRONMENT.unlink()
     print(f"kafkalite: setting up {ENVIRONMENT} (once, some seconds) ...", file=sys.stderr, flush=True)
     print("begun", file=lock, flush=True)
     if was_interrupted or is_moved or not is_usable(PYTHON):

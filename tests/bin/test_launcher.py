@@ -80,6 +80,17 @@ def test_an_interrupted_set_up_is_begun_again_from_nothing(fresh_checkout: Path)
     assert imported.stdout == "1\n"
 
 
+def test_the_environment_of_another_checkout_is_left_alone(fresh_checkout: Path, tmp_path: Path) -> None:
+    second = copy_of_repository(tmp_path / "second")
+    (second / ".venv").symlink_to(fresh_checkout / ".venv")
+    result = run_script(second / "bin" / "zookeeper-server-start.sh")
+    assert (result.stdout, SETTING_UP in result.stderr) == (ZOOKEEPER_ANSWER, True)
+    assert f"was a link to {fresh_checkout / '.venv'}, which is left alone." in result.stderr
+    assert not (second / ".venv").is_symlink()
+    first = run_script(fresh_checkout / "bin" / "zookeeper-server-start.sh")
+    assert (first.stdout, first.stderr) == (ZOOKEEPER_ANSWER, "")
+
+
 def test_an_installation_that_fails_ends_the_start_and_the_next_start_goes_on(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path / "checkout")
     (tmp_path / "no-packages").mkdir()
