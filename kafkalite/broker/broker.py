@@ -39,7 +39,7 @@ from kafkalite.metadata.producer_id_control import generate_next_producer_id_blo
 from kafkalite.storage.file_names import LOCK_FILE
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
 from kafkalite.storage.log_checkpoints import CheckpointWrite
-from kafkalite.storage.log_directory import LogDirectoryError
+from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.meta_properties import read_meta_properties
 from kafkalite.storage.partition_log import PartitionLog
@@ -144,6 +144,7 @@ class Broker:
             self._publisher.topic_config,
             now_ms=self.clock.now_ms(),
             is_stray=lambda topic_partition, topic_id, _: self._is_stray(topic_partition, topic_id),
+            is_assigned=self._is_assigned,
             on_progress=LoadProgress(self.clock.steady_ms),
         )
 
@@ -376,6 +377,14 @@ class Broker:
         topics = self.metadata.image.topics
         return topics.partition(topic_partition) is None or (
             topic_id is not None and topics.topic_id(topic_partition.topic) != topic_id
+        )
+
+    def _is_assigned(self, topic_partition: TopicPartition, directory: LogDirectory) -> bool:
+        partition = self.metadata.image.topics.partition(topic_partition)
+        return (
+            partition is not None
+            and self.node_id in partition.replicas
+            and partition.directory(self.node_id) == directory.directory_id
         )
 
     def _note_directories(self, placed: dict[TopicPartition, Uuid]) -> None:

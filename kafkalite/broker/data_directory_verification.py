@@ -174,7 +174,7 @@ class DataDirectoryVerification:
                     self._note(
                         Severity.DAMAGED,
                         f"{directory.path}/{topic_partition}",
-                        f"{seen[topic_partition]} has this log too, and no broker starts with both",
+                        f"{seen[topic_partition]} has this log too, and Apache Kafka does not start with both",
                     )
                 seen[topic_partition] = directory.path
 

@@ -92,4 +92,6 @@ class ReplicaAlterLogDirs:
                 self._moves[topic_partition] = move  # behind the others
         except (KafkaError, OSError) as error:
             logger.error("%s cannot be moved to %s: %s", topic_partition, move.destination.path, error)
+            if self._logs.get(topic_partition) is move.source:
+                move.abandon()
         self._schedule()

@@ -3,8 +3,9 @@
     <destination>/<topic>-<partition>.<id>-future    the copy, until it has caught up
 
 The copy takes batches as they are, offsets and epochs included, so that it is the same log. When both end at the same
-offset, the copy's directory gets the partition's name and the original's is renamed to -delete. A copy that a stop or a
-crash has left behind is removed at the next start.
+offset, the copy's directory gets the partition's name and the original's is renamed to -delete; a start that finds both
+in between has the copy (`LogManager.read_logs`). A copy that a stop or a crash has left behind is removed at the next
+start, if the original is there.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class FutureLog:
             source.topic_id,
             source.config,
             now_ms=now_ms,
-            log_start_offset=source.log_start_offset,
+            log_start_offset=_first_batch_offset(source),
         )
 
     @property
@@ -70,7 +71,6 @@ class FutureLog:
         directory = f"{self.destination.path}/{source.topic_partition}"
         filesystem.rename(copy.directory, directory)
         filesystem.sync_directory(self.destination.path)
-        self._logs.delete(source.topic_partition, now_ms)
         moved = load_log(
             self._logs.context,
             directory,
@@ -81,7 +81,7 @@ class FutureLog:
             log_start_offset=source.log_start_offset,
             recovery_point=copy.log_end_offset,
         )
-        self._logs.add(moved)
+        self._logs.replace(moved, now_ms)
         return moved
 
     def abandon(self) -> None:
@@ -92,3 +92,12 @@ class FutureLog:
             self._logs.context.filesystem.remove_tree(self.copy.directory)
         except OSError as error:  # its log directory has failed; the next start that finds it removes it
             _logger.warning("%s cannot be removed: %s", self.copy.directory, error)
+
+
+def _first_batch_offset(log: PartitionLog) -> int:
+    """Where the batch begins that the log's start lies in: DeleteRecords may have moved that between its records."""
+    offset = log.log_start_offset
+    if offset < log.log_end_offset:
+        for _, header in iter_batches(log.read(offset, 1).records.read()):
+            return min(offset, header.base_offset)
+    return offset

@@ -37,7 +37,7 @@ from kafkalite.storage.log_flush import LogFlush
 from kafkalite.storage.log_flush_scheduler import due_flush_steps
 from kafkalite.storage.log_retention import delete_old_segments
 from kafkalite.storage.log_shutdown import close_logs
-from kafkalite.storage.logs_to_load import LogToLoad, find_logs, read_logs
+from kafkalite.storage.logs_to_load import LogToLoad, find_logs, further_first, read_logs, settle_copies
 from kafkalite.storage.meta_properties import MetaPropertiesError
 from kafkalite.storage.partition_log import PartitionLog
 
@@ -140,10 +140,13 @@ class LogManager:
         *,
         now_ms: int,
         is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool] = lambda *_: False,
+        is_assigned: Callable[[TopicPartition, LogDirectory], bool] = lambda *_: False,
         on_progress: Callable[[int, int], None] = lambda loaded, total: None,
     ) -> LoadedLogs:
         """`read_logs` and `put_into_service` in one go. Raises LogDirectoryError."""
-        loaded = self.read_logs(topic_config, now_ms=now_ms, is_stray=is_stray, on_progress=on_progress)
+        loaded = self.read_logs(
+            topic_config, now_ms=now_ms, is_stray=is_stray, is_assigned=is_assigned, on_progress=on_progress
+        )
         self.put_into_service()
         return loaded
 
@@ -153,14 +156,16 @@ class LogManager:
         *,
         now_ms: int,
         is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool] = lambda *_: False,
+        is_assigned: Callable[[TopicPartition, LogDirectory], bool] = lambda *_: False,
         on_progress: Callable[[int, int], None] = lambda loaded, total: None,
     ) -> LoadedLogs:
         """Opens every log, recovering those of directories that were not left cleanly; none is served yet.
 
         `is_stray` tells of a partition and the topic id in its directory whether the metadata knows no such replica
-        here; such a log is renamed to -stray and left alone. May run in another thread, as long as nobody does more
-        here than to ask for logs (there are none) and for what is offline. Raises LogDirectoryError, and
-        LoadingInterruptedError after `interrupt_loading`.
+        here; such a log is renamed to -stray and left alone. `is_assigned` tells whether the metadata has a replica in
+        a directory (see `settle_copies`). May run in another thread, as long as nobody does more here than to ask for
+        logs (there are none) and for what is offline. Raises LogDirectoryError, OSError, and LoadingInterruptedError
+        after `interrupt_loading`.
         """
         work: list[LogToLoad] = []
         for directory in self._online():
@@ -171,6 +176,7 @@ class LogManager:
                     raise
                 _logger.error("Error while loading log dir %s: %s", directory.path, error)
                 self.fail_directory(directory.path)
+        work = settle_copies(self.context, work, is_stray, is_assigned, now_ms)
         strays: list[PartitionLog] = []
         recovered = 0
         for found, log in read_logs(self.context, work, topic_config, now_ms, on_progress):
@@ -181,10 +187,22 @@ class LogManager:
             if is_stray(found.topic_partition, log.topic_id, found.directory):
                 strays.append(log)
             elif found.topic_partition in self._read:
-                raise LogDirectoryError(
-                    f"Duplicate log directories for {found.topic_partition} are found in both {found.directory.path} "
-                    f"and {self._read[found.topic_partition].log_directory}"
+                kept, other = further_first(self._read[found.topic_partition], log)
+                self._read[found.topic_partition] = kept
+                _logger.error(
+                    "Duplicate log directories for %s are found in both %s and %s, as a move leaves them that was "
+                    "interrupted at its end. Going on with the one in %s, from offset %d to %d; the other one, from %d "
+                    "to %d, is put aside",
+                    found.topic_partition,
+                    kept.log_directory,
+                    other.log_directory,
+                    kept.log_directory,
+                    kept.log_start_offset,
+                    kept.log_end_offset,
+                    other.log_start_offset,
+                    other.log_end_offset,
                 )
+                strays.append(other)
             else:
                 self._read[found.topic_partition] = log
         return LoadedLogs(len(work) - len(strays), recovered, [self._set_aside(log) for log in strays])
@@ -333,15 +351,25 @@ class LogManager:
         self._logs[topic_partition] = log
         return log
 
-    def add(self, log: PartitionLog) -> None:
-        """Takes a log into service that was opened elsewhere; there is none of its partition."""
+    def replace(self, log: PartitionLog, now_ms: int) -> None:
+        """Takes a log into service whose directory lies beside the one of its partition so far, which goes as in
+        `delete`. No crash on the way brings back what DeleteRecords took, or has the old one preferred to the new."""
+        old = self._logs[log.topic_partition]
         self._logs[log.topic_partition] = log
+        directory = self.directory_of(log)
+        start_offsets = self._checkpoints.prepare_start_offsets(directory.path, self.logs_in(directory))
+        self._write_checkpoints([] if start_offsets is None else [start_offsets])
+        self._retire(old, now_ms)
+        self._filesystem.sync_directory(old.log_directory)
 
     def delete(self, topic_partition: TopicPartition, now_ms: int) -> None:
         """Renames a log's directory to -delete; its files go away after `file.delete.delay.ms` (`delete_due_files`)."""
         log = self._logs.pop(topic_partition, None)
-        if log is None:
-            return
+        if log is not None:
+            self._retire(log, now_ms)
+
+    def _retire(self, log: PartitionLog, now_ms: int) -> None:
+        topic_partition = log.topic_partition
         self._checkpoints.note_stale([topic_partition])
         try:
             path = self._rename_directory(log, DELETE_DIRECTORY_SUFFIX)

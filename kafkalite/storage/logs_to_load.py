@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
-from kafkalite.identifiers import TopicPartition
+from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.storage.checkpoint_files import CorruptCheckpointError
 from kafkalite.storage.clean_shutdown_file import remove_clean_shutdown_file
 from kafkalite.storage.file_names import LOG_START_OFFSET_CHECKPOINT_FILE, RECOVERY_POINT_CHECKPOINT_FILE
@@ -30,6 +30,8 @@ class LogToLoad(NamedTuple):
     topic_partition: TopicPartition
     log_start_offset: int
     recovery_point: int
+    is_future: bool = False
+    """The copy of a move to this directory that has not come to its end."""
 
     def load(self, context: LogContext, topic_config: Callable[[str], TopicConfig], now_ms: int) -> PartitionLog:
         """Opens it, recovering it if its directory was not left cleanly. Raises OSError."""
@@ -50,7 +52,10 @@ class LogToLoad(NamedTuple):
 def find_logs(
     context: LogContext, directory: LogDirectory, checkpoints: LogCheckpoints, now_ms: int
 ) -> list[LogToLoad]:
-    """The directory's logs; notes in it whether it was left cleanly. What was on its way out goes. Raises OSError."""
+    """The directory's logs, copies that were on their way here too; notes in it whether it was left cleanly.
+
+    What was on its way out goes. Raises OSError.
+    """
     directory.had_clean_shutdown = remove_clean_shutdown_file(context.filesystem, directory.path)
     recovery_points = _read_checkpoint(checkpoints, directory, RECOVERY_POINT_CHECKPOINT_FILE)
     start_offsets = _read_checkpoint(checkpoints, directory, LOG_START_OFFSET_CHECKPOINT_FILE)
@@ -61,9 +66,43 @@ def find_logs(
             start_offset = start_offsets.get(topic_partition, 0)
             recovery_point = recovery_points.get(topic_partition, 0)
             found.append(LogToLoad(directory, name, topic_partition, start_offset, recovery_point))
-        else:  # deleted, or the copy of a move that has not come to its end
+        elif kind == "future":
+            found.append(LogToLoad(directory, name, topic_partition, 0, 0, is_future=True))
+        else:
             context.delete_later(f"{directory.path}/{name}", now_ms, is_directory=True)
     return found
+
+
+def settle_copies(
+    context: LogContext,
+    found: Sequence[LogToLoad],
+    is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool],
+    is_assigned: Callable[[TopicPartition, LogDirectory], bool],
+    now_ms: int,
+) -> list[LogToLoad]:
+    """The logs without the copies of moves that were interrupted. Raises OSError.
+
+    A copy goes if its original is there. If not, it takes its place where the metadata already has the log in its
+    directory, as Apache Kafka has it say once the copy has caught up; elsewhere it is left alone.
+    """
+    work = [each for each in found if not each.is_future]
+    originals = {each.topic_partition for each in work}
+    for copy in found:
+        if not copy.is_future:
+            continue
+        topic_partition, directory = copy.topic_partition, copy.directory
+        path = f"{directory.path}/{copy.name}"
+        if topic_partition in originals or is_stray(topic_partition, None, directory):
+            context.delete_later(path, now_ms, is_directory=True)
+        elif is_assigned(topic_partition, directory):
+            _logger.warning("%s takes the place of the log that it was copied from, which is not here", path)
+            context.filesystem.rename(path, f"{directory.path}/{topic_partition}")
+            context.filesystem.sync_directory(directory.path)
+            work.append(copy._replace(name=str(topic_partition), is_future=False))
+            originals.add(topic_partition)
+        else:
+            _logger.warning("Leaving %s alone, a copy of a log that is not here", path)
+    return work
 
 
 def read_logs(
@@ -97,3 +136,13 @@ def _read_checkpoint(checkpoints: LogCheckpoints, directory: LogDirectory, name:
         if name == RECOVERY_POINT_CHECKPOINT_FILE:
             directory.had_clean_shutdown = False
         return {}
+
+
+def further_first(one: PartitionLog, other: PartitionLog) -> tuple[PartitionLog, PartitionLog]:
+    """Two logs of one partition, the one first that has come further.
+
+    A copy gets the partition's name when it has all that the original has, and only it is written to from then on.
+    """
+    if (other.log_end_offset, other.log_start_offset) > (one.log_end_offset, one.log_start_offset):
+        return other, one
+    return one, other

@@ -65,14 +65,23 @@ def test_the_same_directory_twice_is_refused() -> None:
         LogManager(MemoryFileSystem(), ["/a", "/a/"]).open_directories()
 
 
-def test_a_partition_in_two_directories_stops_the_start() -> None:
+def test_of_a_partition_in_two_directories_the_one_that_has_come_further_is_served_and_the_other_put_aside(
+    batch: BatchMaker, caplog: pytest.LogCaptureFixture
+) -> None:
     filesystem = MemoryFileSystem()
-    for path in ("/a", "/b"):
+    for path, count in (("/a", 1), ("/b", 3), ("/c", 2)):
         manager = start(filesystem, path)
-        manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+        log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+        for _ in range(count):
+            log.append(batch(b"v"), now_ms=NOW_MS)
         manager.close(now_ms=NOW_MS)
-    with pytest.raises(LogDirectoryError, match="Duplicate log directories for t-0"):
-        start(filesystem, "/a", "/b")
+    manager = start(filesystem, "/a", "/b", "/c")
+    assert "Duplicate log directories for t-0 are found in both /b and /a" in caplog.text
+    assert log_of(manager, TopicPartition("t", 0)).directory == "/b/t-0"
+    assert sorted(name.rpartition("/")[0] for name in manager.loaded.stray) == ["/a", "/c"]
+    for path in ("/a", "/c"):
+        [name] = [name for name in filesystem.list_directory(path) if name.startswith("t-0")]
+        assert name.endswith("-stray")
 
 
 def test_a_log_has_one_topic_id() -> None:
