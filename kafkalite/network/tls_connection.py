@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from kafkalite.network.connection import SENDFILE_LIMIT, Connection
 from kafkalite.storage.log_slice import LogSlice
@@ -127,40 +127,45 @@ class TlsConnection(Connection):
         """Hands on what can be opened of that which has arrived, as long as the connection takes it."""
         read, incoming, tls = self._tls.read, self._incoming, self._tls
         position = 0
-        is_dry = False
-        try:
-            while not is_dry and not self._is_paused and self._fd >= 0:
-                buffer = super().get_buffer(-1)
-                filled, size = 0, len(buffer)
-                while filled < size:
-                    if not incoming.pending and not tls.pending():
-                        if position == len(arrived):
-                            is_dry = True
-                            break
-                        position += incoming.write(arrived[position : position + OPEN_SIZE])
-                    try:
-                        count = int(read(size - filled, buffer[filled:]))
-                    except ssl.SSLWantReadError:
-                        if position < len(arrived):
-                            position += incoming.write(arrived[position : position + OPEN_SIZE])
-                            continue
+        is_dry = is_over = False
+        failure: ssl.SSLError | None = None
+        while not (is_dry or is_over or self._is_paused) and self._fd >= 0:
+            buffer = super().get_buffer(-1)
+            filled, size = 0, len(buffer)
+            while filled < size:
+                if not incoming.pending and not tls.pending():
+                    if position == len(arrived):
                         is_dry = True
                         break
-                    if not count:  # the client has said its last word
-                        if filled:
-                            super().buffer_updated(filled)
-                        self.close()
-                        return
-                    filled += count
-                if filled:
-                    super().buffer_updated(filled)
-        except ssl.SSLError as error:
-            self._fail(error)
+                    position += incoming.write(arrived[position : position + OPEN_SIZE])
+                try:
+                    count = int(read(size - filled, buffer[filled:]))
+                except ssl.SSLWantReadError:
+                    if position == len(arrived):
+                        is_dry = True
+                        break
+                    position += incoming.write(arrived[position : position + OPEN_SIZE])
+                    continue
+                except ssl.SSLError as error:
+                    failure, is_over = error, True
+                    break
+                if not count:  # the client has said its last word
+                    is_over = True
+                    break
+                filled += count
+            if filled:
+                super().buffer_updated(filled)
+        if self._fd < 0:
             return
-        if position < len(arrived) and self._fd >= 0:
-            incoming.write(arrived[position:])
-        if self._outgoing.pending:  # what TLS itself has to say: a change of keys
-            self._send_sealed()
+        if failure is not None:
+            self._fail(failure)
+        elif is_over:
+            self.close()
+        else:
+            if position < len(arrived):
+                incoming.write(arrived[position:])
+            if self._outgoing.pending:  # what TLS itself has to say: a change of keys
+                self._send_sealed()
 
     def _resume(self) -> None:
         super()._resume()
@@ -185,7 +190,7 @@ class TlsConnection(Connection):
         if not data or self._fd < 0:
             return
         if self._is_front_sealed:
-            self._unsent[0] = memoryview(bytes(self._unsent[0]) + data)  # type: ignore[arg-type]
+            self._unsent[0] = memoryview(bytes(cast("memoryview", self._unsent[0])) + data)
             return
         written = 0
         try:
@@ -209,10 +214,10 @@ class TlsConnection(Connection):
                     budget -= self._seal()
                     if self._fd < 0:
                         return
-                sealed = unsent[0]
-                written = os.write(self._fd, sealed)  # type: ignore[arg-type]
+                sealed = cast("memoryview", unsent[0])
+                written = os.write(self._fd, sealed)
                 if written < len(sealed):
-                    unsent[0] = sealed[written:]  # type: ignore[index]
+                    unsent[0] = sealed[written:]
                     break
                 unsent.popleft()
                 self._is_front_sealed = False

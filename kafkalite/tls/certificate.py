@@ -38,7 +38,7 @@ _ENCODINGS: Final = {
     0x1C: "utf-32-be",  # UniversalString
     0x1E: "utf-16-be",  # BMPString
 }
-_ESCAPED: Final = frozenset(',+"\\<>;')
+_ESCAPED: Final = {ord(character): "\\" + character for character in ',=+<>#;"\\'} | {0: "\\00"}
 
 
 def issuer_and_subject(certificate: bytes) -> tuple[DerElement, DerElement]:
@@ -99,7 +99,4 @@ def _escaped(value: str) -> str:
     leading = len(value) - len(body)
     body = body.rstrip(" ")
     trailing = len(value) - leading - len(body)
-    text = "".join("\\" + character if character in _ESCAPED else character for character in body)
-    if not leading and body.startswith("#"):
-        text = "\\" + text
-    return "\\ " * leading + text + "\\ " * trailing
+    return "\\ " * leading + body.translate(_ESCAPED) + "\\ " * trailing

@@ -178,6 +178,25 @@ def test_a_version_that_is_not_enabled_is_refused(
     assert lines_of(log) == ["SSL handshake failed: unsupported protocol"]
 
 
+def test_a_client_may_change_keys_and_ask_the_broker_to(kafka: KafkaliteServer, certificates: Certificates) -> None:
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{kafka.port}", "-CAfile", str(certificates.authority)]
+    number = 0x7A7B7C7D
+    with subprocess.Popen(
+        [*command, "-tls1_3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+    ) as client:
+        assert client.stdin is not None and client.stdout is not None
+        received = b""
+        for sent in (frame_of(METADATA, 9, number), b"K\n", frame_of(METADATA, 9, number + 1)):
+            client.stdin.write(sent)
+            answer = b"KEYUPDATE" if sent == b"K\n" else sent[8:12]  # the correlation id
+            while answer not in received:
+                data = client.stdout.read(65536)
+                assert data, received
+                received += data
+        client.stdin.close()
+        client.kill()
+
+
 def client_hello(certificates: Certificates) -> bytes:
     """What a client says first."""
     outgoing = ssl.MemoryBIO()
