@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kafkalite.broker.coordinator_runtime import CoordinatorContext
 
 logger = logging.getLogger(__name__)
+_LONG_MS = 1_000
 
 RECORDS_PER_STEP: Final = 1_000
 _NO_PRODUCER_ID: Final = -1
@@ -80,7 +81,9 @@ class CoordinatorLoader:
         context.shard.on_loaded(self._clock.now_ms())
         if count:
             took_ms = self._clock.steady_ms() - began_ms
-            logger.info("Loaded %d records of %s in %d ms", count, context.topic_partition, took_ms)
+            # One line for each of fifty partitions, at every start, is for those alone who look for it.
+            level = logging.INFO if took_ms >= _LONG_MS else logging.DEBUG
+            logger.log(level, "Loaded %d records of %s in %d ms", count, context.topic_partition, took_ms)
 
     def _replay_latest(self) -> Iterator[None]:
         """In the order in which they were written."""

@@ -16,7 +16,10 @@ import pytest
 
 from kafkalite import __version__
 from kafkalite.cli import kafkalite_server
+from kafkalite.client.admin import Admin
+from kafkalite.client.group_admin import alter_offsets
 from kafkalite.client.wire_client import WireClient
+from kafkalite.identifiers import TopicPartition
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 
 STARTED = re.compile(r"Started on (\S+):(\d+) with data in (\S+): (\d+) topics, (\d+) ms")
@@ -159,6 +162,20 @@ def test_the_start_is_one_line_with_address_data_topics_and_time(tmp_path: Path,
     assert (host, data, topics) == ("127.0.0.1", str(tmp_path / "data"), "0")
     with socket.create_connection((host, int(port)), timeout=5):
         pass
+
+
+def test_a_start_with_groups_is_one_line_too(tmp_path: Path, servers: list[Server]) -> None:
+    for _ in range(2):
+        servers.append(Server(tmp_path))
+        host, port = servers[-1].wait_until_started().groups()[:2]
+        with Admin(f"{host}:{port}") as admin:
+            topic = MetadataRequest(topics=[MetadataRequestTopic(name="t")])
+            admin.send(topic, call="metadata")
+            for number in range(5):
+                assert not any(alter_offsets(admin, f"group-{number}", {TopicPartition("t", 0): 1}).values())
+        servers[-1].process.send_signal(signal.SIGTERM)
+        code, _, errors = servers[-1].end()
+        assert (code, [line.partition("INFO ")[2] for line in errors.splitlines()]) == (0, ["Stopped"])
 
 
 def test_an_unknown_property_warns_and_does_not_stop_the_start(tmp_path: Path, servers: list[Server]) -> None:
