@@ -12,6 +12,8 @@ from certificates import CLIENT_NAME, Certificates
 from kafkalite.tls.certificate import subject_name
 from kafkalite.tls.der import DerError
 
+pytestmark = pytest.mark.toolchain("openssl")
+
 
 def certificate_of(subject: str, folder: Path, *options: str) -> bytes:
     """A certificate (DER) that openssl has made for this subject."""
