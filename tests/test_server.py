@@ -115,6 +115,12 @@ async def test_a_port_that_is_taken_stops_the_start_with_one_line_and_unlocks_th
     lock.release()
 
 
+async def test_a_host_that_has_no_address_is_named(tmp_path: Path) -> None:
+    properties = {"listeners": "PLAINTEXT://no-such-host.invalid:9", "log.dirs": str(tmp_path)}
+    with pytest.raises(OSError, match=r"Cannot listen on no-such-host\.invalid:9: "):
+        await Server(BrokerConfig(properties)).start()
+
+
 async def test_a_port_that_is_taken_is_found_before_the_logs_are_touched(tmp_path: Path) -> None:
     with KafkaliteServer(tmp_path) as kafka, WireClient(kafka.bootstrap_servers) as client:
         client.send(MetadataRequest(topics=[MetadataRequestTopic(name="t")]))

@@ -73,6 +73,7 @@ class BrokerConfig:
         if "broker.id" in static:
             static.setdefault("node.id", static["broker.id"])
         elif "node.id" in static:
+            BROKER_CONFIG_DEF.keys["node.id"].parse(static["node.id"])  # complains by the name that was written
             static["broker.id"] = static["node.id"]
         self.static: Mapping[str, str] = static
         """What the file and the overrides say, unknown names too."""

@@ -56,9 +56,12 @@ class Listener:
         """Binds all addresses of its host (an empty host: every interface); port 0 picks a free one. Raises OSError."""
         host, port = self.endpoint.host, self.endpoint.port
         config = self.broker.config
-        found = await self._loop.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if not host else 0
-        )
+        try:
+            found = await self._loop.getaddrinfo(
+                host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if not host else 0
+            )
+        except OSError as error:
+            raise OSError(error.errno, f"Cannot listen on {host}:{port}: {error.strerror}") from None
         for family, _, _, _, address in dict.fromkeys(found):
             if family not in (socket.AF_INET, socket.AF_INET6):
                 continue

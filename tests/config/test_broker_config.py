@@ -104,6 +104,9 @@ def test_every_default_that_differs_from_apache_kafkas_is_a_known_property_with_
 def test_the_node_id_and_the_broker_id_are_one() -> None:
     assert BrokerConfig({"broker.id": "7"}).node_id == 7
     assert BrokerConfig({"node.id": "8"}).broker_id == 8
+    for name in ("node.id", "broker.id"):
+        with pytest.raises(ConfigException, match=f"^Invalid value one for configuration {name}: "):
+            BrokerConfig({name: "one"})
     with pytest.raises(ConfigException, match=r"You must set `node\.id` to the same value as `broker\.id`"):
         BrokerConfig({"node.id": "1", "broker.id": "2"})
 
