@@ -2,7 +2,7 @@
 
     kafkalite-server [CONFIG] [--override key=value]... [--logging FILE]
 
-SIGTERM and Ctrl-C stop it cleanly. Exit codes: 0 after a stop, 1 where it cannot start
+SIGTERM, Ctrl-C and the end of its terminal stop it cleanly. Exit codes: 0 after a stop, 1 where it cannot start
 or go on, 2 for unusable arguments.
 """
 
@@ -153,8 +153,10 @@ async def _serve(config: BrokerConfig, loop: asyncio.AbstractEventLoop) -> int:
     server = Server(config)
     stop = asyncio.Event()
     server.on_failure = stop.set
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Whoever starts it with nohup wants it to outlive the terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
     starting = loop.create_task(server.start())
     stopping = loop.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -204,7 +204,7 @@ def test_logging_follows_a_file(tmp_path: Path, servers: list[Server]) -> None:
     assert servers[0].end() == (0, "", "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_it_cleanly(number: signal.Signals, tmp_path: Path, servers: list[Server]) -> None:
     servers.append(Server(tmp_path))
     servers[0].wait_until_started()
@@ -213,6 +213,20 @@ def test_a_signal_stops_it_cleanly(number: signal.Signals, tmp_path: Path, serve
     assert (code, output) == (0, "")
     assert errors.endswith("Stopped\n")
     assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_nohup_keeps_it_running_when_its_terminal_goes(tmp_path: Path, servers: list[Server]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a child inherits
+    try:
+        servers.append(Server(tmp_path))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    host, port = servers[0].wait_until_started().groups()[:2]
+    servers[0].process.send_signal(signal.SIGHUP)
+    with WireClient(host, int(port)) as client:
+        assert client.send(MetadataRequest(topics=[])).brokers
+    servers[0].process.terminate()
+    assert servers[0].end()[0] == 0
 
 
 def test_a_signal_while_logs_are_loaded_stops_it_and_leaves_them_to_be_recovered(
