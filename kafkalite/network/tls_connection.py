@@ -103,6 +103,8 @@ class TlsConnection(Connection):
         self._end_handshake()
         try:
             self._context.principal = self._channels.principal(self._tls)
+            # The certificate is for that name: the client is told to come by it again.
+            self._context.local_host = getattr(self._tls, "requested_name", None) or self._context.local_host
         except ValueError as error:
             self._close(f"closed the connection: {error}")
         return self._fd >= 0

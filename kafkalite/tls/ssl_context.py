@@ -25,10 +25,23 @@ _CONTEXT_NAMES: Final = frozenset((*_VERSIONS, "TLS", "SSL", "SSLv2", "SSLv3", "
 _CLIENT_AUTH: Final = {"none": ssl.CERT_NONE, "requested": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
+class ServerSslObject(ssl.SSLObject):
+    """The broker's end of a connection; knows the name by which the client came, if the client said so (SNI)."""
+
+    requested_name: str | None = None
+
+
+def _note_requested_name(tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+    if isinstance(tls, ServerSslObject):
+        tls.requested_name = name
+
+
 def server_context(config: SslConfig, key: KeyMaterial) -> ssl.SSLContext:
     """The context of a listener, which shows the certificate of `key`; raises ConfigException."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION
+    context.sslobject_class = ServerSslObject
+    context.sni_callback = _note_requested_name
     _apply(context, config)
     _load_key(context, key)
     context.verify_mode = _CLIENT_AUTH[config.client_auth.lower()]

@@ -55,7 +55,7 @@ def test_topics_and_groups_are_told_over_tls(
     assert kafka_broker_api_versions(connection) == 0
     output = capsys.readouterr().out
     assert output.startswith("Created topic t.\nt\n")
-    assert f"127.0.0.1:{kafka.port} (id: 1 rack: null isFenced: false) -> (" in output
+    assert f"localhost:{kafka.port} (id: 1 rack: null isFenced: false) -> (" in output
 
 
 def test_java_stores_are_taken(

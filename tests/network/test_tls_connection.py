@@ -352,6 +352,14 @@ def test_every_listener_names_its_own_address(certificates: Certificates) -> Non
         ]
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_client_is_told_the_name_by_which_it_came(
+    kafka: KafkaliteServer, certificates: Certificates, host: str
+) -> None:
+    with WireClient(host, kafka.port, ssl_context=certificates.client_context()) as client:
+        assert [(broker.host, broker.port) for broker in client.send(METADATA).brokers] == [(host, kafka.port)]
+
+
 def test_a_listener_may_have_properties_of_its_own(certificates: Certificates) -> None:
     properties = certificates.broker_properties() | {
         "listeners": "SSL://127.0.0.1:0,MUTUAL://127.0.0.1:0",
