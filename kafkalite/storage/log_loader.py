@@ -178,6 +178,10 @@ class _LogLoader:
                 return None
         if next_offset < self._log_start_offset:
             return next_offset
+        if self._files.epochs.latest_epoch < 0 and any(segment.size for segment in self._segments):
+            from kafkalite.storage.log_recovery import restore_epochs  # their file was lost
+
+            restore_epochs(self._files, self._log_start_offset, next_offset)
         self._producers.remove_stray_snapshots(next_offset)
         snapshot_offset = self._producers.load_snapshot(next_offset)
         if snapshot_offset < next_offset:

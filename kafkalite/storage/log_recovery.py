@@ -44,7 +44,7 @@ class _LogRecovery:
     def run(self) -> int:
         segments = self._segments
         first = max(index for index, one in enumerate(segments) if one.base_offset <= self._recovery_point)
-        self._restore_epochs()
+        restore_epochs(self._files, self._log_start_offset, self._recovery_point)
         start_offset, start_position = self._trusted_end(segments[first])
         snapshot_offset = self._producers.load_snapshot(start_offset)
         self._producers.remove_stray_snapshots(None)
@@ -96,43 +96,6 @@ class _LogRecovery:
             _logger.warning("Recovering %r from its beginning: %s", segment, error)
         return nothing
 
-    def _restore_epochs(self) -> None:
-        """Finds the leader epochs before the recovery point in the batches, where their file was lost.
-
-        Epochs never fall, so a segment is read only if the next one begins with another epoch.
-        """
-        firsts = [(segment, self._first_epoch(segment)) for segment in self._segments if segment.size]
-        if not firsts or firsts[0][1] < 0:
-            return
-        if self._epochs.epoch_for_offset(max(self._log_start_offset, firsts[0][0].base_offset)) is not None:
-            return
-        _logger.warning("Finding the leader epochs of %s in its batches", self._files.directory)
-        self._epochs.clear()
-        for index, (segment, epoch) in enumerate(firsts):
-            if epoch > self._epochs.latest_epoch:
-                self._epochs.assign(epoch, segment.base_offset)
-            if segment.base_offset >= self._recovery_point:
-                break  # the rest is found when it is checked
-            if index + 1 < len(firsts) and firsts[index + 1][1] == epoch:
-                continue
-            try:
-                for _, header in iter_file_batches(segment.file, 0, segment.size):
-                    if header.partition_leader_epoch > self._epochs.latest_epoch:
-                        self._epochs.assign(header.partition_leader_epoch, header.base_offset)
-            except KafkaError:
-                pass  # damage: what follows it is found as far as it is checked
-            segment.release_file()
-
-    def _first_epoch(self, segment: LogSegment) -> int:
-        try:
-            for _, header in iter_file_batches(segment.file, 0, segment.size):
-                return header.partition_leader_epoch
-        except KafkaError:
-            pass
-        finally:
-            segment.release_file()
-        return -1
-
     def _recover_segment(self, segment: LogSegment, start_position: int, next_offset: int) -> tuple[bool, int]:
         """Checks a segment from a position on; returns whether it was valid to its end, and the offset behind it.
 
@@ -176,3 +139,43 @@ class _LogRecovery:
         segment.write_indexes_if_there_is_room()
         segment.release_file()
         return end == size, next_offset
+
+
+def restore_epochs(files: LogFiles, log_start_offset: int, end_offset: int) -> None:
+    """Finds the leader epochs before `end_offset` in the batches, where their file was lost. Raises OSError.
+
+    Epochs never fall, so a segment is read only if the next one begins with another epoch.
+    """
+    epochs = files.epochs
+    firsts = [(segment, _first_epoch(segment)) for segment in files.segments if segment.size]
+    if not firsts or firsts[0][1] < 0:
+        return
+    if epochs.epoch_for_offset(max(log_start_offset, firsts[0][0].base_offset)) is not None:
+        return
+    _logger.warning("Finding the leader epochs of %s in its batches", files.directory)
+    epochs.clear()
+    for index, (segment, epoch) in enumerate(firsts):
+        if epoch > epochs.latest_epoch:
+            epochs.assign(epoch, segment.base_offset)
+        if segment.base_offset >= end_offset:
+            break  # the rest is found when it is checked
+        if index + 1 < len(firsts) and firsts[index + 1][1] == epoch:
+            continue
+        try:
+            for _, header in iter_file_batches(segment.file, 0, segment.size):
+                if header.partition_leader_epoch > epochs.latest_epoch:
+                    epochs.assign(header.partition_leader_epoch, header.base_offset)
+        except KafkaError:
+            pass  # damage: what follows it is found as far as it is checked
+        segment.release_file()
+
+
+def _first_epoch(segment: LogSegment) -> int:
+    try:
+        for _, header in iter_file_batches(segment.file, 0, segment.size):
+            return header.partition_leader_epoch
+    except KafkaError:
+        pass
+    finally:
+        segment.release_file()
+    return -1

@@ -327,15 +327,25 @@ def test_an_open_transaction_and_aborted_ones_survive_a_kill(
     disk.close()
 
 
-def test_leader_epochs_are_found_in_the_batches_where_their_file_is_lost(disk: Disk, batch: BatchMaker) -> None:
+@pytest.mark.parametrize("is_killed", [True, False])
+@pytest.mark.parametrize("damage", [b"garbage", b"", b"7\n1\n0 0\n", None])
+def test_leader_epochs_are_found_in_the_batches_where_their_file_is_lost(
+    disk: Disk, batch: BatchMaker, is_killed: bool, damage: bytes | None
+) -> None:
     log = disk.open_log(**SEGMENT)
     for epoch in (0, 3, 5):
         for _ in range(10):
             log.append(batch(bytes(100)), now_ms=disk.now_ms, leader_epoch=epoch)
     epochs = [EpochEntry(0, 0), EpochEntry(3, 10), EpochEntry(5, 20)]
     assert log.leader_epoch_cache.entries() == epochs
-    disk.kill()
-    disk.write("leader-epoch-checkpoint", b"garbage")
+    if is_killed:
+        disk.kill()
+    else:
+        disk.close()
+    if damage is not None:
+        disk.write("leader-epoch-checkpoint", damage)
+    elif "leader-epoch-checkpoint" in disk.files():
+        disk.filesystem.remove(f"{disk.directory}/leader-epoch-checkpoint")
     log = disk.open_log(**SEGMENT)
     assert log.leader_epoch_cache.entries() == epochs
     disk.close()
