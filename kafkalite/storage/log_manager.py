@@ -32,7 +32,13 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
-from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError, UnusableLogDirectoryError, is_final
+from kafkalite.storage.log_directory import (
+    LogDirectory,
+    LogDirectoryError,
+    UnusableLogDirectoryError,
+    check_directory_ids,
+    is_final,
+)
 from kafkalite.storage.log_flush import LogFlush
 from kafkalite.storage.log_flush_scheduler import due_flush_steps
 from kafkalite.storage.log_retention import delete_old_segments
@@ -123,6 +129,7 @@ class LogManager:
                     directory.release_lock()
             if len(failures) == len(self.directories):
                 raise failures[0]
+            check_directory_ids(self._online())
             for failure in failures:
                 _logger.error("Going on without it: %s", failure)
         except BaseException:

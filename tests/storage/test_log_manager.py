@@ -16,6 +16,7 @@ from kafkalite.storage.filesystem import DirectoryEntry, File
 from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError
 from kafkalite.storage.log_manager import LoadedLogs, LogManager
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
+from kafkalite.storage.meta_properties import MetaProperties, write_meta_properties
 from log_disk import BatchMaker, log_of
 
 CONFIG = TopicConfig()
@@ -63,6 +64,16 @@ def test_a_second_broker_on_the_same_directory_is_refused() -> None:
 def test_the_same_directory_twice_is_refused() -> None:
     with pytest.raises(LogDirectoryError, match="Duplicate log directory found: /a"):
         LogManager(MemoryFileSystem(), ["/a", "/a/"]).open_directories()
+
+
+def test_two_directories_of_one_id_are_refused_as_they_may_be_one_that_is_mounted_twice() -> None:
+    filesystem = MemoryFileSystem()
+    for path, directory_id in (("/a", TOPIC_ID), ("/b", OTHER_ID), ("/c", TOPIC_ID)):
+        filesystem.make_directories(path)
+        write_meta_properties(filesystem, path, MetaProperties("cluster", 1, directory_id))
+    with pytest.raises(LogDirectoryError, match=f"Duplicate directory ID {TOPIC_ID} found. It was the ID of /a, but"):
+        LogManager(filesystem, ["/a", "/b", "/c"]).open_directories()
+    LogManager(filesystem, ["/a", "/b"]).open_directories()
 
 
 def test_of_a_partition_in_two_directories_the_one_that_has_come_further_is_served_and_the_other_put_aside(
