@@ -168,3 +168,12 @@ def test_descriptors_close_when_nobody_holds_them(tmp_path: Path) -> None:
     assert open_descriptors() == before + 50
     del files
     assert open_descriptors() == before
+
+
+def test_a_link_to_a_directory_is_removed_and_what_it_leads_to_is_left(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").write_bytes(b"data")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    LocalFileSystem().remove_tree(str(tmp_path / "link"))
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "elsewhere" / "file").read_bytes() == b"data"
