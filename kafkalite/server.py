@@ -49,7 +49,7 @@ class Server:
         self._dispatcher = RequestDispatcher(is_loading=True)
         self._listeners: list[Listener] = []
         self._retired: list[Listener] = []
-        """Listeners that `listeners` names no more: who is connected goes on being served."""
+        """Listeners that `listeners` names no more, whose connections are about to end."""
         self._reconfiguration: asyncio.Task[None] | None = None
         self._has_let_clients_in = False
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -166,17 +166,25 @@ class Server:
             await asyncio.wait({earlier})
         wanted = {endpoint.listener_name: endpoint for endpoint in self.config.broker_endpoints}
         for listener in [listener for listener in self._listeners if listener.name not in wanted]:
-            listener.stop_accepting()
-            self._listeners.remove(listener)
-            self._retired.append(listener)
-            logger.info("Listener %s accepts connections no more", listener.endpoint)
-        self._retired = [listener for listener in self._retired if listener.connection_count]
+            await self._retire(listener)
         names = {listener.name for listener in self._listeners}
         for endpoint in [endpoint for name, endpoint in wanted.items() if name not in names]:
             await self._listen(endpoint)
             if self._listeners and self._listeners[-1].endpoint is endpoint:
                 await self._listeners[-1].accept_connections()
                 logger.info("Listener %s accepts connections", endpoint)
+
+    async def _retire(self, listener: Listener) -> None:
+        """Ends a listener and its connections; what is under way is answered, if that does not take too long."""
+        listener.stop_accepting()
+        self._listeners.remove(listener)
+        self._retired.append(listener)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while listener.close_connections(only_idle=True) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        listener.close_connections(only_idle=False)
+        self._retired.remove(listener)
+        logger.info("Listener %s has ended", listener.endpoint)
 
     def _reconfigured(self, task: asyncio.Task[None]) -> None:
         if self._reconfiguration is task:
@@ -234,6 +242,6 @@ class Server:
             self._idle_timer = loop.call_later(idle_ms / 1000 / IDLE_CHECK_ROUNDS, self._check_idle)
 
     def _check_idle(self) -> None:
-        for listener in (*self._listeners, *self._retired):
+        for listener in self._listeners:
             listener.close_idle_connections(IDLE_CHECK_ROUNDS)
         self._schedule_idle_check()

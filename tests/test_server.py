@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kafkalite.client.wire_client import BrokerUnreachableError, WireClient
+from kafkalite.client.wire_client import BrokerUnreachableError, WireClient, WireClientError
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
@@ -205,7 +205,8 @@ def test_listeners_come_and_go_while_the_broker_runs(tmp_path: Path) -> None:
             assert (broker.host, broker.port) == ("127.0.0.1", extra)
             set_listeners(client, base)
             eventually(lambda: not listens(extra))
-            assert guest.send(DescribeClusterRequest()).error_code == 0  # who is there goes on being served
+            with pytest.raises(WireClientError):
+                guest.send(DescribeClusterRequest())
         set_listeners(client, f"{base},EXTRA://127.0.0.1:{extra}")
         eventually(lambda: listens(extra))
         set_listeners(client, None)

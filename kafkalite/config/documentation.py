@@ -50,7 +50,7 @@ A configuration file is a `server.properties` as Apache Kafka reads it; Apache K
   `authorizer.class.name`.
 - Java classes of one's own cannot be loaded: policies, callbacks, reporters, interceptors.
 - A listener that is added while the broker runs is told to its clients at once, by the address by which they came,
-  and one that is taken away lets go of its port at once; who is connected goes on being served.
+  and one that is taken away lets go of its port at once.
 - The sizes of Java's thread pools can be set to anything while the broker runs: they have no effect.
 - DescribeConfigs tells in its documentation what a property does here.
 - An unknown operation on a topic's property is an invalid request, not an internal error; an AlterConfigs that names a
