@@ -94,6 +94,35 @@ def test_a_topic_is_deleted_under_a_running_session(compare: Compare) -> None:
     compare(scenario)
 
 
+def test_a_partition_that_the_group_has_never_begun_to_read(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        read, other = side.topic(), side.topic()
+        ids = [side.topic_id(topic) for topic in (read, other)]
+        for topic_id in ids:
+            side.normalise.ordinal("uuid", topic_id)
+        side.produce(read, "a")
+        side.produce(other, "a")
+        group = ShareGroupOnSide(side)
+        member = group.member(read)
+        member.join()
+        member.settle(1)
+        member.fetch_eventually(ids[0], [0])
+        member.fetch(ids[1], [0])
+        member.fetch(None)
+        side.produce(read, "b")
+        member.fetch(None)
+        time.sleep(0.5)  # Apache Kafka is still asking for the state
+        member.fetch(None)
+        member.fetch(None, **forget(ids[0], 0))
+        member.fetch(None)
+        stranger = group.member(read)
+        stranger.fetch(ids[1], [0])
+        stranger.fetch(NO_SUCH_ID, [0])
+        stranger.fetch(None)
+
+    compare(scenario)
+
+
 def test_offsets_of_partitions_that_cannot_be_are_in_the_way_of_a_deletion(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic, other = side.topic(2), side.topic()
