@@ -38,7 +38,7 @@ def test_markers_by_every_transaction_version(compare: Compare, transaction_vers
         topic, other = side.topic(), side.topic()
         Transactions(side)
         of_nobody: Named = [("none", [0, 1])]
-        for named in (
+        all_named: list[Named] = [
             [(topic, [0])],
             [(topic, [0]), (other, [0])],
             [(topic, [0]), *of_nobody],
@@ -46,7 +46,8 @@ def test_markers_by_every_transaction_version(compare: Compare, transaction_vers
             [(topic, [7]), (other, [0])],
             [(topic, [])],
             [],
-        ):
+        ]
+        for named in all_named:
             for epoch, coordinator_epoch in ((0, 0), (0, -1), (-1, 0), (5, 3), (5, 2), (4, 3), (-2, 0), (32767, 0)):
                 one = marker(
                     1_000_000,
