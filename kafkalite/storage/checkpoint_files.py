@@ -18,6 +18,8 @@ from kafkalite.identifiers import TopicPartition
 from kafkalite.storage.filesystem import FileSystem, write_file_atomically
 
 _VERSION: Final = 0
+_INT32: Final = 1 << 31
+_INT64: Final = 1 << 63
 
 
 class CorruptCheckpointError(Exception):
@@ -64,12 +66,19 @@ def _read(filesystem: FileSystem, path: str) -> bytes:
         return b""
 
 
+def _number(text: str, limit: int) -> int:
+    """What Java takes for a number of its type, which `limit` is the first one beyond of. Raises ValueError."""
+    if not text.isascii() or "_" in text or not -limit <= (number := int(text)) < limit:
+        raise ValueError(text)
+    return number
+
+
 def read_offset_checkpoint(filesystem: FileSystem, path: str) -> dict[TopicPartition, int]:
     """Raises CorruptCheckpointError, OSError; a missing file is an empty one."""
     offsets = {}
     for topic, partition, offset in _decode(path, _read(filesystem, path), 3):
         try:
-            offsets[TopicPartition(topic, int(partition))] = int(offset)
+            offsets[TopicPartition(topic, _number(partition, _INT32))] = _number(offset, _INT64)
         except ValueError:
             raise CorruptCheckpointError(f"Malformed line in checkpoint file {path}: {topic} {partition}") from None
     return offsets
@@ -88,7 +97,7 @@ def read_epoch_checkpoint(filesystem: FileSystem, path: str) -> list[EpochEntry]
     entries = []
     for epoch, start_offset in _decode(path, _read(filesystem, path), 2):
         try:
-            entries.append(EpochEntry(int(epoch), int(start_offset)))
+            entries.append(EpochEntry(_number(epoch, _INT32), _number(start_offset, _INT64)))
         except ValueError:
             raise CorruptCheckpointError(f"Malformed line in checkpoint file {path}: {epoch} {start_offset}") from None
     return entries

@@ -41,6 +41,7 @@ DELETE_DIRECTORY_SUFFIX: Final = "-delete"
 STRAY_DIRECTORY_SUFFIX: Final = "-stray"
 FUTURE_DIRECTORY_SUFFIX: Final = "-future"
 _MAX_NAME_LENGTH: Final = 255
+_MAX_OFFSET: Final = (1 << 63) - 1
 
 DirectoryKind = Literal["current", "delete", "stray", "future"]
 
@@ -59,9 +60,12 @@ def offset_file_name(offset: int, suffix: str) -> str:
 
 
 def offset_of_file_name(name: str) -> int | None:
-    """The offset before the first dot, None where the name does not begin with one."""
+    """The offset before the first dot, None where the name does not begin with one that a log can have."""
     digits = name.partition(".")[0]
-    return int(digits) if digits.isascii() and digits.isdigit() else None
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    offset = int(digits)
+    return offset if offset <= _MAX_OFFSET else None
 
 
 def unique_suffix() -> str:

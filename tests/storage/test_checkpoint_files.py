@@ -76,6 +76,9 @@ def test_missing_and_empty_files_hold_nothing(filesystem: MemoryFileSystem, cont
         b"0\nx\n",
         b"\xff\xfe\x00",
         b"0\n1\nt 0 5\nt 1 6\n",
+        b"0\n1\nt 0 9223372036854775808\n",
+        b"0\n1\nt 2147483648 5\n",
+        b"0\n1\nt 0 1_0\n",
         bytes(100),
     ],
 )

@@ -393,6 +393,23 @@ def test_files_of_an_interrupted_deletion_or_compaction_are_dealt_with(disk: Dis
     disk.close()
 
 
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_file_named_after_an_offset_that_no_log_can_have_is_left_alone(
+    disk: Disk, batch: BatchMaker, is_killed: bool
+) -> None:
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 10)
+    if is_killed:
+        disk.kill()
+    else:
+        disk.close()
+    disk.write("99999999999999999999.log", b"")
+    log = disk.open_log(**SEGMENT)
+    assert log.append(batch(b"v"), now_ms=disk.now_ms).first_offset == 10
+    assert "99999999999999999999.log" in disk.files()
+    disk.close()
+
+
 def test_a_swap_of_segments_that_were_still_being_cleaned_is_forgotten(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 10)
