@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,31 @@ def test_every_cut_of_a_jks_file_is_refused(certificates: Certificates, tmp_path
             load_key_material(config(keystore_location=cut, keystore_password=PASSWORD))
         with pytest.raises(ConfigException, match=r"ends too early|non-empty"):
             load_trusted_certificates(config(truststore_location=cut))
+
+
+def test_pkcs12_needs_the_program_openssl(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = certificates.pkcs12(certificates.broker)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigException, match="read with the program openssl, which is not installed"):
+        load_key_material(config(keystore_location=store, keystore_password=PASSWORD))
+
+
+def test_pkcs12_with_the_ciphers_of_old_javas_is_read(certificates: Certificates, tmp_path: Path) -> None:
+    key, store = certificates.broker, tmp_path / "old.p12"
+    command = ["openssl", "pkcs12", "-export", "-legacy", "-in", str(key), "-inkey", str(key), "-out", str(store)]
+    command += ["-certpbe", "PBE-SHA1-RC2-40", "-keypbe", "PBE-SHA1-3DES", "-passout", f"pass:{PASSWORD}"]
+    subprocess.run(command, check=True, capture_output=True)
+    material = load_key_material(config(keystore_location=store, keystore_password=PASSWORD))
+    assert material is not None
+    assert material.private_key + material.certificate_chain == key.read_text()
+
+
+def test_keys_are_read_where_no_file_can_be_in_memory(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    factory = SslFactory(config(keystore_type="PEM", keystore_location=certificates.broker))
+    assert factory.context.verify_mode is ssl.CERT_NONE
 
 
 def test_an_encrypted_key_needs_its_password(certificates: Certificates) -> None:
