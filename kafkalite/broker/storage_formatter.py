@@ -62,7 +62,7 @@ def format_directories(
     existing = {directory: read_meta_properties(filesystem, directory) for directory in log_directories}
     for directory, properties in existing.items():
         if properties is not None:
-            _check(directory, properties, wanted)
+            check_identity(directory, properties, wanted)
     taken = {properties.directory_id for properties in existing.values() if properties is not None}
     formatted: dict[str, Uuid] = {}
     for directory in log_directories:
@@ -94,7 +94,8 @@ def _voter_directory_id(wanted: DirectoryFormat) -> Uuid | None:
     return None
 
 
-def _check(directory: str, properties: MetaProperties, wanted: DirectoryFormat) -> None:
+def check_identity(directory: str, properties: MetaProperties, wanted: DirectoryFormat) -> None:
+    """Raises FormatError where a formatted directory is another cluster's or another node's."""
     path = f"{directory}/{META_PROPERTIES_FILE}"
     if properties.cluster_id not in (None, wanted.cluster_id):
         raise FormatError(

@@ -11,7 +11,12 @@ from typing import Final, NoReturn
 
 from kafkalite.broker.metadata_batches import standalone_voter
 from kafkalite.broker.random_uuid import random_uuid
-from kafkalite.broker.storage_formatter import DirectoryFormat, FormatError, format_directories
+from kafkalite.broker.storage_formatter import (
+    DirectoryFormat,
+    FormatError,
+    check_identity,
+    format_directories,
+)
 from kafkalite.cli.command_line import CommandExit, exit_with_error, run_command
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.java_numbers import parse_int
@@ -241,7 +246,13 @@ def _format(config: BrokerConfig, arguments: argparse.Namespace) -> int:
     records = bootstrap_records(levels) + _scram_records(arguments.add_scram or (), levels)
     filesystem = LocalFileSystem()
     directories = _directories(config)
-    formatted = [directory for directory in directories if read_meta_properties(filesystem, directory) is not None]
+    wanted = DirectoryFormat(arguments.cluster_id, config.node_id, voters=voters, records=records)
+    formatted = []
+    for directory in directories:
+        properties = read_meta_properties(filesystem, directory)
+        if properties is not None:
+            check_identity(directory, properties, wanted)
+            formatted.append(directory)
     if formatted and not arguments.ignore_formatted:
         raise FormatError(
             f"Log directory {formatted[0]} is already formatted. Use --ignore-formatted to ignore this directory and "
@@ -258,7 +269,7 @@ def _format(config: BrokerConfig, arguments: argparse.Namespace) -> int:
         filesystem,
         directories,
         config.metadata_log_dir,
-        DirectoryFormat(arguments.cluster_id, config.node_id, voters=voters, records=records),
+        wanted,
         now_ms=time.time_ns() // 1_000_000,
         random_uuid=random_uuid,
         announce=announce,
