@@ -145,6 +145,7 @@ class Broker:
             now_ms=self.clock.now_ms(),
             is_stray=lambda topic_partition, topic_id, _: self._is_stray(topic_partition, topic_id),
             is_assigned=self._is_assigned,
+            removed_topics=self.metadata.removed_topics,
             on_progress=LoadProgress(self.clock.steady_ms),
         )
 

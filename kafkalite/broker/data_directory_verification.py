@@ -188,7 +188,7 @@ class DataDirectoryVerification:
             expected_id = topics.topic_id(topic_partition.topic)
             if topic_id is not None and topic_id in self.metadata.removed_topics:
                 severity = Severity.DAMAGED if directory.had_clean_shutdown else Severity.RECOVERABLE
-                self._note(severity, path, "its topic was deleted; the next start sets the log aside as stray")
+                self._note(severity, path, "its topic was deleted; the next start removes the log")
             elif topic_id is not None and expected_id is not None and topic_id != expected_id:
                 self._note(
                     Severity.DAMAGED,

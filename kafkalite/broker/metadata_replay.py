@@ -13,6 +13,7 @@ from kafkalite.broker.metadata_snapshot import (
     read_snapshot,
 )
 from kafkalite.errors import KafkaError
+from kafkalite.identifiers import Uuid
 from kafkalite.metadata.bootstrap_metadata import bootstrap_records
 from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.protocol.control_records import KRaftVersionRecord, VotersRecord
@@ -22,6 +23,7 @@ from kafkalite.protocol.metadata_records.control import (
     BeginTransactionRecord,
     EndTransactionRecord,
 )
+from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord
 from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.storage.filesystem import FileSystem
 
@@ -38,6 +40,8 @@ class MetadataReplay:
         """Whether the voters stand in the log or a later snapshot, not only in the zero checkpoint."""
         self.transaction: list[MetadataRecord] | None = None
         """The records of the open metadata transaction, which the image does not show yet."""
+        self.removed_topics: set[Uuid] = set()
+        """The topics that went in the part of the log that `load` has read."""
 
     def load(self, filesystem: FileSystem, log: MetadataLog) -> int:
         """Replays the newest snapshot and what follows it; returns the bytes that follow. Raises MetadataLogError."""
@@ -73,7 +77,9 @@ class MetadataReplay:
     def _load_batch(self, batch: LoggedBatch) -> None:
         if not batch.header.is_control:
             for record in read_metadata_records(*batch):
-                self.replay(record)
+                for visible in self.replay(record):
+                    if type(visible) is RemoveTopicRecord:
+                        self.removed_topics.add(visible.topic_id)
             return
         for control in read_control_records(*batch):
             if isinstance(control, KRaftVersionRecord):

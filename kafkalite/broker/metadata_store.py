@@ -130,6 +130,8 @@ class MetadataStore:
         self._snapshots.bytes_since_snapshot = self._replay.load(filesystem, self.log)
         self._replay.check_is_alone(self.log, node_id)
         self.image = self._replay.image
+        self.removed_topics = self._replay.removed_topics
+        """Topics that were deleted not long before: their logs may be on the disk still."""
         self.last_applied_offset = self.log.end_offset - 1
         """The offset of the last record that is in the image; -1 in an empty log."""
         self._commits = MetadataCommits(lambda: self.log.sync(), self._carry_out, self._note_failed_sync)

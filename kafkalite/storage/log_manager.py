@@ -148,11 +148,17 @@ class LogManager:
         now_ms: int,
         is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool] = lambda *_: False,
         is_assigned: Callable[[TopicPartition, LogDirectory], bool] = lambda *_: False,
+        removed_topics: Collection[Uuid] = (),
         on_progress: Callable[[int, int], None] = lambda loaded, total: None,
     ) -> LoadedLogs:
         """`read_logs` and `put_into_service` in one go. Raises LogDirectoryError."""
         loaded = self.read_logs(
-            topic_config, now_ms=now_ms, is_stray=is_stray, is_assigned=is_assigned, on_progress=on_progress
+            topic_config,
+            now_ms=now_ms,
+            is_stray=is_stray,
+            is_assigned=is_assigned,
+            removed_topics=removed_topics,
+            on_progress=on_progress,
         )
         self.put_into_service()
         return loaded
@@ -164,12 +170,15 @@ class LogManager:
         now_ms: int,
         is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool] = lambda *_: False,
         is_assigned: Callable[[TopicPartition, LogDirectory], bool] = lambda *_: False,
+        removed_topics: Collection[Uuid] = (),
         on_progress: Callable[[int, int], None] = lambda loaded, total: None,
     ) -> LoadedLogs:
         """Opens every log, recovering those of directories that were not left cleanly; none is served yet.
 
         `is_stray` tells of a partition and the topic id in its directory whether the metadata knows no such replica
-        here; such a log is renamed to -stray and left alone. `is_assigned` tells whether the metadata has a replica in
+        here; such a log is renamed to -stray and left alone. It goes, as in `delete`, where its topic is one of
+        `removed_topics` (the broker ended before its directory was renamed) or where nothing was ever written to it (it
+        ended before the metadata had the topic). `is_assigned` tells whether the metadata has a replica in
         a directory (see `settle_copies`). May run in another thread, as long as nobody does more here than to ask for
         logs (there are none) and for what is offline. Raises LogDirectoryError, OSError, and LoadingInterruptedError
         after `interrupt_loading`.
@@ -185,6 +194,7 @@ class LogManager:
                 self.fail_directory(directory.path)
         work = settle_copies(self.context, work, is_stray, is_assigned, now_ms)
         strays: list[PartitionLog] = []
+        deleted: list[PartitionLog] = []
         recovered = 0
         for found, log in read_logs(self.context, work, topic_config, now_ms, on_progress):
             if log is None:
@@ -192,27 +202,21 @@ class LogManager:
                 continue
             recovered += not found.directory.had_clean_shutdown
             if is_stray(found.topic_partition, log.topic_id, found.directory):
-                strays.append(log)
+                (deleted if log.topic_id in removed_topics or not log.log_end_offset else strays).append(log)
             elif found.topic_partition in self._read:
                 kept, other = further_first(self._read[found.topic_partition], log)
                 self._read[found.topic_partition] = kept
-                _logger.error(
-                    "Duplicate log directories for %s are found in both %s and %s, as a move leaves them that was "
-                    "interrupted at its end. Going on with the one in %s, from offset %d to %d; the other one, from %d "
-                    "to %d, is put aside",
-                    found.topic_partition,
-                    kept.log_directory,
-                    other.log_directory,
-                    kept.log_directory,
-                    kept.log_start_offset,
-                    kept.log_end_offset,
-                    other.log_start_offset,
-                    other.log_end_offset,
-                )
                 strays.append(other)
             else:
                 self._read[found.topic_partition] = log
-        return LoadedLogs(len(work) - len(strays), recovered, [self._set_aside(log) for log in strays])
+        for log in deleted:
+            _logger.info(
+                "Deleting the log of %s in %s, whose topic has been deleted", log.topic_partition, log.directory
+            )
+            path = self._rename_directory(log, DELETE_DIRECTORY_SUFFIX)
+            self.context.delete_later(path, now_ms + log.config.file_delete_delay_ms, is_directory=True)
+        loaded = len(work) - len(strays) - len(deleted)
+        return LoadedLogs(loaded, recovered, [self._set_aside(log) for log in strays])
 
     def _set_aside(self, stray: PartitionLog) -> str:
         path = self._rename_directory(stray, STRAY_DIRECTORY_SUFFIX)

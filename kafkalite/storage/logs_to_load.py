@@ -139,10 +139,22 @@ def _read_checkpoint(checkpoints: LogCheckpoints, directory: LogDirectory, name:
 
 
 def further_first(one: PartitionLog, other: PartitionLog) -> tuple[PartitionLog, PartitionLog]:
-    """Two logs of one partition, the one first that has come further.
+    """Two logs of one partition, the one first that has come further; a log line tells of it.
 
     A copy gets the partition's name when it has all that the original has, and only it is written to from then on.
     """
     if (other.log_end_offset, other.log_start_offset) > (one.log_end_offset, one.log_start_offset):
-        return other, one
+        one, other = other, one
+    _logger.error(
+        "Duplicate log directories for %s are found in both %s and %s, as a move leaves them that was interrupted at "
+        "its end. Going on with the one in %s, from offset %d to %d; the other one, from %d to %d, is put aside",
+        one.topic_partition,
+        one.log_directory,
+        other.log_directory,
+        one.log_directory,
+        one.log_start_offset,
+        one.log_end_offset,
+        other.log_start_offset,
+        other.log_end_offset,
+    )
     return one, other

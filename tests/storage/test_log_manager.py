@@ -194,6 +194,26 @@ def test_a_log_that_the_metadata_does_not_know_is_put_aside(batch: BatchMaker) -
     assert filesystem.is_directory(path)
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_log_whose_topic_was_deleted_just_before_the_end_goes_as_do_those_that_nothing_was_written_to(
+    batch: BatchMaker, is_empty: bool
+) -> None:
+    filesystem = MemoryFileSystem()
+    manager = start(filesystem)
+    log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
+    if not is_empty:
+        log.append(batch(b"x"), now_ms=NOW_MS)
+    manager.release_locks()
+    removed = set() if is_empty else {TOPIC_ID}
+    manager = start(filesystem, is_stray=lambda *_: True, removed_topics=removed)
+    assert (manager.loaded.loaded, manager.loaded.stray) == (0, [])
+    manager.delete_due_files(NOW_MS + CONFIG.file_delete_delay_ms - 1)
+    (name,) = [name for name in filesystem.list_directory("/a") if name.startswith("t-0")]
+    assert name.endswith("-delete")
+    manager.delete_due_files(NOW_MS + CONFIG.file_delete_delay_ms)
+    assert [name for name in filesystem.list_directory("/a") if name.startswith("t-0")] == []
+
+
 def test_directories_that_are_no_logs_are_left_alone() -> None:
     filesystem = MemoryFileSystem()
     for name in ("lost+found", "__cluster_metadata-0", "remote-log-index-cache", "t-x", "-0"):
