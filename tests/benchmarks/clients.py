@@ -95,9 +95,18 @@ def run_client(bench: Bench, case: ClientCase, topic: str, records: int) -> Roun
     )
 
 
+def new_topic(bench: Bench, partitions: int) -> Topic:
+    """A topic with a record in each partition: Apache Kafka gives them their leaders one after the other."""
+    topic = bench.topic(partitions)
+    waiting = list(range(partitions))
+    while waiting := [number for number in waiting if not bench.takes_a_record(topic, number)]:
+        time.sleep(0.02)
+    return topic
+
+
 def filled_topic(bench: Bench, case: ClientCase, records: int) -> Topic:
     """A topic with at least so many records, in batches as Java producers make them."""
-    topic = bench.topic(case.partitions)
+    topic = new_topic(bench, case.partitions)
     letters = random.Random(0)
     per_batch = max(1, _BATCH_BYTES // case.record_size)
     now_ms = time.time_ns() // 1_000_000
@@ -109,7 +118,7 @@ def filled_topic(bench: Bench, case: ClientCase, records: int) -> Topic:
         compression=CompressionType[case.codec.upper()],
     )
     frames = [produce(topic.topic_id, partition, batch) for partition in range(case.partitions)]
-    requests = -(-records // per_batch) + 100
+    requests = -(-records // per_batch)
     with bench.load(frames, in_flight=5, seconds=120, requests=requests, zero_at=[produce_error_position()]) as load:
         load.run()
     return topic
@@ -173,7 +182,7 @@ class CaseRun:
     def _run(self, bench: Bench, records: int) -> Round:
         if self._case.direction == CONSUME:
             return run_client(bench, self._case, self._topics[bench.side].name, records)
-        topic = bench.topic(self._case.partitions)
+        topic = new_topic(bench, self._case.partitions)
         try:
             return run_client(bench, self._case, topic.name, records)
         finally:
@@ -186,7 +195,7 @@ def warm_up(bench: Bench) -> None:
     began = time.monotonic()
     while time.monotonic() - began < FIRST_SECONDS:
         for case in cases:
-            topic = bench.topic(case.partitions)
+            topic = new_topic(bench, case.partitions)
             run_client(bench, case, topic.name, 50_000_000 // case.record_size)
             run_client(bench, ClientCase("confluent", CONSUME, "none", "", 1, 12), topic.name, 2_000)
             delete_topic(bench, topic)

@@ -140,12 +140,13 @@ class Bench:
         while time.monotonic() < deadline:
             [found] = self.client.send(MetadataRequest(topics=[MetadataRequestTopic(name=topic.name)])).topics
             led = sum(1 for each in found.partitions if not each.error_code)
-            if led == topic.partitions and self._takes_a_record(topic, topic.partitions - 1):
+            if led == topic.partitions and self.takes_a_record(topic, topic.partitions - 1):
                 return
             time.sleep(0.05)
         raise TimeoutError(f"{topic.name} got no leaders")
 
-    def _takes_a_record(self, topic: Topic, partition: int) -> bool:
+    def takes_a_record(self, topic: Topic, partition: int) -> bool:
+        """Gives it one, if it has its leader."""
         data = TopicProduceData(
             topic_id=topic.topic_id,
             partition_data=[PartitionProduceData(index=partition, records=batch(key=b"first"))],  # compacted or not
