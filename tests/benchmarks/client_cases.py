@@ -61,6 +61,9 @@ def steady_speed(progress: Sequence[tuple[float, int]], output: str, end: float 
 class ClientProgram(Protocol):
     """How a client is run for a case, and what its output says."""
 
+    young_for_s: float
+    """How much longer a round of it lasts, for it is not at its speed from the start."""
+
     def is_there(self) -> bool:
         """Whether the program can be run here."""
         ...
@@ -76,6 +79,8 @@ class ClientProgram(Protocol):
 
 class JavaPrograms:
     """What kafka-producer-perf-test.sh and kafka-consumer-perf-test.sh run."""
+
+    young_for_s = 2.0
 
     _JVM: Final = (
         "-Xmx512M",
@@ -123,6 +128,8 @@ class JavaPrograms:
 class RdkafkaPerformance:
     """librdkafka's own: its payload repeats itself, so that it compresses to next to nothing."""
 
+    young_for_s = 0.0
+
     _COLUMN: Final = {PRODUCE: 4, CONSUME: 1}
     """Of the table that it prints: what was acknowledged, what has arrived."""
 
@@ -149,6 +156,8 @@ class RdkafkaPerformance:
 
 class PythonProgram:
     """A library for Python: see python_clients.py."""
+
+    young_for_s = 0.0
 
     def __init__(self, client: str) -> None:
         self._client = client

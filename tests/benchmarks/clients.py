@@ -134,7 +134,7 @@ class CaseRun:
     def __init__(self, benches: Sequence[Bench], case: ClientCase, seconds: float) -> None:
         self._benches = benches
         self._case = case
-        self._seconds = seconds
+        self._seconds = seconds + CLIENTS[case.client].young_for_s
         self._topics: dict[str, Topic] = {}
 
     def figures(self, rounds: int) -> dict[str, ClientFigures]:
