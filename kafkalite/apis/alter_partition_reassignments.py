@@ -8,7 +8,7 @@ from __future__ import annotations
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.metadata.controller_result import ApiError
+from kafkalite.metadata.controller_result import TOO_LATE, ApiError
 from kafkalite.metadata.partition_admin import check_reassignment
 from kafkalite.protocol.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
@@ -24,6 +24,8 @@ def alter_partition_reassignments(
 ) -> AlterPartitionReassignmentsResponse:
     if not request.topics:
         return AlterPartitionReassignmentsResponse()
+    if request.timeout_ms <= 0:
+        return _refuse(request, TOO_LATE)
     image = context.broker.metadata.image
     allow_change = request.allow_replication_factor_change
     response = AlterPartitionReassignmentsResponse(error_message=None, allow_replication_factor_change=allow_change)
@@ -40,3 +42,23 @@ def alter_partition_reassignments(
             answers.append(answer)
         response.responses.append(ReassignableTopicResponse(name=topic.name, partitions=answers))
     return response
+
+
+def _refuse(request: AlterPartitionReassignmentsRequest, refusal: KafkaError) -> AlterPartitionReassignmentsResponse:
+    error, message = ApiError.of(refusal)
+    return AlterPartitionReassignmentsResponse(
+        error_code=error,
+        error_message=message,
+        responses=[
+            ReassignableTopicResponse(
+                name=topic.name,
+                partitions=[
+                    ReassignablePartitionResponse(
+                        partition_index=partition.partition_index, error_code=error, error_message=message
+                    )
+                    for partition in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ],
+    )

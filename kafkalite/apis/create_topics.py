@@ -15,7 +15,7 @@ from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import CLUSTER_METADATA_TOPIC
 from kafkalite.metadata import replication_control
-from kafkalite.metadata.controller_result import ApiError
+from kafkalite.metadata.controller_result import TOO_LATE, ApiError
 from kafkalite.protocol.codec import compile_encoder
 from kafkalite.protocol.messages.create_topics import (
     CreatableTopicConfigs,
@@ -39,6 +39,8 @@ def create_topics(
         timeout_ms=request.timeout_ms,
         validate_only=request.validate_only,
     )
+    if request.timeout_ms <= 0 and allowed.topics:
+        return _refuse(request, TOO_LATE)
     store = context.broker.metadata
     try:
         result = replication_control.create_topics(

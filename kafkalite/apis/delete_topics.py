@@ -13,6 +13,7 @@ from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import Uuid
 from kafkalite.metadata import replication_control
+from kafkalite.metadata.controller_result import TOO_LATE
 from kafkalite.metadata.metadata_image import MetadataImage
 from kafkalite.protocol.messages.delete_topics import (
     DeletableTopicResult,
@@ -35,6 +36,8 @@ def delete_topics(
     store = context.broker.metadata
     responses: list[DeletableTopicResult] = []
     names, ids = _split(topics, responses)
+    if request.timeout_ms <= 0 and (names or ids):
+        return _refuse(topics, TOO_LATE.error)
     wanted = _resolve(store.written_image, names, ids, responses)
     result = replication_control.delete_topics(store.written_image, wanted)
     for topic_id, error in result.response.items():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.metadata_record import MetadataRecord
 
 T = TypeVar("T")
+
+TOO_LATE: Final = KafkaError(ErrorCode.REQUEST_TIMED_OUT)
+"""What a change gets whose timeout is not above 0: Apache Kafka's controller always comes to it too late. Whatever is
+refused before the controller sees it is refused all the same."""
 
 
 class ControllerResult(NamedTuple, Generic[T]):

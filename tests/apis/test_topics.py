@@ -158,8 +158,8 @@ def test_changes_survive_a_restart(tmp_path: Path) -> None:
         create(client, "kept", partitions=2, retention_ms="5")
         create(client, "grown", "gone")
         wanted = CreatePartitionsTopic(name="grown", count=3, assignments=None)
-        client.send(CreatePartitionsRequest(topics=[wanted]))
-        client.send(DeleteTopicsRequest(topics=[DeleteTopicState(name="gone")]))
+        client.send(CreatePartitionsRequest(topics=[wanted], timeout_ms=30_000))
+        client.send(DeleteTopicsRequest(topics=[DeleteTopicState(name="gone")], timeout_ms=30_000))
         before = describe(client)
     with KafkaliteServer(tmp_path) as kafka, WireClient(kafka.bootstrap_servers) as client:
         after = describe(client)
@@ -173,7 +173,7 @@ def test_changes_survive_a_restart(tmp_path: Path) -> None:
 def test_a_topic_created_again_is_another_one(client: WireClient) -> None:
     [first] = create(client, "orders")
     [deleted] = client.send(
-        DeleteTopicsRequest(topics=[DeleteTopicState(name=None, topic_id=first.topic_id)])
+        DeleteTopicsRequest(topics=[DeleteTopicState(name=None, topic_id=first.topic_id)], timeout_ms=30_000)
     ).responses
     assert (deleted.error_code, deleted.name) == (0, "orders")
     [second] = create(client, "orders")
@@ -192,11 +192,11 @@ def test_deletion_can_be_switched_off() -> None:
     ):
         [created] = create(client, "orders")
         for version, error in ((1, ErrorCode.INVALID_REQUEST), (3, ErrorCode.TOPIC_DELETION_DISABLED)):
-            request = DeleteTopicsRequest(topic_names=["orders"])
+            request = DeleteTopicsRequest(topic_names=["orders"], timeout_ms=30_000)
             [response] = client.send(request, version).responses
             assert response.error_code == error
         state = DeleteTopicState(name=None, topic_id=created.topic_id)
-        [response] = client.send(DeleteTopicsRequest(topics=[state])).responses
+        [response] = client.send(DeleteTopicsRequest(topics=[state], timeout_ms=30_000)).responses
         assert (response.error_code, response.topic_id) == (ErrorCode.TOPIC_DELETION_DISABLED, created.topic_id)
 
 
@@ -264,7 +264,9 @@ def test_a_lost_partition_metadata_is_written_again(tmp_path: Path, content: byt
         path.write_bytes(content)
     with KafkaliteServer(tmp_path) as kafka, WireClient(kafka.bootstrap_servers) as client:
         assert path.read_text() == f"version: 0\ntopic_id: {created.topic_id}"
-        [deleted] = client.send(DeleteTopicsRequest(topics=[DeleteTopicState(name="orders")])).responses
+        [deleted] = client.send(
+            DeleteTopicsRequest(topics=[DeleteTopicState(name="orders")], timeout_ms=30_000)
+        ).responses
         assert deleted.error_code == 0
         assert not path.exists()
 

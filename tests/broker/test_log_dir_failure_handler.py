@@ -165,7 +165,10 @@ def test_new_topics_go_to_what_is_left_and_a_deleted_one_is_in_nobodys_way(broke
     removed(broker)
     broker.create_topic("new", 4)
     assert metadata(broker, "new") == [ONLINE] * 4 and set(directories_of(broker, "new")) == {"/a"}
-    assert broker.ask(DeleteTopicsRequest(topics=[DeleteTopicState(name="t")])).responses[0].error_code == 0
+    assert (
+        broker.ask(DeleteTopicsRequest(topics=[DeleteTopicState(name="t")], timeout_ms=30_000)).responses[0].error_code
+        == 0
+    )
     broker.create_topic("t", 4)
     assert metadata(broker, "t") == [ONLINE] * 4
     assert [produce(broker, "t", index) for index in range(4)] == [0] * 4
@@ -227,7 +230,10 @@ def test_a_log_in_a_directory_that_stays_away_is_not_replaced_by_an_empty_one(
         assert directories_of(again, "t") == ["" if path == "/b" else path for path in paths]
         assert f"the log directory with the id {lost}, which is none of log.dirs" in caplog.text
         again.restart()
-    assert again.ask(DeleteTopicsRequest(topics=[DeleteTopicState(name="t")])).responses[0].error_code == 0
+    assert (
+        again.ask(DeleteTopicsRequest(topics=[DeleteTopicState(name="t")], timeout_ms=30_000)).responses[0].error_code
+        == 0
+    )
     again.create_topic("t", 4)
     assert metadata(again, "t") == [ONLINE] * 4
 

@@ -7,6 +7,11 @@ from collections.abc import Iterable
 import pytest
 
 from kafkalite.identifiers import Uuid
+from kafkalite.protocol.messages.alter_partition_reassignments import (
+    AlterPartitionReassignmentsRequest,
+    ReassignablePartition,
+    ReassignableTopic,
+)
 from kafkalite.protocol.messages.create_partitions import (
     CreatePartitionsAssignment,
     CreatePartitionsRequest,
@@ -19,6 +24,7 @@ from kafkalite.protocol.messages.create_topics import (
     CreateTopicsRequest,
 )
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from kafkalite.protocol.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
 from transcript import Compare, Side
 
 CREATE_VERSIONS = range(2, 8)
@@ -175,5 +181,48 @@ def test_deleted_topics_are_answered_alike(compare: Compare, version: int) -> No
             same = [DeleteTopicState(name=None, topic_id=ids[third])] * 2
             side.ask(DeleteTopicsRequest(topics=same, timeout_ms=30_000), version, label="the same id twice")
             side.ask(delete(third), version, label="at last")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("timeout_ms", [0, -1])
+def test_changes_that_are_given_no_time_come_too_late_alike(compare: Compare, timeout_ms: int) -> None:
+    def scenario(side: Side) -> None:
+        topic = side.topic()
+        new, twice = new_topic(f"{topic}-new"), [new_topic(f"{topic}-twice")] * 2
+        for label, topics in {
+            "new": [new, new_topic(topic), new_topic("a b"), *twice],
+            "twice": twice,
+            "metadata": [new_topic("__cluster_metadata")],
+            "nothing": [],
+        }.items():
+            for validate_only in (False, True):
+                request = CreateTopicsRequest(topics=topics, timeout_ms=timeout_ms, validate_only=validate_only)
+                side.ask(request, 7, label=f"create {label}")
+        by_name, by_id = DeleteTopicState(name=topic), DeleteTopicState(name=None, topic_id=UNKNOWN_ID)
+        for label, states in {
+            "names": [by_name, DeleteTopicState(name=f"{topic}-nowhere")],
+            "a name twice": [by_name, by_name],
+            "an id": [by_id],
+            "nobody": [DeleteTopicState(name=None), DeleteTopicState(name=topic, topic_id=UNKNOWN_ID)],
+            "all": [by_name, by_id, DeleteTopicState(name=None)],
+            "nothing": [],
+        }.items():
+            side.ask(DeleteTopicsRequest(topics=states, timeout_ms=timeout_ms), 6, label=f"delete {label}")
+        more, other = CreatePartitionsTopic(name=topic, count=3), CreatePartitionsTopic(name="other", count=3)
+        for label, grown in {"one": [more, other], "twice": [more, more], "all": [more, more, other]}.items():
+            side.ask(CreatePartitionsRequest(topics=grown, timeout_ms=timeout_ms), 3, label=f"more partitions {label}")
+        elected = [TopicPartitions(topic=topic, partitions=[0, 7])]
+        for election_type in (0, 9):
+            for version in (0, 1, 2) if election_type == 0 else (2,):
+                election = ElectLeadersRequest(topic_partitions=elected, timeout_ms=timeout_ms)
+                election.election_type = election_type
+                side.ask(election, version, label=f"elect {election_type}")
+        side.ask(ElectLeadersRequest(topic_partitions=None, timeout_ms=timeout_ms), 2, label="elect all")
+        side.ask(ElectLeadersRequest(topic_partitions=[], timeout_ms=timeout_ms), 2, label="elect none")
+        moved = ReassignableTopic(name=topic, partitions=[ReassignablePartition(partition_index=0, replicas=[1])])
+        for reassigned in [[moved], []]:
+            reassignment = AlterPartitionReassignmentsRequest(topics=reassigned, timeout_ms=timeout_ms)
+            side.ask(reassignment, 1, label=f"reassign {len(reassigned)}")
 
     compare(scenario)

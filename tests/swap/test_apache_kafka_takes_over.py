@@ -136,11 +136,13 @@ class Filler:
         assert self.client.send(DeleteRecordsRequest(topics=[trim], timeout_ms=30_000)).topics[0].partitions
         self.create("deleted", 2)
         self.produce("deleted", 0, "gone")
-        [deleted] = self.client.send(DeleteTopicsRequest(topics=[DeleteTopicState(name="deleted")])).responses
+        [deleted] = self.client.send(
+            DeleteTopicsRequest(topics=[DeleteTopicState(name="deleted")], timeout_ms=30_000)
+        ).responses
         assert deleted.error_code == 0
         self.create("grown", 1)
         more = CreatePartitionsTopic(name="grown", count=4, assignments=None)
-        assert self.client.send(CreatePartitionsRequest(topics=[more])).results[0].error_code == 0
+        assert self.client.send(CreatePartitionsRequest(topics=[more], timeout_ms=30_000)).results[0].error_code == 0
         self.produce("grown", 3, "last")
         for resource_type, name, config, value in (
             (2, "plain", "retention.bytes", "999999999"),
