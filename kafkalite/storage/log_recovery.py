@@ -152,7 +152,7 @@ def restore_epochs(files: LogFiles, log_start_offset: int, end_offset: int) -> N
         return
     if epochs.epoch_for_offset(max(log_start_offset, firsts[0][0].base_offset)) is not None:
         return
-    _logger.warning("Finding the leader epochs of %s in its batches", files.directory)
+    _logger.info("Finding the leader epochs of %s in its batches", files.directory)
     epochs.clear()
     for index, (segment, epoch) in enumerate(firsts):
         if epoch > epochs.latest_epoch:
