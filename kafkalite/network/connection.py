@@ -21,6 +21,7 @@ import os
 import socket
 import struct
 from collections import deque
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from kafkalite.broker.purgatory import DelayedOperation
@@ -31,6 +32,7 @@ from kafkalite.storage.log_slice import LogSlice
 if TYPE_CHECKING:
     from kafkalite.broker.repeated_produce import PendingRun
     from kafkalite.broker.request_context import RequestContext
+    from kafkalite.network.busy_poll import BusyPoll
     from kafkalite.network.request_dispatcher import PendingAnswer, RequestDispatcher
 
 logger = logging.getLogger("kafkalite.network")
@@ -44,6 +46,8 @@ READ_SIZE_BEHIND_LARGE_FRAME: Final = 16 * 1024
 LARGE_FRAME: Final = 64 * 1024
 OUTPUT_LIMIT: Final = 1024 * 1024
 """Encoded answers that may gather before they are sent, while a client has many requests in flight."""
+SMALL_READ: Final = 4 * 1024
+"""What a client sends who waits for each answer, or not much more: others have the next one on its way anyhow."""
 SENDFILE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes that one connection may send in a row before others get their turn."""
 
@@ -53,6 +57,7 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_backlog",
+        "_busy_poll",
         "_context",
         "_dispatcher",
         "_fd",
@@ -77,6 +82,7 @@ class Connection(asyncio.BufferedProtocol):
         self._dispatcher = dispatcher
         self._look_for_few = listener.broker.fetch_purgatory.look_for_few
         self._loop = loop
+        self._busy_poll: BusyPoll | None = listener.busy_poll
         self._transport: Any = None
         self._context: RequestContext
         self._fd = -1  # -1: the connection has ended, or was not let in
@@ -153,8 +159,13 @@ class Connection(asyncio.BufferedProtocol):
             joined += view
             self._backlog = b""
             self._handle_frames(memoryview(joined))
-        else:
+        elif self._busy_poll is None or nbytes > SMALL_READ:
             self._handle_frames(view)
+        else:
+            asked_ns = perf_counter_ns()
+            self._handle_frames(view)
+            if self._pending is None and not self._unsent:
+                self._busy_poll.wait(asked_ns)
 
     def pause_writing(self) -> None:
         self._pause()

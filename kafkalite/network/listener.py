@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kafkalite.broker.broker import Broker
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.endpoint import Endpoint
+from kafkalite.network.busy_poll import busy_poll
 from kafkalite.network.connection import READ_SIZE, Connection, listening_socket
 from kafkalite.network.frame_buffers import FrameBuffers
 from kafkalite.network.request_dispatcher import RequestDispatcher
@@ -39,6 +40,7 @@ class Listener:
         self.read_buffer = memoryview(bytearray(READ_SIZE))
         self.max_request_size: int = broker.config.socket_request_max_bytes
         self.frame_buffers = FrameBuffers()
+        self.busy_poll = busy_poll(loop)
         self._dispatcher = dispatcher
         self._loop = loop
         self._servers: list[asyncio.AbstractServer] = []
