@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import KafkaError
-from kafkalite.records.record_batch import BatchHeader
+from kafkalite.records.record_batch import BatchHeader, corrupt_record
 from kafkalite.storage.file_names import (
     LOG_SUFFIX,
     OFFSET_INDEX_SUFFIX,
@@ -246,8 +246,15 @@ class LogSegment:
         """Builds offset and time index from the batches' headers, and writes them."""
         self.reset_indexes()
         try:
+            next_offset = self.base_offset
             for position, header in iter_file_batches(self.file, 0, self.size):
+                if header.base_offset < next_offset or not self.offset_index.can_append_offset(header.last_offset):
+                    raise corrupt_record(  # no checksum covers a base offset
+                        f"offsets {header.base_offset} to {header.last_offset} at position {position}, behind "
+                        f"{next_offset}"
+                    )
                 self.index_batch(position, header)
+                next_offset = header.next_offset
         except KafkaError as error:
             _logger.error("The indexes of %s end before its damage: %s", self.path(LOG_SUFFIX), error)
         self.complete_time_index()

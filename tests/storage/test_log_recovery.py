@@ -114,6 +114,29 @@ def test_a_base_offset_that_no_checksum_covers_is_not_believed(disk: Disk, batch
     disk.close()
 
 
+@pytest.mark.parametrize("flipped", [0x40, 0x01])
+@pytest.mark.parametrize("byte", [0, 3, 6])
+def test_an_index_that_is_built_again_ends_before_a_base_offset_that_cannot_be(
+    disk: Disk, batch: BatchMaker, caplog: pytest.LogCaptureFixture, byte: int, flipped: int
+) -> None:
+    log = disk.open_log(**SEGMENT)
+    fill(log, batch, 100)
+    first_end = log.segments[1].base_offset
+    size = log.segments[0].size // first_end
+    disk.close()
+    damaged = first_end - 5
+    data = bytearray(disk.read(FIRST_LOG))
+    data[damaged * size + byte] ^= flipped
+    disk.write(FIRST_LOG, data)
+    for name in ("00000000000000000000.index", "00000000000000000000.timeindex"):
+        disk.filesystem.remove(f"{disk.directory}/{name}")
+    log = disk.open_log(**SEGMENT)
+    assert read_header(log.read(damaged - 1, 1).records.read()).base_offset == damaged - 1
+    assert read_header(log.read(first_end, 1).records.read()).base_offset == first_end
+    assert f"{FIRST_LOG} end before its damage" in caplog.text
+    disk.close()
+
+
 def test_missing_indexes_are_built_again(disk: Disk, batch: BatchMaker) -> None:
     for kill in (disk.kill, disk.close):
         log = disk.open_log(**SEGMENT)
