@@ -142,12 +142,6 @@ REFUSALS = [
         "Broker-level min.insync.replicas cannot be altered while ELR is enabled.",
     ),
     (
-        BROKER,
-        ("listeners", SET, "PLAINTEXT://:1"),
-        "INVALID_REQUEST",
-        "listeners cannot be changed while the broker runs; change it in the configuration file",
-    ),
-    (
         CLUSTER_DEFAULT,
         ("min.insync.replicas", DELETE, None),
         "INVALID_CONFIG",
