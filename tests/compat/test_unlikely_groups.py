@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +14,7 @@ from kafkalite.protocol.messages.describe_groups import DescribeGroupsRequest
 from kafkalite.protocol.messages.list_groups import ListGroupsRequest
 from kafkalite.protocol.messages.share_group_describe import ShareGroupDescribeRequest
 from kafkalite.protocol.messages.streams_group_describe import StreamsGroupDescribeRequest
+from streams_group_scenarios import first_heartbeat
 from transcript import Side
 
 Compare = Callable[[Callable[[Side], None]], None]
@@ -60,17 +60,8 @@ def test_a_streams_group_in_the_place_of_a_classic_one_tells_its_endpoint_epoch(
         side.ask(commit.OffsetCommitRequest(group_id=group.group_id, topics=topics), 8)
         subtopology = streams.Subtopology(subtopology_id="0", source_topics=[topic])
         for group_id in (group.group_id, f"{side.namespace}-new"):
-            beat = streams.StreamsGroupHeartbeatRequest(
-                group_id=group_id,
-                member_id=str(uuid.UUID(int=7)),
-                rebalance_timeout_ms=5000,
-                topology=streams.Topology(subtopologies=[subtopology]),
-                active_tasks=[],
-                standby_tasks=[],
-                warmup_tasks=[],
-                process_id="p",
-                user_endpoint=streams.Endpoint(host="h", port=1),
-            )
+            topology = streams.Topology(subtopologies=[subtopology])
+            beat = first_heartbeat(group_id, topology, user_endpoint=streams.Endpoint(host="h", port=1))
             side.ask(beat, 0, label=group_id)
 
     compare(scenario)
@@ -105,16 +96,7 @@ def test_topics_that_must_be_partitioned_alike_where_some_of_them_are_nowhere(co
                     streams.CopartitionGroup(source_topics=together[0], repartition_source_topics=together[1])
                 ],
             )
-            beat = streams.StreamsGroupHeartbeatRequest(
-                group_id=f"{group.group_id}-{number}",
-                member_id=str(uuid.UUID(int=7)),
-                rebalance_timeout_ms=5000,
-                topology=streams.Topology(subtopologies=[subtopology]),
-                active_tasks=[],
-                standby_tasks=[],
-                warmup_tasks=[],
-                process_id="p",
-            )
+            beat = first_heartbeat(f"{group.group_id}-{number}", streams.Topology(subtopologies=[subtopology]))
             side.ask(beat, 0, label=str(number))
 
     compare(scenario)
@@ -148,16 +130,8 @@ def test_which_of_several_internal_topics_of_another_size_is_told_of(compare: Co
                     source_topics=[source],
                     state_changelog_topics=[streams.TopicInfo(name=name) for name in named],
                 )
-                beat = streams.StreamsGroupHeartbeatRequest(
-                    group_id=f"{group.group_id}-{count}-{shift}",
-                    member_id=str(uuid.UUID(int=7)),
-                    rebalance_timeout_ms=5000,
-                    topology=streams.Topology(subtopologies=[subtopology]),
-                    active_tasks=[],
-                    standby_tasks=[],
-                    warmup_tasks=[],
-                    process_id="p",
-                )
+                topology = streams.Topology(subtopologies=[subtopology])
+                beat = first_heartbeat(f"{group.group_id}-{count}-{shift}", topology)
                 side.ask(beat, 0, label=f"{count}, {shift}")
 
     compare(scenario)

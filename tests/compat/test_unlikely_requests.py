@@ -30,6 +30,7 @@ from kafkalite.protocol.messages.delete_groups import DeleteGroupsRequest
 from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
+from streams_group_scenarios import first_heartbeat
 from transaction_scenarios import Transactions
 from transcript import Side
 
@@ -220,16 +221,8 @@ def test_offsets_for_nobody_at_an_epoch(compare: Compare) -> None:
 def test_offsets_of_a_streams_group_for_nobody_at_an_epoch(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
-        request = streams.StreamsGroupHeartbeatRequest(
-            group_id=f"{side.namespace}-streams",
-            member_id=str(uuid.UUID(int=7)),
-            rebalance_timeout_ms=5000,
-            process_id="p",
-            topology=streams.Topology(subtopologies=[streams.Subtopology(subtopology_id="0", source_topics=[topic])]),
-            active_tasks=[],
-            standby_tasks=[],
-            warmup_tasks=[],
-        )
+        subtopology = streams.Subtopology(subtopology_id="0", source_topics=[topic])
+        request = first_heartbeat(f"{side.namespace}-streams", streams.Topology(subtopologies=[subtopology]))
         GroupOnSide(side, request.group_id)
         side.ask(request, 0)
         for member_id, epoch in ((None, 0), (None, 1), (None, -1), ("", 1), ("", -1), ("x", -1)):
@@ -244,18 +237,9 @@ def test_offsets_of_a_streams_group_for_nobody_at_an_epoch(compare: Compare) -> 
 def test_a_topology_with_a_negative_epoch(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
-        request = streams.StreamsGroupHeartbeatRequest(
-            group_id=f"{side.namespace}-streams",
-            member_id=str(uuid.UUID(int=7)),
-            rebalance_timeout_ms=5000,
-            process_id="p",
-            topology=streams.Topology(
-                epoch=-1, subtopologies=[streams.Subtopology(subtopology_id="0", source_topics=[topic])]
-            ),
-            active_tasks=[],
-            standby_tasks=[],
-            warmup_tasks=[],
-        )
+        subtopology = streams.Subtopology(subtopology_id="0", source_topics=[topic])
+        topology = streams.Topology(epoch=-1, subtopologies=[subtopology])
+        request = first_heartbeat(f"{side.namespace}-streams", topology)
         GroupOnSide(side, request.group_id)
         side.ask(request, 0)
 
