@@ -1,10 +1,10 @@
 """The logs of a broker: its log directories, their locks and checkpoints, and the steps that keep them (LogManager).
 
 Opening goes in this order: `open_directories` (lock, meta.properties), then, once the metadata log has told which
-topics there are, `load_logs`, which is `read_logs` (slow, perhaps in a worker thread) and `put_into_service`. The steps
-of housekeeping are driven from outside, which also gives the time: `cleanup_logs`, `prepare_flushes`,
-`checkpoint_recovery_points`, `checkpoint_log_start_offsets`, `delete_due_files`, `remove_expired_producers`. `close`
-syncs everything and leaves the clean-shutdown file.
+topics there are, `read_logs` (slow, perhaps in a worker thread) and `put_into_service`. The steps of housekeeping are
+driven from outside, which also gives the time: `cleanup_logs`, `prepare_flushes`, `checkpoint_recovery_points`,
+`checkpoint_log_start_offsets`, `delete_due_files`, `remove_expired_producers`. `close` syncs everything and leaves the
+clean-shutdown file.
 
 `__cluster_metadata-0` lies in one of the directories too but is opened by the metadata store, not from here.
 """
@@ -140,28 +140,6 @@ class LogManager:
         """The broker epoch under which all directories were left cleanly, None if they were not or disagree."""
         epochs = {read_clean_shutdown_broker_epoch(self._filesystem, directory.path) for directory in self._online()}
         return epochs.pop() if len(epochs) == 1 else None
-
-    def load_logs(
-        self,
-        topic_config: Callable[[str], TopicConfig],
-        *,
-        now_ms: int,
-        is_stray: Callable[[TopicPartition, Uuid | None, LogDirectory], bool] = lambda *_: False,
-        is_assigned: Callable[[TopicPartition, LogDirectory], bool] = lambda *_: False,
-        removed_topics: Collection[Uuid] = (),
-        on_progress: Callable[[int, int], None] = lambda loaded, total: None,
-    ) -> LoadedLogs:
-        """`read_logs` and `put_into_service` in one go. Raises LogDirectoryError."""
-        loaded = self.read_logs(
-            topic_config,
-            now_ms=now_ms,
-            is_stray=is_stray,
-            is_assigned=is_assigned,
-            removed_topics=removed_topics,
-            on_progress=on_progress,
-        )
-        self.put_into_service()
-        return loaded
 
     def read_logs(
         self,

@@ -64,7 +64,8 @@ def disk() -> SlowDisk:
 def manager(disk: SlowDisk) -> LogManager:
     manager = LogManager(disk, ["/a"])
     manager.open_directories()
-    manager.load_logs(lambda topic: TopicConfig(), now_ms=NOW_MS)
+    manager.read_logs(lambda topic: TopicConfig(), now_ms=NOW_MS)
+    manager.put_into_service()
     return manager
 
 

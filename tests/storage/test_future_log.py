@@ -30,7 +30,8 @@ def start(filesystem: MemoryFileSystem, *, home: str = "") -> LogManager:
     def is_assigned(topic_partition: TopicPartition, directory: LogDirectory) -> bool:
         return directory.path == home
 
-    manager.load_logs(lambda topic: CONFIG, now_ms=NOW_MS, is_assigned=is_assigned)
+    manager.read_logs(lambda topic: CONFIG, now_ms=NOW_MS, is_assigned=is_assigned)
+    manager.put_into_service()
     return manager
 
 

@@ -70,7 +70,8 @@ def test_it_may_be_stopped_at_any_batch(batch: BatchMaker, monkeypatch: pytest.M
             break
         manager = LogManager(disk.filesystem, [disk.path])
         manager.open_directories()
-        manager.load_logs(lambda _: CONFIG, now_ms=NOW_MS)
+        manager.read_logs(lambda _: CONFIG, now_ms=NOW_MS)
+        manager.put_into_service()
         for partition in PARTITIONS:
             log = manager.get(partition)
             assert log is not None and values(log) == [b"%04d" % number for number in range(RECORDS)], stop_at

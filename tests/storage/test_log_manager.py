@@ -34,7 +34,8 @@ class StartedManager(LogManager):
 def start(filesystem: MemoryFileSystem, *log_dirs: str, **options: Any) -> StartedManager:
     manager = StartedManager(filesystem, log_dirs or ("/a",))
     manager.open_directories()
-    manager.loaded = manager.load_logs(lambda topic: CONFIG, now_ms=NOW_MS, **options)
+    manager.loaded = manager.read_logs(lambda topic: CONFIG, now_ms=NOW_MS, **options)
+    manager.put_into_service()
     return manager
 
 
@@ -419,7 +420,8 @@ def test_no_more_than_so_many_segment_files_stay_open(batch: BatchMaker) -> None
     filesystem = MemoryFileSystem()
     manager = LogManager(filesystem, ["/a"], max_open_files=8)
     manager.open_directories()
-    manager.load_logs(lambda topic: CONFIG, now_ms=NOW_MS)
+    manager.read_logs(lambda topic: CONFIG, now_ms=NOW_MS)
+    manager.put_into_service()
     for _ in range(3):
         for partition in range(30):
             log = manager.create(TopicPartition("t", partition), TOPIC_ID, CONFIG, NOW_MS)
@@ -433,14 +435,16 @@ def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(bat
     config = TopicConfig({"internal.segment.bytes": "3000", "index.interval.bytes": "200"})
     manager = LogManager(filesystem, ["/a"])
     manager.open_directories()
-    manager.load_logs(lambda topic: config, now_ms=NOW_MS)
+    manager.read_logs(lambda topic: config, now_ms=NOW_MS)
+    manager.put_into_service()
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, config, NOW_MS)
     for _ in range(300):
         log.append(batch(bytes(100)), now_ms=NOW_MS)
     manager.close(now_ms=NOW_MS)
     manager = LogManager(filesystem, ["/a"])
     manager.open_directories()
-    manager.load_logs(lambda topic: config, now_ms=NOW_MS)
+    manager.read_logs(lambda topic: config, now_ms=NOW_MS)
+    manager.put_into_service()
     manager.context.max_index_bytes = 1000
     log = log_of(manager, TopicPartition("t", 0))
     for offset in range(300):
