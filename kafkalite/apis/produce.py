@@ -43,9 +43,9 @@ from kafkalite.records.record_batch import (
     read_header,
 )
 from kafkalite.records.record_validation import RecordValidationError
-from kafkalite.storage.log_append import UnfinishedAppend
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import VerificationState
+from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 _Unfinished: TypeAlias = tuple[Awaitable[KafkaError | None], PartitionLog, PartitionProduceResponse]
 """What is waited for, until it has succeeded or failed, before a partition's answer counts."""
@@ -97,7 +97,7 @@ def remember(context: RequestContext, request: ProduceRequest, frame: memoryview
         return  # it is not known yet how it will end
     name = _name_of(context, data)
     log = None if name is None else context.broker.leader_log(name, partition.index)
-    if name is None or log is None or log.topic_id is None or not log.takes_plain_batches:
+    if name is None or log is None or log.topic_id is None or not log.append_rules.takes_plain_batches:
         return
     if context.repeated_produce is None:
         context.repeated_produce = RepeatedProduce(context.broker)

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final, TypeAlias
 
-from kafkalite.storage.log_append import UnfinishedAppend
+from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 LARGE_BATCH: Final = 256 * 1024
 """Bytes from which a batch is worth a thread."""

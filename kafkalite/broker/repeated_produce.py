@@ -37,7 +37,7 @@ from kafkalite.records.record_batch import (
     BatchHeader,
     read_header,
 )
-from kafkalite.storage.log_append import UnfinishedAppend
+from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
@@ -308,7 +308,7 @@ class RepeatedProduce:
             log = broker.leader_log(known.topic, known.partition)
         except KafkaError:
             return run[0][0]
-        if log.topic_id != known.topic_id or not log.takes_plain_batches:
+        if log.topic_id != known.topic_id or not log.append_rules.takes_plain_batches:
             return run[0][0]
         pack_answer = known.pack_answer
         now_ms = broker.clock.now_ms()

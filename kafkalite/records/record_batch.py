@@ -273,6 +273,11 @@ def check_crc(buffer: Buffer, position: int, header: BatchHeader) -> None:
         raise corrupt_record(f"Record is corrupt (stored crc = {header.crc}, computed crc = {computed})")
 
 
+BATCH_PREFIX_SIZE: Final = 16
+pack_batch_prefix: Final = Struct(">qii").pack
+"""Base offset, batch length, leader epoch: a batch's first 16 bytes, all that a leader rewrites in most of them."""
+
+
 def set_offset_and_epoch(buffer: bytearray | memoryview, position: int, base_offset: int, leader_epoch: int) -> None:
     """Gives a batch its place in the log, in the buffer itself; both fields lie outside the CRC."""
     _BASE_OFFSET.pack_into(buffer, position, base_offset)

@@ -18,26 +18,21 @@ from typing import Final
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.records.batch_conversion import validate_and_convert, with_timestamps
-from kafkalite.records.compression import Buffer, CompressionType
-from kafkalite.records.log_validator import validate_client_batch
-from kafkalite.records.record_batch import (
-    BatchHeader,
-    TimestampType,
-)
-from kafkalite.records.record_validation import NO_BOUND, NO_RECORD_BOUND
+from kafkalite.records.compression import Buffer
+from kafkalite.records.record_batch import BatchHeader
 from kafkalite.storage.checkpoint_files import EpochEntry
+from kafkalite.storage.client_append import AppendRules, place_client_batch
 from kafkalite.storage.file_names import (
     LEADER_EPOCH_CHECKPOINT_FILE,
     PARTITION_METADATA_FILE,
 )
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
-from kafkalite.storage.log_append import LogAppendInfo, UnfinishedAppend, append_trusted
+from kafkalite.storage.log_append_info import LogAppendInfo
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_read import FetchDataInfo, collect_aborted_transactions, read_log
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.partition_metadata import write_partition_metadata
-from kafkalite.storage.plain_append import PREFIX, PREFIX_SIZE, append_plain
+from kafkalite.storage.plain_append import append_plain
 from kafkalite.storage.producer_snapshot import ProducerSnapshots, encode_snapshot
 from kafkalite.storage.producer_state import (
     TRANSACTION_VERSION_UNKNOWN,
@@ -52,13 +47,11 @@ from kafkalite.storage.timestamp_lookup import (
     offset_of_max_timestamp,
 )
 from kafkalite.storage.transaction_index import AbortedTxn
+from kafkalite.storage.trusted_append import append_trusted
+from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 _logger = logging.getLogger(__name__)
 
-_CODECS: Final = {codec.name.lower(): codec for codec in CompressionType} | {"uncompressed": CompressionType.NONE}
-NO_TIMESTAMP: Final = -1
-_NEVER: Final = 0x7FFFFFFFFFFFFFFF
-"""The default of flush.messages."""
 _RECOVERED_BYTES_PER_S: Final = 6 << 30
 _RECOVERED_BATCHES_PER_S: Final = 400_000
 
@@ -67,12 +60,9 @@ class PartitionLog:
     """One partition's log. Made by `create` or by log_loader.load_log."""
 
     __slots__ = (
-        "_compression_level",
-        "_compression_target",
         "_context",
         "_flushed_position",
-        "_must_validate_records",
-        "_timestamp_type",
+        "append_rules",
         "base_offsets",
         "config",
         "directory",
@@ -91,8 +81,6 @@ class PartitionLog:
         "recovery_point",
         "segments",
         "snapshots",
-        "takes_plain_batches",
-        "timestamp_after_max_ms",
         "topic_id",
         "topic_partition",
         "unfinished_append",
@@ -268,35 +256,7 @@ class PartitionLog:
     def update_config(self, config: TopicConfig) -> None:
         """Takes on another configuration; it holds from the next append, read or step on."""
         self.config = config
-        self._timestamp_type = (
-            TimestampType.LOG_APPEND_TIME
-            if config.message_timestamp_type == "LogAppendTime"
-            else TimestampType.CREATE_TIME
-        )
-        codec = config.compression_type
-        self._compression_target = None if codec == "producer" else _CODECS[codec]
-        self._compression_level: int | None = {
-            "gzip": config.compression_gzip_level,
-            "lz4": config.compression_lz4_level,
-            "zstd": config.compression_zstd_level,
-        }.get(codec)
-        # What a batch's header alone cannot answer for.
-        self._must_validate_records = (
-            config.is_compacted
-            or config.message_timestamp_before_max_ms != NO_BOUND
-            or config.max_decompressed_message_bytes != NO_RECORD_BOUND
-            or self._compression_target is not None
-        )
-        self.timestamp_after_max_ms = (
-            config.message_timestamp_after_max_ms if self._timestamp_type is TimestampType.CREATE_TIME else NO_BOUND
-        )
-        """How far producers' timestamps may be ahead; with LogAppendTime they do not count."""
-        self.takes_plain_batches = (
-            not self._must_validate_records
-            and self._timestamp_type is TimestampType.CREATE_TIME
-            and config.flush_messages >= _NEVER
-        )
-        """Whether most batches can be appended as they are, and answered at once: see `append_plain`."""
+        self.append_rules = AppendRules(config)
 
     # --- appending ---
 
@@ -332,7 +292,7 @@ class PartitionLog:
                 transaction_version,
                 defer_flush,
             )
-        placed = self._place(records, now_ms, header, leader_epoch, produce_version, verification_guard)
+        placed = place_client_batch(self, records, now_ms, header, leader_epoch, produce_version, verification_guard)
         if isinstance(placed, LogAppendInfo):
             return placed
         segment, prefix, rest, header, log_append_time_ms = placed
@@ -349,7 +309,7 @@ class PartitionLog:
         plain_append. None, and nothing was appended: `append` has to take them one by one."""
         if self.unfinished_append is not None:
             self.finish_append()
-        return append_plain(self, batches, now_ms, may_put_off) if self.takes_plain_batches else None
+        return append_plain(self, batches, now_ms, may_put_off) if self.append_rules.takes_plain_batches else None
 
     def begin_append(
         self, records: Buffer, *, now_ms: int, header: BatchHeader | None = None
@@ -360,7 +320,7 @@ class PartitionLog:
         The answer of a duplicate comes at once.
         """
         self.finish_append()
-        placed = self._place(records, now_ms, header, None, 13, None)
+        placed = place_client_batch(self, records, now_ms, header, None, 13, None)
         if isinstance(placed, LogAppendInfo):
             return placed
         segment, prefix, rest, header, log_append_time_ms = placed
@@ -371,68 +331,6 @@ class PartitionLog:
         """Waits until a batch that another thread is writing is in the log; its error is told to who began it."""
         if self.unfinished_append is not None:
             self.unfinished_append.settle()
-
-    def _place(
-        self,
-        records: Buffer,
-        now_ms: int,
-        header: BatchHeader | None,
-        leader_epoch: int | None,
-        produce_version: int,
-        verification_guard: VerificationState | None,
-    ) -> tuple[LogSegment, bytes, memoryview, BatchHeader, int] | LogAppendInfo:
-        """Checks a client's batch and finds its place: the segment, what is written there in two pieces, the header of
-        what is written, and the time of a log that stamps its records. Or the answer of a duplicate."""
-        if self._context.is_read_only:
-            self._context.check_writable()
-        config = self.config
-        header = validate_client_batch(
-            records,
-            self.topic_partition,
-            max_message_bytes=config.max_message_bytes,
-            produce_version=produce_version,
-            header=header,
-        )
-        size = header[1] + 12
-        view = records if type(records) is memoryview else memoryview(records)
-        if len(view) != size:
-            view = view[:size]
-        log_append_time_ms = NO_TIMESTAMP
-        if (
-            self._must_validate_records
-            or header[8] < header[7]
-            or header[8] - now_ms > self.timestamp_after_max_ms
-            or header[5] & 0x08
-        ):
-            batch, header = self._validate_records(view, header, now_ms)
-            view = memoryview(batch)
-            size = header[1] + 12
-        elif self._timestamp_type:
-            batch, header = with_timestamps(bytes(view), header, now_ms, self._timestamp_type)
-            view = memoryview(batch)
-        if self._timestamp_type:
-            log_append_time_ms = now_ms
-        offset = self.log_end_offset
-        if header[9] >= 0:
-            duplicate = self.producer_state.check_data_batch(header, offset, AppendOrigin.CLIENT, verification_guard)
-            if duplicate is not None:
-                return LogAppendInfo(
-                    duplicate.first_offset,
-                    duplicate.last_offset,
-                    duplicate.timestamp,
-                    self.log_start_offset,
-                    True,
-                )
-        if size > config.segment_bytes:
-            raise self.batch_larger_than_segment(size)
-        if leader_epoch is None:
-            leader_epoch = self.leader_epoch
-        if leader_epoch > self.leader_epoch_cache.written_epoch:
-            self.leader_epoch_cache.assign(leader_epoch, offset)
-        segment = self.segments[-1]
-        if segment.should_roll(config, size, header[8], offset + header[6], now_ms):
-            segment = self.roll(now_ms)
-        return segment, PREFIX.pack(offset, header[1], leader_epoch), view[PREFIX_SIZE:], header, log_append_time_ms
 
     def note_appended(
         self, header: BatchHeader, log_append_time_ms: int, now_ms: int, defer_flush: bool
@@ -457,29 +355,6 @@ class PartitionLog:
         if self.on_append is not None:
             self.on_append(self)
         return LogAppendInfo(offset, next_offset - 1, log_append_time_ms, self.log_start_offset, False, is_flush_due)
-
-    def _validate_records(self, view: memoryview, header: BatchHeader, now_ms: int) -> tuple[Buffer, BatchHeader]:
-        config = self.config
-        batch, header = validate_and_convert(
-            bytes(view),
-            header,
-            self.topic_partition,
-            now_ms=now_ms,
-            target_compression=self._compression_target,
-            target_level=self._compression_level,
-            is_compacted=config.is_compacted,
-            timestamp_type=self._timestamp_type,
-            timestamp_before_max_ms=config.message_timestamp_before_max_ms,
-            timestamp_after_max_ms=config.message_timestamp_after_max_ms,
-            max_decompressed_message_bytes=config.max_decompressed_message_bytes,
-        )
-        if header.size_in_bytes > config.max_message_bytes:
-            raise KafkaError(
-                ErrorCode.MESSAGE_TOO_LARGE,
-                f"Message batch size is {header.size_in_bytes} bytes in append to partition {self.topic_partition} "
-                f"which exceeds the maximum configured size of {config.max_message_bytes}.",
-            )
-        return batch, header
 
     def batch_larger_than_segment(self, size: int) -> KafkaError:
         return KafkaError(

@@ -1,29 +1,31 @@
 """Appending what most producers send: batches that go to the log as they are, several of them with one write.
 
 Plain is a batch of format 2 on a topic whose records the broker need not look at or stamp
-(`PartitionLog.takes_plain_batches`), that does not end a segment; without a producer id, or the next one of an
+(`AppendRules.takes_plain_batches`), that does not end a segment; without a producer id, or the next one of an
 idempotent producer that is known in its epoch. All else takes `PartitionLog.append`.
 """
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.errors import KafkaError
 from kafkalite.records.compression import Buffer
 from kafkalite.records.log_validator import validate_client_batch
 from kafkalite.records.record import NO_TIMESTAMP
-from kafkalite.records.record_batch import COMPRESSION_MASK, LOG_OVERHEAD, BatchHeader
-from kafkalite.storage.log_append import UnfinishedAppend
+from kafkalite.records.record_batch import (
+    BATCH_PREFIX_SIZE,
+    COMPRESSION_MASK,
+    LOG_OVERHEAD,
+    BatchHeader,
+    pack_batch_prefix,
+)
+from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 if TYPE_CHECKING:
     from kafkalite.storage.partition_log import PartitionLog
     from kafkalite.storage.producer_state import ProducerStateManager
 
-PREFIX: Final = Struct(">qii")
-"""Base offset, batch length, leader epoch: the first 16 bytes, all that a leader rewrites in most batches."""
-PREFIX_SIZE: Final = 16
 _UNPLAIN_ATTRIBUTES: Final = ~COMPRESSION_MASK
 _MAX_SEQUENCE: Final = 0x7FFFFFFF
 
@@ -38,7 +40,7 @@ def append_plain(
     """
     leader_epoch = log.leader_epoch
     max_message_bytes = log.config.max_message_bytes
-    latest_allowed_ms = now_ms + log.timestamp_after_max_ms
+    latest_allowed_ms = now_ms + log.append_rules.timestamp_after_max_ms
     the_producer_id = batches[0][1][9]
     has_producer_id = the_producer_id >= 0
     producer_epoch, next_sequence = -1, 0
@@ -66,7 +68,7 @@ def append_plain(
             validate_client_batch(records, log.topic_partition, max_message_bytes=max_message_bytes, header=header)
         except KafkaError:
             return None
-        pieces += (PREFIX.pack(offset, length, leader_epoch), records[PREFIX_SIZE:])
+        pieces += (pack_batch_prefix(offset, length, leader_epoch), records[BATCH_PREFIX_SIZE:])
         offset += last_offset_delta + 1
         size += length + LOG_OVERHEAD
         if timestamp > max_timestamp:

@@ -318,6 +318,18 @@ class ProducerStateManager:
         last_stable_offset = offset + 1 if first_unstable is None else first_unstable
         return AbortedTxn(producer_id, first_offset, offset, last_stable_offset)
 
+    # --- any batch ---
+
+    def add_batch(self, header: BatchHeader, marker: EndTransactionMarker | None) -> AbortedTxn | None:
+        """Takes in a batch of the log (and what it says if it is a marker); the transaction index's entry if it is an
+        abort."""
+        if header.producer_id < 0:
+            return None
+        if not header.is_control:
+            self.add_data_batch(header, header.base_offset)
+            return None
+        return None if marker is None else self.add_marker(header, marker, header.base_offset)
+
     # --- expiry, loading ---
 
     def remove_expired(self, now_ms: int) -> None:

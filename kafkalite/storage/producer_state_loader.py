@@ -12,7 +12,6 @@ from kafkalite.errors import KafkaError
 from kafkalite.records.record_batch import BatchHeader
 from kafkalite.storage.end_transaction_marker import EndTransactionMarker, read_end_transaction_marker
 from kafkalite.storage.file_records import iter_file_batches
-from kafkalite.storage.log_append import update_producer_state
 from kafkalite.storage.log_files import LogFiles
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.producer_state import ProducerStateManager
@@ -130,7 +129,7 @@ class ProducerStateLoader:
         marker: EndTransactionMarker | None = None
         if header.is_control:
             marker = read_end_transaction_marker(buffer, relative, header)
-        aborted = update_producer_state(state, header, marker)
+        aborted = state.add_batch(header, marker)
         if aborted is None or index_of is None:
             return
         try:

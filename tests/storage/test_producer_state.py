@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.storage.log_append import LogAppendInfo
+from kafkalite.storage.log_append_info import LogAppendInfo
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_snapshot import CorruptSnapshotError, decode_snapshot, encode_snapshot
 from kafkalite.storage.producer_state import AppendOrigin, VerificationState

@@ -9,8 +9,9 @@ import pytest
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.record_batch import decode_records
-from kafkalite.storage.log_append import LogAppendInfo, UnfinishedAppend
+from kafkalite.storage.log_append_info import LogAppendInfo
 from kafkalite.storage.partition_log import PartitionLog
+from kafkalite.storage.unfinished_append import UnfinishedAppend
 from log_disk import BatchMaker, Disk
 
 

@@ -29,7 +29,6 @@ from kafkalite.storage.file_names import (
     offset_of_file_name,
 )
 from kafkalite.storage.filesystem import FileSystem
-from kafkalite.storage.log_append import update_producer_state
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS
 from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex
 from kafkalite.storage.producer_snapshot import CorruptSnapshotError, decode_snapshot
@@ -314,7 +313,7 @@ class PartitionVerification:
             self._result.latest_epoch = header.partition_leader_epoch
         if header.producer_id >= 0:
             marker = read_end_transaction_marker(batch.buffer, batch.relative, header) if header.is_control else None
-            aborted = update_producer_state(self._state, header, marker)
+            aborted = self._state.add_batch(header, marker)
             if aborted is not None:
                 self._aborted.append(aborted)
         self.on_batch(path, batch)

@@ -1,133 +1,33 @@
-"""What an append answers, and the appending of the broker's own batches (a client's: PartitionLog.append)."""
+"""Appending the broker's own batches, which are trusted: what coordinators write, and the copy of a log that moves.
+
+A client's batch goes another way: see client_append.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from struct import Struct
-from threading import Lock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import Buffer
 from kafkalite.records.record import NO_TIMESTAMP
 from kafkalite.records.record_batch import (
+    BATCH_PREFIX_SIZE,
     CONTROL_MASK,
     LOG_OVERHEAD,
     BatchHeader,
     check_crc,
     corrupt_record,
     iter_batches,
+    pack_batch_prefix,
     read_header,
     set_offset_and_epoch,
 )
 from kafkalite.storage.end_transaction_marker import EndTransactionMarker, read_end_transaction_marker
-from kafkalite.storage.producer_state import AppendOrigin, ProducerStateManager, VerificationState
-from kafkalite.storage.transaction_index import AbortedTxn
+from kafkalite.storage.log_append_info import LogAppendInfo
+from kafkalite.storage.producer_state import AppendOrigin, VerificationState
 
 if TYPE_CHECKING:
-    from kafkalite.storage.log_segment import LogSegment
     from kafkalite.storage.partition_log import PartitionLog
-
-_PREFIX: Final = Struct(">qii")
-"""Base offset, batch length, leader epoch."""
-
-
-class LogAppendInfo(NamedTuple):
-    """Where an append went. For a batch that was there already: where it is, and nothing was written."""
-
-    first_offset: int
-    last_offset: int
-    log_append_time_ms: int
-    """-1 unless the topic stamps its records (or the batch was a duplicate: its own timestamp then)."""
-    log_start_offset: int
-    is_duplicate: bool = False
-    is_flush_due: bool = False
-    """flush.messages are waiting for a sync, and the caller took it upon itself (`defer_flush`)."""
-
-
-class UnfinishedAppend:
-    """Clients' batches that have their place at the end of a log while their bytes are on their way there.
-
-    `write` is called once, in any thread. `finish`, on the log's thread and any number of times, waits for it and takes
-    the batches into the log: until then nobody sees them, and they have no effect.
-    """
-
-    __slots__ = (
-        "_error",
-        "_file",
-        "_headers",
-        "_log",
-        "_log_append_time_ms",
-        "_now_ms",
-        "_outcome",
-        "_pieces",
-        "_segment",
-        "_writing",
-    )
-
-    def __init__(
-        self,
-        log: PartitionLog,
-        segment: LogSegment,
-        pieces: Sequence[Buffer],
-        headers: list[BatchHeader],
-        log_append_time_ms: int,
-        now_ms: int,
-    ) -> None:
-        """`pieces`: the bytes of the batches, of which these are the headers."""
-        self._log = log
-        self._segment = segment
-        self._file = segment.file
-        self._pieces = pieces
-        self._headers = headers
-        self._log_append_time_ms = log_append_time_ms
-        self._now_ms = now_ms
-        self._writing = Lock()
-        self._writing.acquire()
-        self._error: OSError | None = None
-        self._outcome: LogAppendInfo | KafkaError | None = None
-
-    def write(self) -> None:
-        """Writes the bytes, all or none of them."""
-        try:
-            self._file.append(*self._pieces)
-        except OSError as error:
-            self._error = error
-        finally:
-            self._pieces = ()
-            self._writing.release()
-
-    def finish(self) -> LogAppendInfo:
-        """Where the batches stand now, from the first to the last; raises KafkaError where they could not be written.
-        A flush may be due."""
-        if self._outcome is None:
-            with self._writing:
-                pass
-            self._log.unfinished_append = None
-            if self._error is None and not self._log.is_closed:
-                self._outcome = self._take_in()
-            else:
-                self._outcome = self._log.storage_error("appending records", self._error or OSError())
-        if isinstance(self._outcome, KafkaError):
-            raise self._outcome
-        return self._outcome
-
-    def settle(self) -> None:
-        """`finish` for whoever only needs the log to be done with it: an error is told to who waits for the batches."""
-        try:
-            self.finish()
-        except KafkaError:
-            pass
-
-    def _take_in(self) -> LogAppendInfo:
-        log, segment = self._log, self._segment
-        first_offset = log.log_end_offset
-        segment.note_several_appended(self._headers, first_offset)
-        if segment.is_open():
-            segment.file.size = segment.size  # another handle than the one written to, if that was let go of meanwhile
-        for header in self._headers:
-            appended = log.note_appended(header, self._log_append_time_ms, self._now_ms, True)
-        return appended._replace(first_offset=first_offset)
 
 
 def append_trusted(
@@ -149,7 +49,7 @@ def append_trusted(
         header = read_header(records)
         is_alone = header[3] == 2 and header[1] + LOG_OVERHEAD == len(records)
         if is_alone and header[9] < 0 and not header[5] & CONTROL_MASK:
-            return _append_plain_batch(log, memoryview(records), header, now_ms, leader_epoch, defer_flush)
+            return _append_single_batch(log, memoryview(records), header, now_ms, leader_epoch, defer_flush)
     buffer = bytearray(records)
     batches = list(iter_batches(buffer))
     if not batches or batches[-1][0] + batches[-1][1].size_in_bytes != len(buffer):
@@ -198,7 +98,7 @@ def append_trusted(
     log.last_append_ms = now_ms
     log.unflushed_batches += len(placed)
     for _, header, marker in placed:
-        aborted = update_producer_state(log.producer_state, header, marker)
+        aborted = log.producer_state.add_batch(header, marker)
         if aborted is not None:
             segment.transaction_index.append(aborted)
     log.update_last_stable_offset()
@@ -211,7 +111,7 @@ def append_trusted(
     return LogAppendInfo(first_offset, offset - 1, NO_TIMESTAMP, log.log_start_offset, False, is_flush_due)
 
 
-def _append_plain_batch(
+def _append_single_batch(
     log: PartitionLog,
     batch: memoryview,
     header: BatchHeader,
@@ -231,19 +131,9 @@ def _append_plain_batch(
     if segment.should_roll(log.config, size, header[8], last_offset, now_ms):
         segment = log.roll(now_ms, offset)
     try:
-        segment.append(_PREFIX.pack(offset, header[1], leader_epoch), batch[_PREFIX.size :], last_offset, header[8])
+        segment.append(
+            pack_batch_prefix(offset, header[1], leader_epoch), batch[BATCH_PREFIX_SIZE:], last_offset, header[8]
+        )
     except OSError as error:
         raise log.storage_error("appending records", error) from error
     return log.note_appended(header, NO_TIMESTAMP, now_ms, defer_flush)
-
-
-def update_producer_state(
-    state: ProducerStateManager, header: BatchHeader, marker: EndTransactionMarker | None
-) -> AbortedTxn | None:
-    """Takes one batch of the log into the producers' state; the transaction index's entry if it aborts one."""
-    if header.producer_id < 0:
-        return None
-    if not header.is_control:
-        state.add_data_batch(header, header.base_offset)
-        return None
-    return None if marker is None else state.add_marker(header, marker, header.base_offset)
