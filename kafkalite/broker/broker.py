@@ -140,13 +140,15 @@ class Broker:
 
         Raises LogDirectoryError, and LoadingInterruptedError after `interrupt_loading`.
         """
+        progress = LoadProgress(self.clock.steady_ms)
         self.logs.read_logs(
             self._publisher.topic_config,
             now_ms=self.clock.now_ms(),
             is_stray=lambda topic_partition, topic_id, _: self._is_stray(topic_partition, topic_id),
             is_assigned=self._is_assigned,
             removed_topics=self.metadata.removed_topics,
-            on_progress=LoadProgress(self.clock.steady_ms),
+            on_progress=progress.note_loaded,
+            on_recovery=progress.note_recovered,
         )
 
     def interrupt_loading(self) -> None:
@@ -193,6 +195,7 @@ class Broker:
         self.transaction_coordinator.start()
         self.share_coordinator.start()
         self.share_partitions.start()
+        self.replica_alter_log_dirs.start()
         self.is_loading = False
         self._loaded.set()
 

@@ -2,8 +2,9 @@
 
     {"version":0,"brokerEpoch":42}
 
-While it stands there a start reads no more of a log than its end, so it is written last, and removed before the first
-write of the next run. An empty one or one with another epoch counts too, as in Apache Kafka.
+While it stands there a start reads no more of a log than its end, so it is written last, and removed before the next
+run changes anything. (Apache Kafka removes it before it reads the logs, and recovers all of them if that start is
+interrupted.) An empty one or one with another epoch counts too, as in Apache Kafka.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ def read_clean_shutdown_broker_epoch(filesystem: FileSystem, log_directory: str)
         return None
 
 
-def remove_clean_shutdown_file(filesystem: FileSystem, log_directory: str) -> bool:
-    """Whether there was one."""
-    return remove_if_exists(filesystem, f"{log_directory}/{CLEAN_SHUTDOWN_FILE}")
+def has_clean_shutdown_file(filesystem: FileSystem, log_directory: str) -> bool:
+    return filesystem.exists(f"{log_directory}/{CLEAN_SHUTDOWN_FILE}")
+
+
+def remove_clean_shutdown_file(filesystem: FileSystem, log_directory: str) -> None:
+    """No loss of power brings it back: what is written from here on would pass for whole."""
+    if remove_if_exists(filesystem, f"{log_directory}/{CLEAN_SHUTDOWN_FILE}") and filesystem.is_durable:
+        filesystem.sync_directory(log_directory)

@@ -4,16 +4,13 @@
 
 The copy takes batches as they are, offsets and epochs included, so that it is the same log. When both end at the same
 offset, the copy's directory gets the partition's name and the original's is renamed to -delete; a start that finds both
-in between has the copy (`LogManager.read_logs`). A copy that a stop or a crash has left behind is removed at the next
-start, if the original is there.
+in between has the copy (`LogManager.read_logs`). A copy that a stop or a crash has left behind is recovered as any log
+is, and goes on where it ends (`resume`), if it is still a part of the original.
 """
 
 from __future__ import annotations
 
-import logging
-
 from kafkalite.records.record_batch import iter_batches
-from kafkalite.storage.file_names import FUTURE_DIRECTORY_SUFFIX, renamed_directory, unique_suffix
 from kafkalite.storage.log_directory import LogDirectory
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_loader import load_log
@@ -21,27 +18,34 @@ from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin
 
-_logger = logging.getLogger(__name__)
-
 
 class FutureLog:
     """The copy of one log. All of it happens on the logs' thread, a step at a time."""
 
-    def __init__(self, logs: LogManager, source: PartitionLog, destination: LogDirectory, *, now_ms: int) -> None:
-        """Makes the copy's directory; raises OSError."""
+    def __init__(self, logs: LogManager, source: PartitionLog, copy: PartitionLog) -> None:
         self._logs = logs
         self.source = source
-        self.destination = destination
-        name = renamed_directory(source.topic_partition, unique_suffix(), FUTURE_DIRECTORY_SUFFIX)
-        self.copy = PartitionLog.create(
-            logs.context,
-            f"{destination.path}/{name}",
-            source.topic_partition,
-            source.topic_id,
-            source.config,
-            now_ms=now_ms,
-            log_start_offset=_first_batch_offset(source),
-        )
+        self.copy = copy
+        self.destination = logs.directory_of(copy)
+
+    @classmethod
+    def begin(cls, logs: LogManager, source: PartitionLog, destination: LogDirectory, *, now_ms: int) -> FutureLog:
+        """Makes the copy's directory. Raises OSError, and KafkaError(INVALID_TOPIC_EXCEPTION) for too long a name."""
+        logs.create_future(source, destination, _first_batch_offset(source), now_ms)
+        return cls(logs, source, logs.future_logs[source.topic_partition])
+
+    @classmethod
+    def resume(cls, logs: LogManager, source: PartitionLog, copy: PartitionLog) -> FutureLog | None:
+        """The move that an earlier run has begun; None where the copy is no part of the log (its tail may have outlived
+        the log's a loss of power)."""
+        if copy.topic_id is None or copy.topic_id != source.topic_id:
+            return None
+        if any(segment.size for segment in copy.segments):
+            epoch = copy.leader_epoch_cache.latest_epoch
+            known = source.leader_epoch_cache.end_offset_for(epoch, source.log_end_offset)
+            if known.epoch != epoch or copy.log_end_offset > known.start_offset:
+                return None
+        return cls(logs, source, copy)
 
     @property
     def lag(self) -> int:
@@ -84,14 +88,9 @@ class FutureLog:
         self._logs.replace(moved, now_ms)
         return moved
 
-    def abandon(self) -> None:
-        """Removes the copy."""
-        self.copy.close()
-        self.copy.release_files(with_active=True)
-        try:
-            self._logs.context.filesystem.remove_tree(self.copy.directory)
-        except OSError as error:  # its log directory has failed; the next start that finds it removes it
-            _logger.warning("%s cannot be removed: %s", self.copy.directory, error)
+    def abandon(self, now_ms: int) -> None:
+        """Has the copy removed. Raises OSError."""
+        self._logs.delete_future(self.source.topic_partition, now_ms)
 
 
 def _first_batch_offset(log: PartitionLog) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import TopicPartition
 from kafkalite.storage.filesystem import File, FileSystem, remove_if_exists
 from kafkalite.storage.write_pace import WritePace
 
@@ -55,6 +56,8 @@ class LogContext:
         "max_index_bytes",
         "max_open_files",
         "note_records_deleted",
+        "note_recovered",
+        "on_change",
         "pending_deletions",
         "producer_id_expiration_ms",
         "release_files",
@@ -85,6 +88,10 @@ class LogContext:
         """Told of every failed system call, with the log.dir and whether it was a sync."""
         self.note_records_deleted: Callable[[str], None] = lambda directory: None
         """Told that DeleteRecords has moved the start of a log in this log.dir."""
+        self.on_change: Callable[[str], None] | None = None
+        """While logs are loaded: told of a log.dir before a file of a log in it is made or changed (`note_change`)."""
+        self.note_recovered: Callable[[TopicPartition, int, int], None] | None = None
+        """While logs are loaded: told how many bytes of a log have been recovered, and of how many."""
         self.is_loading_interrupted = False
         """Set from another thread: whoever loads logs gives up at the next batch (`check_loading`)."""
         self.is_read_only = False
@@ -115,6 +122,11 @@ class LogContext:
         """Raises KAFKA_STORAGE_ERROR where nothing may be appended yet."""
         if self.is_read_only:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "There is no room on the disk to record the broker's start")
+
+    def note_change(self, directory: str) -> None:
+        """To be called before a file in a log's directory is made or changed, but for appends. Raises OSError."""
+        if self.on_change is not None:
+            self.on_change(directory.rpartition("/")[0])
 
     def check_loading(self) -> None:
         """Raises LoadingInterruptedError where loading has been interrupted."""

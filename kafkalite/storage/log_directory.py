@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from kafkalite.identifiers import CLUSTER_METADATA_TOPIC, Uuid
+from kafkalite.storage.clean_shutdown_file import remove_clean_shutdown_file
 from kafkalite.storage.file_names import LOCK_FILE, META_PROPERTIES_FILE, LogDirectoryName, parse_directory_name
 from kafkalite.storage.filesystem import DirectoryLock, FileSystem
 from kafkalite.storage.meta_properties import MetaProperties, read_meta_properties
@@ -45,7 +46,15 @@ class UnusableLogDirectoryError(LogDirectoryError):
 class LogDirectory:
     """A log directory; `path` without a slash at its end."""
 
-    __slots__ = ("had_clean_shutdown", "has_unread_logs", "is_online", "lock", "meta_properties", "path")
+    __slots__ = (
+        "had_clean_shutdown",
+        "has_unread_logs",
+        "is_changed",
+        "is_online",
+        "lock",
+        "meta_properties",
+        "path",
+    )
 
     def __init__(self, path: str) -> None:
         self.path = path.rstrip("/") or "/"
@@ -53,6 +62,8 @@ class LogDirectory:
         self.meta_properties: MetaProperties | None = None
         self.is_online = True
         self.had_clean_shutdown = False
+        self.is_changed = False
+        """Whether files of logs may have been written since the start, and the clean-shutdown file is gone."""
         self.has_unread_logs = False
 
     @property
@@ -75,6 +86,13 @@ class LogDirectory:
             self.meta_properties = read_meta_properties(filesystem, self.path)
         except OSError as error:
             raise UnusableLogDirectoryError(f"Cannot use log directory {self.path}: {error.strerror}") from error
+
+    def begin_changes(self, filesystem: FileSystem) -> None:
+        """To be called before the first file of a log is changed: from here on the end has to be clean again. Raises
+        OSError."""
+        if not self.is_changed:
+            remove_clean_shutdown_file(filesystem, self.path)
+            self.is_changed = True
 
     def has_gone(self, filesystem: FileSystem) -> bool:
         """Whether it was removed, unmounted or closed to this process: neither of its own two files can be seen."""

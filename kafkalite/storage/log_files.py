@@ -131,6 +131,7 @@ class LogFiles:
         """
         segments = self.segments[first:]
         del self.segments[first:]
+        self.context.note_change(self.directory)
         if not any(segment.size for segment in segments):
             aside = ""
         else:

@@ -149,6 +149,7 @@ class _LogLoader:
             if next_offset is not None:
                 return next_offset
             _logger.warning("%s ends in damage although its broker had stopped cleanly: recovering it", self._directory)
+            self._context.note_change(self._directory)
             self._recovery_point = self._segments[-1].base_offset
         from kafkalite.storage.log_recovery import recover_log  # most starts need none of it
 

@@ -25,6 +25,7 @@ from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.storage.clean_shutdown_file import read_clean_shutdown_broker_epoch
 from kafkalite.storage.file_names import (
     DELETE_DIRECTORY_SUFFIX,
+    FUTURE_DIRECTORY_SUFFIX,
     STRAY_DIRECTORY_SUFFIX,
     renamed_directory,
     unique_suffix,
@@ -95,6 +96,8 @@ class LogManager:
         self.directories = [LogDirectory(path) for path in log_dirs]
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self._read: dict[TopicPartition, PartitionLog] = {}  # found by `read_logs`, not in service yet
+        self.future_logs: dict[TopicPartition, PartitionLog] = {}
+        """The copies of logs that are on their way to another directory (see FutureLog)."""
         self.get = self._logs.get
         """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
         self._checkpoints = LogCheckpoints(filesystem)
@@ -150,6 +153,7 @@ class LogManager:
         is_assigned: Callable[[TopicPartition, LogDirectory], bool] = lambda *_: False,
         removed_topics: Collection[Uuid] = (),
         on_progress: Callable[[int, int], None] = lambda loaded, total: None,
+        on_recovery: Callable[[TopicPartition, int, int], None] | None = None,
     ) -> LoadedLogs:
         """Opens every log, recovering those of directories that were not left cleanly; none is served yet.
 
@@ -157,10 +161,13 @@ class LogManager:
         here; such a log is renamed to -stray and left alone. It goes, as in `delete`, where its topic is one of
         `removed_topics` (the broker ended before its directory was renamed) or where nothing was ever written to it (it
         ended before the metadata had the topic). `is_assigned` tells whether the metadata has a replica in
-        a directory (see `settle_copies`). May run in another thread, as long as nobody does more here than to ask for
+        a directory (see `settle_copies`). `on_recovery` is told how many bytes of a log have been
+        recovered, and of how many. May run in another thread, as long as nobody does more here than to ask for
         logs (there are none) and for what is offline. Raises LogDirectoryError, OSError, and LoadingInterruptedError
         after `interrupt_loading`.
         """
+        self.context.on_change = self._begin_changes
+        self.context.note_recovered = on_recovery
         work: list[LogToLoad] = []
         for directory in self._online():
             try:
@@ -176,10 +183,13 @@ class LogManager:
         recovered = 0
         for found, log in read_logs(self.context, work, topic_config, now_ms, on_progress):
             if log is None:
-                self._unavailable[found.topic_partition] = None
+                if not found.is_future:
+                    self._unavailable[found.topic_partition] = None
                 continue
             recovered += not found.directory.had_clean_shutdown
-            if is_stray(found.topic_partition, log.topic_id, found.directory):
+            if found.is_future:
+                self.future_logs[found.topic_partition] = log
+            elif is_stray(found.topic_partition, log.topic_id, found.directory):
                 (deleted if log.topic_id in removed_topics or not log.log_end_offset else strays).append(log)
             elif found.topic_partition in self._read:
                 kept, other = further_first(self._read[found.topic_partition], log)
@@ -206,7 +216,20 @@ class LogManager:
         self.context.is_loading_interrupted = True
 
     def put_into_service(self) -> None:
-        """What `read_logs` has found is served from here on, but for what lies in a directory that has failed since."""
+        """What `read_logs` has found is served from here on, but for what lies in a directory that has failed since.
+
+        Before that the clean-shutdown files go: a start that ends earlier leaves the directories as clean as they were.
+        Raises OSError.
+        """
+        self.context.on_change = self.context.note_recovered = None
+        for directory in self._online():
+            try:
+                directory.begin_changes(self._filesystem)
+            except OSError as error:
+                if not is_final(error, is_sync=False):
+                    raise
+                _logger.error("Cannot remove the clean-shutdown file of log dir %s: %s", directory.path, error)
+                self.fail_directory(directory.path)
         online = {directory.path for directory in self._online()}
         for topic_partition, log in self._read.items():
             if log.log_directory in online:
@@ -215,11 +238,16 @@ class LogManager:
                 self._take_offline(log)
         self._read = {}
 
+    def _begin_changes(self, path: str) -> None:
+        next(directory for directory in self.directories if directory.path == path).begin_changes(self._filesystem)
+
     def abandon_loading(self) -> None:
-        """Lets go of everything, as a kill would: logs that have not all been read are not closed for a clean end."""
-        for log in self._read.values():
+        """Lets go of everything, as a kill would. Directories whose last end was clean and in which nothing had to be
+        repaired stay as they are; the others are not closed for a clean end, not all of their logs having been read."""
+        for log in chain(self._read.values(), self.future_logs.values()):
             log.release_files(with_active=True)
         self._read = {}
+        self.future_logs.clear()
         self.release_locks()
 
     # --- the logs ---
@@ -287,7 +315,7 @@ class LogManager:
         if len(online) == 1:
             return online[0]
         counts = dict.fromkeys((directory.path for directory in online), 0)
-        for log in self._logs.values():
+        for log in self._all_logs():
             path = log.log_directory
             if path in counts:
                 counts[path] += 1
@@ -322,10 +350,7 @@ class LogManager:
             return log
         if directory is None:
             directory = self.directory_for_new_log()
-        if self._checkpoints.is_stale(topic_partition):
-            self.checkpoint_recovery_points()
-            self.checkpoint_log_start_offsets()
-            self._checkpoints.forget_stale()
+        self._forget_stale_checkpoints(topic_partition)
         path = f"{directory.path}/{topic_partition}"
         try:
             if not self._filesystem.is_directory(directory.path):  # making it anew would hide what was lost with it
@@ -340,13 +365,45 @@ class LogManager:
         self._logs[topic_partition] = log
         return log
 
+    def create_future(self, source: PartitionLog, directory: LogDirectory, first_offset: int, now_ms: int) -> None:
+        """Makes the directory of a copy of a log, which then is one of `future_logs`. Raises OSError, KafkaError."""
+        topic_partition = source.topic_partition
+        name = renamed_directory(topic_partition, unique_suffix(), FUTURE_DIRECTORY_SUFFIX)
+        if not name.startswith(f"{topic_partition}."):  # cut: nobody could tell whose it is
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, "The topic name is too long.")
+        self._forget_stale_checkpoints(topic_partition)
+        self.future_logs[topic_partition] = PartitionLog.create(
+            self.context,
+            f"{directory.path}/{name}",
+            topic_partition,
+            source.topic_id,
+            source.config,
+            now_ms=now_ms,
+            log_start_offset=first_offset,
+        )
+
+    def delete_future(self, topic_partition: TopicPartition, now_ms: int) -> None:
+        """As `delete`, of the copy alone and without a delay: nobody reads it."""
+        copy = self.future_logs.pop(topic_partition, None)
+        if copy is not None and not copy.is_closed:
+            self._checkpoints.note_stale([topic_partition])
+            path = self._rename_directory(copy, DELETE_DIRECTORY_SUFFIX)
+            self.context.delete_later(path, now_ms, is_directory=True)
+
+    def _forget_stale_checkpoints(self, topic_partition: TopicPartition) -> None:
+        if self._checkpoints.is_stale(topic_partition):
+            self.checkpoint_recovery_points()
+            self.checkpoint_log_start_offsets()
+            self._checkpoints.forget_stale()
+
     def replace(self, log: PartitionLog, now_ms: int) -> None:
         """Takes a log into service whose directory lies beside the one of its partition so far, which goes as in
         `delete`. No crash on the way brings back what DeleteRecords took, or has the old one preferred to the new."""
         old = self._logs[log.topic_partition]
         self._logs[log.topic_partition] = log
+        self.future_logs.pop(log.topic_partition, None)
         directory = self.directory_of(log)
-        start_offsets = self._checkpoints.prepare_start_offsets(directory.path, self.logs_in(directory))
+        start_offsets = self._checkpoints.prepare_start_offsets(directory.path, self._all_logs_in(directory))
         self._write_checkpoints([] if start_offsets is None else [start_offsets])
         self._retire(old, now_ms)
         self._filesystem.sync_directory(old.log_directory)
@@ -416,7 +473,7 @@ class LogManager:
 
         Call `sync` of each in a worker thread; then `finish`, or `fail` with the OSError, back here.
         """
-        return due_flush_steps(self._logs.values(), now_ms)
+        return due_flush_steps([*self._logs.values(), *self.future_logs.values()], now_ms)
 
     def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
         """All of `flush_steps`."""
@@ -465,7 +522,7 @@ class LogManager:
     def _prepare_checkpoints(
         self, prepare: Callable[[str, list[PartitionLog]], CheckpointWrite | None]
     ) -> list[CheckpointWrite]:
-        writes = (prepare(directory.path, self.logs_in(directory)) for directory in self._online())
+        writes = (prepare(directory.path, self._all_logs_in(directory)) for directory in self._online())
         return [write for write in writes if write is not None]
 
     def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
@@ -484,7 +541,7 @@ class LogManager:
     def update_producer_id_expiration(self, expiration_ms: int) -> None:
         """Takes over another producer.id.expiration.ms for all logs."""
         self.context.producer_id_expiration_ms = expiration_ms
-        for log in self._logs.values():
+        for log in self._all_logs():
             log.producer_state.expiration_ms = expiration_ms
 
     def update_transaction_verification(self, is_enabled: bool) -> None:
@@ -516,7 +573,11 @@ class LogManager:
         return held
 
     def _all_logs(self) -> Iterator[PartitionLog]:
-        return chain(self._logs.values(), self._read.values())
+        return chain(self._logs.values(), self._read.values(), self.future_logs.values())
+
+    def _all_logs_in(self, directory: LogDirectory) -> list[PartitionLog]:
+        """Its logs, and those on their way there."""
+        return [log for log in self._all_logs() if log.log_directory == directory.path]
 
     def _release_indexes(self) -> None:
         for log in self._all_logs():
@@ -546,6 +607,10 @@ class LogManager:
                 for log in offline:
                     del self._logs[log.topic_partition]
                     self._take_offline(log)
+                for copy in [copy for copy in self.future_logs.values() if copy.log_directory == path]:
+                    del self.future_logs[copy.topic_partition]
+                    copy.is_closed = True
+                    copy.release_files(with_active=True)
                 if self.on_directory_failure is not None:
                     self.on_directory_failure(directory)
 
@@ -566,13 +631,14 @@ class LogManager:
                 continue
             try:
                 if directory.is_online:
-                    logs = self.logs_in(directory)
+                    logs = self._all_logs_in(directory)
                     close_logs(
                         self._filesystem, directory, logs, self._checkpoints, now_ms=now_ms, broker_epoch=broker_epoch
                     )
             except (OSError, KafkaError) as error:
                 _logger.error("Log directory %s is left unclean: %s", directory.path, error)
         self._logs.clear()
+        self.future_logs.clear()
         self.release_locks()
 
     def release_locks(self) -> None:

@@ -9,6 +9,7 @@ A recovery may be interrupted at any batch: what it did so far is what the next 
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from kafkalite.errors import KafkaError
 from kafkalite.storage.file_names import LOG_SUFFIX
@@ -19,6 +20,8 @@ from kafkalite.storage.offset_index import CorruptIndexError
 from kafkalite.storage.producer_state_loader import ProducerStateLoader
 
 _logger = logging.getLogger(__name__)
+
+_BYTES_PER_REPORT: Final = 16 << 20
 
 
 def recover_log(files: LogFiles, producers: ProducerStateLoader, *, log_start_offset: int, recovery_point: int) -> int:
@@ -40,6 +43,7 @@ class _LogRecovery:
         self._producers = producers
         self._log_start_offset = log_start_offset
         self._recovery_point = recovery_point
+        self._bytes = self._total_bytes = 0
 
     def run(self) -> int:
         segments = self._segments
@@ -52,6 +56,7 @@ class _LogRecovery:
             self._producers.replay(segment, snapshot_offset)
         self._producers.replay(segments[first], snapshot_offset, end_position=start_position)
         next_offset = start_offset
+        self._total_bytes = sum(segment.size for segment in segments[first:]) - start_position
         for index in range(first, len(segments)):
             segment = segments[index]
             next_offset = max(next_offset, segment.base_offset)
@@ -110,9 +115,13 @@ class _LogRecovery:
         end, size = start_position, segment.size
         reason = ""
         check_loading = self._files.context.check_loading
+        report_at = start_position
         try:
             for position, header, buffer, relative in iter_valid_batches(segment.file, start_position, size):
                 check_loading()
+                if position >= report_at:
+                    report_at = position + _BYTES_PER_REPORT
+                    self._report(position - start_position)
                 if header.base_offset < next_offset or header.last_offset >= behind:
                     raise InvalidBatchError(
                         position,
@@ -138,7 +147,13 @@ class _LogRecovery:
             segment.cut(end)
         segment.write_indexes_if_there_is_room()
         segment.release_file()
+        self._bytes += size - start_position
         return end == size, next_offset
+
+    def _report(self, segment_bytes: int) -> None:
+        note_recovered = self._files.context.note_recovered
+        if note_recovered is not None:
+            note_recovered(self._files.topic_partition, self._bytes + segment_bytes, self._total_bytes)
 
 
 def restore_epochs(files: LogFiles, log_start_offset: int, end_offset: int) -> None:

@@ -140,6 +140,7 @@ class LogSegment:
         segment._is_index_verified = True
         segment._max_timestamp = NO_TIMESTAMP
         filesystem = context.filesystem
+        context.note_change(directory)
         filesystem.write_bytes(segment.path(OFFSET_INDEX_SUFFIX), b"")
         filesystem.write_bytes(segment.path(TIME_INDEX_SUFFIX), b"")
         remove_if_exists(filesystem, segment.path(TRANSACTION_INDEX_SUFFIX))
@@ -339,6 +340,7 @@ class LogSegment:
     def _write_index(self, suffix: str, index: OffsetIndex | TimeIndex | TransactionIndex) -> None:
         data = index.encode(index.written_entries)
         entry_size = len(data) // (len(index) - index.written_entries) if data else 0
+        self._context.note_change(self.directory)
         file = self._context.filesystem.open(self.path(suffix), create=True)
         try:
             # A file that Apache Kafka left, or an index that was cut back, may be longer than its entries.
@@ -542,6 +544,7 @@ class LogSegment:
 
     def cut(self, position: int) -> None:
         """Cuts the file off at the end of a batch; the indexes do not reach behind it."""
+        self._context.note_change(self.directory)
         self.file.truncate(position)
         self.size = position
 

@@ -1,7 +1,4 @@
-"""What a start finds in a log directory: the logs to be loaded, and what the directory's checkpoints say of each.
-
-It takes the clean-shutdown file away at once, so that a start which is killed half-way counts as unclean.
-"""
+"""What a start finds in a log directory: the logs to be loaded, and what the directory's checkpoints say of each."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import NamedTuple
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.identifiers import TopicPartition, Uuid
 from kafkalite.storage.checkpoint_files import CorruptCheckpointError
-from kafkalite.storage.clean_shutdown_file import remove_clean_shutdown_file
+from kafkalite.storage.clean_shutdown_file import has_clean_shutdown_file
 from kafkalite.storage.file_names import LOG_START_OFFSET_CHECKPOINT_FILE, RECOVERY_POINT_CHECKPOINT_FILE
 from kafkalite.storage.log_checkpoints import LogCheckpoints
 from kafkalite.storage.log_context import LogContext
@@ -56,7 +53,7 @@ def find_logs(
 
     What was on its way out goes. Raises OSError.
     """
-    directory.had_clean_shutdown = remove_clean_shutdown_file(context.filesystem, directory.path)
+    directory.had_clean_shutdown = has_clean_shutdown_file(context.filesystem, directory.path)
     recovery_points = _read_checkpoint(checkpoints, directory, RECOVERY_POINT_CHECKPOINT_FILE)
     start_offsets = _read_checkpoint(checkpoints, directory, LOG_START_OFFSET_CHECKPOINT_FILE)
     checkpoints.note_stale(recovery_points.keys() | start_offsets.keys())
@@ -67,7 +64,8 @@ def find_logs(
             recovery_point = recovery_points.get(topic_partition, 0)
             found.append(LogToLoad(directory, name, topic_partition, start_offset, recovery_point))
         elif kind == "future":
-            found.append(LogToLoad(directory, name, topic_partition, 0, 0, is_future=True))
+            recovery_point = recovery_points.get(topic_partition, 0)
+            found.append(LogToLoad(directory, name, topic_partition, 0, recovery_point, is_future=True))
         else:
             context.delete_later(f"{directory.path}/{name}", now_ms, is_directory=True)
     return found
@@ -80,26 +78,33 @@ def settle_copies(
     is_assigned: Callable[[TopicPartition, LogDirectory], bool],
     now_ms: int,
 ) -> list[LogToLoad]:
-    """The logs without the copies of moves that were interrupted. Raises OSError.
+    """The logs, and the copies of moves that were interrupted and can go on. Raises OSError.
 
-    A copy goes if its original is there. If not, it takes its place where the metadata already has the log in its
-    directory, as Apache Kafka has it say once the copy has caught up; elsewhere it is left alone.
+    A copy whose original lies in another directory stays a copy. Where there is no original, it takes its place if the
+    metadata already has the log in its directory, as Apache Kafka has it say once the copy has caught up; if not, it is
+    left alone.
     """
     work = [each for each in found if not each.is_future]
-    originals = {each.topic_partition for each in work}
+    originals = {each.topic_partition: each.directory for each in work}
+    copied: set[TopicPartition] = set()
     for copy in found:
         if not copy.is_future:
             continue
         topic_partition, directory = copy.topic_partition, copy.directory
         path = f"{directory.path}/{copy.name}"
-        if topic_partition in originals or is_stray(topic_partition, None, directory):
+        original = originals.get(topic_partition)
+        if is_stray(topic_partition, None, directory) or original is directory or topic_partition in copied:
+            _logger.info("Deleting %s, a copy of a log that nobody needs", path)
             context.delete_later(path, now_ms, is_directory=True)
+        elif original is not None:
+            work.append(copy)
+            copied.add(topic_partition)
         elif is_assigned(topic_partition, directory):
             _logger.warning("%s takes the place of the log that it was copied from, which is not here", path)
             context.filesystem.rename(path, f"{directory.path}/{topic_partition}")
             context.filesystem.sync_directory(directory.path)
             work.append(copy._replace(name=str(topic_partition), is_future=False))
-            originals.add(topic_partition)
+            originals[topic_partition] = directory
         else:
             _logger.warning("Leaving %s alone, a copy of a log that is not here", path)
     return work

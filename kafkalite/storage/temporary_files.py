@@ -61,6 +61,8 @@ def remove_temporary_files(
 def _complete_swaps(context: LogContext, directory: str, config: TopicConfig, swapped: list[str]) -> None:
     """Lets compacted segments take the place of those that they were made from."""
     filesystem = context.filesystem
+    if swapped:
+        context.note_change(directory)
     first, behind_last = None, -1
     sizes = {entry.name: entry.size for entry in filesystem.scan_directory(directory)}
     for name in swapped:

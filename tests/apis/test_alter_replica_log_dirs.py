@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pytest
-
 from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
 from kafkalite.protocol.messages.alter_replica_log_dirs import (
@@ -92,24 +90,39 @@ def test_what_cannot_be_moved_is_refused(tmp_path: Path) -> None:
         assert alter(client, tmp_path / "one", index=9) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
-@pytest.mark.parametrize("is_stopped", [True, False])
-def test_a_copy_that_is_not_finished_is_removed_at_the_next_start(tmp_path: Path, is_stopped: bool) -> None:
+def test_a_move_goes_on_after_a_stop(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    config = {"log.dirs": f"{one},{two}"}
+    with KafkaliteServer(tmp_path, config=config) as kafka, WireClient(kafka.bootstrap_servers) as client:
+        client.send(MetadataRequest(topics=[MetadataRequestTopic(name="t")]))
+        [source] = places(client)
+        destination = two if source == str(one) else one
+        for _ in range(20):
+            produce(client, b"v" * 900_000)
+        before = records(client)
+        assert alter(client, destination) == 0
+    [copy] = destination.glob("t-0.*-future")  # no more than a first part of it, then
+    with KafkaliteServer(tmp_path, config=config) as kafka, WireClient(kafka.bootstrap_servers) as client:
+        produce(client, b"while it goes on")
+        wait_until_moved(client, destination)
+        assert records(client).startswith(before)
+        assert not copy.exists() and not (Path(source) / "t-0").exists()
+
+
+def test_a_copy_that_is_no_part_of_its_log_is_begun_anew(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     config = {"log.dirs": f"{one},{two}"}
     with KafkaliteServer(tmp_path, config=config) as kafka, WireClient(kafka.bootstrap_servers) as client:
         client.send(MetadataRequest(topics=[MetadataRequestTopic(name="t")]))
         produce(client, b"v")
         [source] = places(client)
-        if is_stopped:
-            for _ in range(6):
-                produce(client, b"v" * 900_000)
-            alter(client, two if source == str(one) else one)
-    if not is_stopped:
-        leftover = (two if source == str(one) else one) / f"t-0.{'0' * 32}-future"
-        leftover.mkdir()
+        before = records(client)
+    destination = two if source == str(one) else one
+    leftover = destination / f"t-0.{'0' * 32}-future"
+    leftover.mkdir()
     with KafkaliteServer(tmp_path, config=config) as kafka, WireClient(kafka.bootstrap_servers) as client:
+        wait_until_moved(client, destination)
+        assert records(client) == before
         deadline = time.monotonic() + 20
-        while list(tmp_path.glob("*/*-future")):
+        while list(destination.glob("t-0.*")):
             assert time.monotonic() < deadline
-        assert len(places(client)) == 1
-        assert len(records(client)) > 61

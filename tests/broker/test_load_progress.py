@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from kafkalite.broker.load_progress import LoadProgress
+from kafkalite.identifiers import TopicPartition
 
 
 class Steady:
@@ -24,7 +25,7 @@ def lines_of(caplog: pytest.LogCaptureFixture, total: int, each_ms: int) -> list
     with caplog.at_level(logging.INFO, "kafkalite"):
         for loaded in range(1, total + 1):
             clock.now_ms += each_ms
-            progress(loaded, total)
+            progress.note_loaded(loaded, total)
     return [record.getMessage() for record in caplog.records]
 
 
@@ -39,3 +40,17 @@ def test_a_quick_start_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_what_is_said_once_all_are_there_is_that_it_has_started(caplog: pytest.LogCaptureFixture) -> None:
     assert lines_of(caplog, 1, 60_000) == []
+
+
+def test_within_a_large_log_too_it_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Steady()
+    progress = LoadProgress(clock)
+    with caplog.at_level(logging.INFO, "kafkalite"):
+        progress.note_loaded(1, 3)
+        for megabytes in range(0, 1025, 64):
+            clock.now_ms += 250
+            progress.note_recovered(TopicPartition("large", 7), megabytes << 20, 1 << 30)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Loading logs: 1 loaded, large-7 being recovered ({megabytes} of 1024 MB)"
+        for megabytes in (192, 448, 704, 960)
+    ]

@@ -14,6 +14,7 @@ from kafkalite.storage.checkpoint_files import (
     write_offset_checkpoint,
 )
 from kafkalite.storage.clean_shutdown_file import (
+    has_clean_shutdown_file,
     read_clean_shutdown_broker_epoch,
     remove_clean_shutdown_file,
     write_clean_shutdown_file,
@@ -147,4 +148,7 @@ def test_the_clean_shutdown_file_names_the_broker_epoch(filesystem: MemoryFileSy
     assert read_clean_shutdown_broker_epoch(filesystem, "/d") == 42
     filesystem.write_bytes("/d/.kafka_cleanshutdown", b"")
     assert read_clean_shutdown_broker_epoch(filesystem, "/d") is None
-    assert remove_clean_shutdown_file(filesystem, "/d") and not remove_clean_shutdown_file(filesystem, "/d")
+    assert has_clean_shutdown_file(filesystem, "/d")
+    remove_clean_shutdown_file(filesystem, "/d")
+    assert not has_clean_shutdown_file(filesystem, "/d")
+    remove_clean_shutdown_file(filesystem, "/d")

@@ -7,9 +7,11 @@ import pytest
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.identifiers import TopicPartition
 from kafkalite.records.record_batch import decode_records, iter_batches
-from kafkalite.storage.file_names import CLEAN_SHUTDOWN_FILE
+from kafkalite.storage.file_names import CLEAN_SHUTDOWN_FILE, LOCK_FILE
+from kafkalite.storage.filesystem import Buffer, File
 from kafkalite.storage.log_context import LoadingInterruptedError, LogContext
 from kafkalite.storage.log_manager import LogManager
+from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.partition_log import PartitionLog
 from log_disk import NOW_MS, TOPIC_ID, BatchMaker, Disk, new_memory_disk, value_of
 
@@ -96,3 +98,121 @@ def test_an_interrupted_loading_ends_at_the_next_log_or_batch(batch: BatchMaker)
     assert loaded == [1]
     manager.abandon_loading()
     assert not disk.filesystem.exists(f"{disk.path}/.lock")
+
+
+class WatchedFileSystem(MemoryFileSystem):
+    """Ends a run at one of the operations that change something."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: NOW_MS)
+        self.changes: list[str] = []
+        self.end_at = 1 << 30
+
+    def note(self, path: str) -> None:
+        if path.endswith(LOCK_FILE):
+            return
+        self.changes.append(path)
+        if len(self.changes) >= self.end_at:
+            raise Killed
+
+    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
+        if create:
+            self.note(path)
+        return super().open(path, create=create, read_only=read_only)
+
+    def write_bytes(self, path: str, data: Buffer) -> None:
+        self.note(path)
+        super().write_bytes(path, data)
+
+    def rename(self, old_path: str, new_path: str) -> None:
+        self.note(new_path)
+        super().rename(old_path, new_path)
+
+    def remove(self, path: str) -> None:
+        self.note(path)
+        super().remove(path)
+
+
+class Killed(BaseException):
+    """Not an Exception: nothing may catch it."""
+
+
+def cleanly_stopped_disk(batch: BatchMaker) -> tuple[Disk, WatchedFileSystem]:
+    filesystem = WatchedFileSystem()
+    disk = Disk(filesystem, "/data")
+    manager = disk.open()
+    for partition in PARTITIONS:
+        log = manager.create(partition, TOPIC_ID, CONFIG, NOW_MS)
+        for number in range(RECORDS):
+            log.append(batch(b"%04d" % number + bytes(100), producer_id=7, epoch=0, sequence=number), now_ms=NOW_MS)
+    disk.close()
+    filesystem.changes.clear()
+    return disk, filesystem
+
+
+def read_logs(disk: Disk) -> tuple[LogManager, int]:
+    """A start up to where its logs are served; gives how many had to be recovered."""
+    manager = LogManager(disk.filesystem, [disk.path])
+    manager.open_directories()
+    return manager, manager.read_logs(lambda _: CONFIG, now_ms=NOW_MS).recovered
+
+
+def test_a_clean_stop_stays_one_until_the_first_change(batch: BatchMaker) -> None:
+    disk, filesystem = cleanly_stopped_disk(batch)
+    for _ in range(2):
+        manager, recovered = read_logs(disk)
+        assert recovered == 0
+        assert filesystem.changes == []
+        manager.abandon_loading()  # a kill does as little
+    manager, recovered = read_logs(disk)
+    manager.put_into_service()
+    assert recovered == 0
+    assert filesystem.changes == [f"{disk.path}/{CLEAN_SHUTDOWN_FILE}"]
+    manager.release_locks()  # killed
+    assert read_logs(disk)[1] == len(PARTITIONS)
+
+
+@pytest.mark.parametrize("name", ["00000000000000000000.index", "00000000000000000000.timeindex", "swap", "torn"])
+def test_what_has_to_be_repaired_after_a_clean_stop_is_repaired_whenever_that_is_interrupted(
+    batch: BatchMaker, name: str
+) -> None:
+    is_through = False
+    end_at = 0
+    while not is_through:
+        end_at += 1
+        disk, filesystem = cleanly_stopped_disk(batch)
+        if name == "swap":
+            for suffix in (".log", ".index", ".timeindex"):
+                path = f"{disk.directory}/{0:020d}{suffix}"
+                filesystem.write_bytes(f"{path}.swap", filesystem.read_bytes(path))
+        elif name == "torn":
+            last = max(each for each in filesystem.list_directory(disk.directory) if each.endswith(".log"))
+            filesystem.write_bytes(
+                f"{disk.directory}/{last}", filesystem.read_bytes(f"{disk.directory}/{last}") + b"\x00" * 30
+            )
+        else:
+            filesystem.remove(f"{disk.directory}/{name}")
+        filesystem.changes.clear()
+        filesystem.end_at = end_at
+        try:
+            read_logs(disk)
+        except Killed:
+            if len(filesystem.changes) > 1:  # it was the first
+                assert not filesystem.exists(f"{disk.path}/{CLEAN_SHUTDOWN_FILE}")
+        else:
+            is_through = True
+            assert filesystem.changes[0] == f"{disk.path}/{CLEAN_SHUTDOWN_FILE}"
+        filesystem.end_at = 1 << 30
+        filesystem.held_locks.clear()
+        manager, _ = read_logs(disk)
+        manager.put_into_service()
+        for partition in PARTITIONS:
+            log = manager.get(partition)
+            assert log is not None and values(log) == [b"%04d" % number for number in range(RECORDS)], end_at
+            [producer] = log.active_producers()
+            assert producer.last_sequence == RECORDS - 1
+            for segment in log.segments[:-1]:
+                segment.load_indexes()
+                assert segment.time_index.last_entry().timestamp == NOW_MS
+        manager.close(now_ms=NOW_MS)
+    assert end_at > 3
