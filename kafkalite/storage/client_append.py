@@ -126,7 +126,7 @@ def place_client_batch(
         leader_epoch = log.leader_epoch
     if leader_epoch > log.leader_epoch_cache.written_epoch:
         log.leader_epoch_cache.assign(leader_epoch, offset)
-    segment = log.segments[-1]
+    segment = log.segments.active
     if segment.should_roll(config, size, header[8], offset + header[6], now_ms):
         segment = log.roll(now_ms)
     prefix = pack_batch_prefix(offset, header[1], leader_epoch)

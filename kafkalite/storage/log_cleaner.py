@@ -110,7 +110,7 @@ class LogCleaning:
             has_transaction_index_file=group.has_transaction_index,
             suffix=SWAP_SUFFIX,
         )
-        if log.is_closed or not log.replace_segments(old, segment):
+        if log.is_closed or not log.segments.replace(old, segment):
             raise CleaningAborted(f"{log.topic_partition}: segments have gone while they were cleaned")
         for replaced in old:
             replaced.release_file()

@@ -103,7 +103,7 @@ class LogCleanerManager:
         uncleanable_offset = min(log.last_stable_offset, log.active_segment.base_offset)
         min_lag_ms = log.config.min_compaction_lag_ms
         if min_lag_ms > 0:
-            for segment in log.segments_from(first_dirty_offset):
+            for segment in log.segments.from_offset(first_dirty_offset):
                 if segment is log.active_segment or segment.largest_timestamp() > now_ms - min_lag_ms:
                     uncleanable_offset = min(uncleanable_offset, segment.base_offset)
                     break
@@ -134,7 +134,7 @@ class LogCleanerManager:
         clean_until_ms = now_ms - log.config.max_compaction_lag_ms
         return clean_until_ms > 0 and any(
             0 < segment.first_batch_timestamp() < clean_until_ms
-            for segment in log.segments_from(first_dirty_offset)
+            for segment in log.segments.from_offset(first_dirty_offset)
             if segment is not log.active_segment
         )
 

@@ -116,7 +116,7 @@ def prepare_flush(
     if is_flushed and not has_small_files and not lacks_checkpoint:
         return None
     flush = LogFlush(log)
-    first, end = log.slot_of(min(start, log.recovery_point)), len(log.segments)
+    first, end = log.segments.slot_of(min(start, log.recovery_point)), len(log.segments)
     if only_rolled:
         end -= 1
     if max_segments is not None and end - first > max_segments:
@@ -127,7 +127,7 @@ def prepare_flush(
         log.leader_epoch_cache.write()
         if lacks_checkpoint and end == len(log.segments):
             flush.snapshot = log.encode_producer_snapshot()
-        unsynced_data = log.slot_of(log.recovery_point)
+        unsynced_data = log.segments.slot_of(log.recovery_point)
         for slot in range(first, end):
             segment = log.segments[slot]
             is_active = segment is log.active_segment

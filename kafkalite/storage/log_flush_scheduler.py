@@ -26,10 +26,10 @@ MAX_QUIET_LOGS: Final = 10
 """So many logs that nobody writes to are flushed in a round."""
 MAX_COSTLY_LOGS: Final = 100
 """So many are flushed at once because a recovery would take long; others follow in the next round."""
-
-
 FLUSHES_PER_STEP: Final = 8
 """Each opens some files when it is prepared, and may replace one when it is finished."""
+_RECOVERED_BYTES_PER_S: Final = 6 << 30
+_RECOVERED_BATCHES_PER_S: Final = 400_000
 
 
 def due_flush_steps(logs: Iterable[PartitionLog], now_ms: int) -> Iterator[list[LogFlush]]:
@@ -65,9 +65,14 @@ def due_flush_steps(logs: Iterable[PartitionLog], now_ms: int) -> Iterator[list[
         yield flushes
 
 
+def recovery_s(log: PartitionLog) -> float:
+    """About how long it would take to read, after a kill, what was appended to a log since its last flush."""
+    return log.unflushed_bytes() / _RECOVERED_BYTES_PER_S + log.unflushed_batches / _RECOVERED_BATCHES_PER_S
+
+
 def _most_costly(logs: list[PartitionLog]) -> set[PartitionLog]:
     """The logs to flush so that a recovery of all takes half of what it may; none while it takes less than it may."""
-    costs = {log: log.recovery_s() for log in logs}
+    costs = {log: recovery_s(log) for log in logs}
     total = sum(costs.values())
     costly: set[PartitionLog] = set()
     if total > MAX_RECOVERY_S:

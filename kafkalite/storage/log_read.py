@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kafkalite.errors import ErrorCode, KafkaError
@@ -35,18 +35,16 @@ def read_log(
     if offset >= upper_bound:
         return FetchDataInfo(EMPTY_SLICE, [] if isolation_level else None)
     segments = log.segments
-    slot = len(segments) - 1
-    segment = segments[-1]
+    segment = segments.active
     if offset < segment.base_offset:
-        slot = max(0, bisect_right(log.base_offsets, offset) - 1)
-        segment = segments[slot]
+        segment = segments.floor(offset)
     try:
         found = segment.find_batch(offset)
         while found is None:
-            slot += 1
-            if slot == len(segments):
+            following = segments.higher(segment.base_offset)
+            if following is None:
                 return FetchDataInfo(EMPTY_SLICE, [] if isolation_level else None)
-            segment = segments[slot]
+            segment = following
             found = segment.find_batch(offset)
         _, position, batch_size = found
         size = segment.size - position
@@ -59,7 +57,7 @@ def read_log(
         records = LogSlice(segment.file, position, size)
         if not isolation_level:
             return FetchDataInfo(records, None)
-        return FetchDataInfo(records, _aborted_transactions(log, offset, slot, position + size))
+        return FetchDataInfo(records, _aborted_transactions(log, offset, segment, position + size))
     except OSError as error:
         raise log.storage_error(f"reading from offset {offset}", error) from error
 
@@ -82,8 +80,7 @@ def _end_position(log: PartitionLog, offset: int, segment: LogSegment) -> int:
     """Up to which position of a segment there are batches before `offset`."""
     cached = log.unstable_position
     if cached is None or cached[0] != offset:
-        slot = max(0, bisect_right(log.base_offsets, offset) - 1)
-        holder = log.segments[slot]
+        holder = log.segments.floor(offset)
         found = holder.find_batch(offset)
         cached = (offset, holder.base_offset, holder.size if found is None else found.position)
         log.unstable_position = cached
@@ -93,22 +90,23 @@ def _end_position(log: PartitionLog, offset: int, segment: LogSegment) -> int:
     return segment.size if segment.base_offset < base_offset else 0
 
 
-def _aborted_transactions(log: PartitionLog, offset: int, slot: int, end_position: int) -> list[AbortedTxn]:
+def _aborted_transactions(log: PartitionLog, offset: int, segment: LogSegment, end_position: int) -> list[AbortedTxn]:
     """The aborted transactions of a read that began at `offset` in a segment and ended at a position in it."""
-    upper_bound = log.segments[slot].offset_index.upper_bound_offset(end_position)
-    if upper_bound is None:
-        upper_bound = log.base_offsets[slot + 1] if slot + 1 < len(log.segments) else log.log_end_offset
-    return collect_aborted_transactions(log, offset, upper_bound, slot)
+    upper_bound = segment.offset_index.upper_bound_offset(end_position)
+    if segment is log.segments.active:
+        return _collect((segment,), offset, log.log_end_offset if upper_bound is None else upper_bound)
+    segments = log.segments.from_offset(segment.base_offset)
+    return _collect(segments, offset, segments[1].base_offset if upper_bound is None else upper_bound)
 
 
-def collect_aborted_transactions(
-    log: PartitionLog, start_offset: int, upper_bound_offset: int, slot: int | None = None
-) -> list[AbortedTxn]:
+def collect_aborted_transactions(log: PartitionLog, start_offset: int, upper_bound_offset: int) -> list[AbortedTxn]:
     """The aborted transactions that overlap a range of offsets, in the order of their markers."""
-    if slot is None:
-        slot = max(0, bisect_right(log.base_offsets, start_offset) - 1)
+    return _collect(log.segments.from_offset(start_offset), start_offset, upper_bound_offset)
+
+
+def _collect(segments: Iterable[LogSegment], start_offset: int, upper_bound_offset: int) -> list[AbortedTxn]:
     aborted: list[AbortedTxn] = []
-    for segment in log.segments[slot:]:
+    for segment in segments:
         if segment.transaction_index.collect(start_offset, upper_bound_offset, aborted):
             break
     return aborted

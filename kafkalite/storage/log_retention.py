@@ -114,7 +114,7 @@ def _delete_while(log: PartitionLog, may_go: Callable[[LogSegment, int | None], 
             _logger.info("Deleting %d segments of %s due to %s: %s", count, log.topic_partition, reason, going)
             # First the start offset, then the files: no reader is sent to a segment that is going.
             increment_log_start_offset(log, log.segments[count].base_offset)
-            log.drop_segments(count)
+            log.segments.drop_first(count)
             for segment in going:
                 retire_segment(log, segment, now_ms)
     except OSError as error:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import logging
 import random
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
@@ -31,6 +30,7 @@ from kafkalite.storage.log_append_info import LogAppendInfo
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_read import FetchDataInfo, collect_aborted_transactions, read_log
 from kafkalite.storage.log_segment import LogSegment
+from kafkalite.storage.log_segments import LogSegments
 from kafkalite.storage.partition_metadata import write_partition_metadata
 from kafkalite.storage.plain_append import append_plain
 from kafkalite.storage.producer_snapshot import ProducerSnapshots, encode_snapshot
@@ -41,19 +41,14 @@ from kafkalite.storage.producer_state import (
     VerificationState,
 )
 from kafkalite.storage.producer_state_entry import ProducerStateEntry
-from kafkalite.storage.timestamp_lookup import (
-    TimestampAndOffset,
-    first_offset_at_or_after,
-    offset_of_max_timestamp,
-)
 from kafkalite.storage.transaction_index import AbortedTxn
 from kafkalite.storage.trusted_append import append_trusted
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 
-_logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from kafkalite.storage.timestamp_lookup import TimestampAndOffset
 
-_RECOVERED_BYTES_PER_S: Final = 6 << 30
-_RECOVERED_BATCHES_PER_S: Final = 400_000
+_logger = logging.getLogger(__name__)
 
 
 class PartitionLog:
@@ -63,7 +58,6 @@ class PartitionLog:
         "_context",
         "_flushed_position",
         "append_rules",
-        "base_offsets",
         "config",
         "directory",
         "high_watermark",
@@ -110,8 +104,7 @@ class PartitionLog:
         self.directory = directory
         self.topic_partition = topic_partition
         self.topic_id = topic_id
-        self.segments = segments
-        self.base_offsets = [segment.base_offset for segment in segments]
+        self.segments = LogSegments(segments)
         self.leader_epoch_cache = leader_epoch_cache
         self.producer_state = producer_state
         self.snapshots = snapshots
@@ -199,7 +192,7 @@ class PartitionLog:
 
     @property
     def active_segment(self) -> LogSegment:
-        return self.segments[-1]
+        return self.segments.active
 
     @property
     def log_directory(self) -> str:
@@ -213,14 +206,10 @@ class PartitionLog:
     def unflushed_bytes(self) -> int:
         """How much was appended since the last flush: what a recovery would have to read (at least that)."""
         base_offset, position = self._flushed_position
-        active = self.segments[-1]
+        active = self.segments.active
         if base_offset >= active.base_offset:
             return active.size - position
-        return sum(segment.size for segment in self.segments_from(base_offset)) - position
-
-    def recovery_s(self) -> float:
-        """About how long it would take to read, after a kill, what was appended since the last flush."""
-        return self.unflushed_bytes() / _RECOVERED_BYTES_PER_S + self.unflushed_batches / _RECOVERED_BATCHES_PER_S
+        return sum(segment.size for segment in self.segments.from_offset(base_offset)) - position
 
     def note_flushed(self, offset: int, base_offset: int, position: int, batches: int, now_ms: int) -> None:
         """All before `offset`, which is at a position of the segment with that base offset, is on the disk; `batches`
@@ -232,7 +221,7 @@ class PartitionLog:
             self._flushed_position = (base_offset, position)
         if self.unsynced_indexes_from is not None:
             # Segments that have rolled since the flush was prepared are still to be synced.
-            self.unsynced_indexes_from = base_offset if base_offset < self.segments[-1].base_offset else None
+            self.unsynced_indexes_from = base_offset if base_offset < self.segments.active.base_offset else None
 
     def assign_topic_id(self, topic_id: Uuid) -> None:
         """Writes partition.metadata. Raises KafkaError(INCONSISTENT_TOPIC_ID) if the log has another id."""
@@ -389,7 +378,7 @@ class PartitionLog:
     def roll(self, now_ms: int, expected_next_offset: int = 0) -> LogSegment:
         """Begins a new segment at the end of the log, with a producer snapshot beside it. Raises KafkaError."""
         self.finish_append()
-        active = self.segments[-1]
+        active = self.segments.active
         base_offset = max(expected_next_offset, self.log_end_offset)
         if base_offset == active.base_offset and not active.size:
             return active
@@ -408,8 +397,7 @@ class PartitionLog:
             )
         except OSError as error:
             raise self.storage_error("rolling a segment", error) from error
-        self.segments.append(segment)
-        self.base_offsets.append(base_offset)
+        self.segments.add(segment)
         return segment
 
     def encode_producer_snapshot(self) -> bytes:
@@ -455,53 +443,21 @@ class PartitionLog:
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampAndOffset | None:
         """The first record whose timestamp is at least `timestamp`. Raises KafkaError."""
-        return self._look_up(
-            lambda: first_offset_at_or_after(self._visible_segments(), timestamp, self.log_start_offset)
-        )
+        from kafkalite.storage.timestamp_lookup import first_offset_at_or_after
+
+        return first_offset_at_or_after(self, timestamp)
 
     def offset_for_max_timestamp(self) -> TimestampAndOffset | None:
         """The first record with the largest timestamp. Raises KafkaError."""
-        return self._look_up(lambda: offset_of_max_timestamp(self._visible_segments(), self.log_start_offset))
+        from kafkalite.storage.timestamp_lookup import offset_of_max_timestamp
 
-    def _look_up(self, search: Callable[[], TimestampAndOffset | None]) -> TimestampAndOffset | None:
-        try:
-            return search()
-        except OSError as error:
-            raise self.storage_error("looking up a timestamp", error) from error
-
-    def _visible_segments(self) -> list[LogSegment]:
-        """The segments that hold records behind the log's start."""
-        return list(self.segments_from(self.log_start_offset))
-
-    def slot_of(self, offset: int) -> int:
-        """Which of the segments would hold `offset`."""
-        return max(0, bisect_right(self.base_offsets, offset) - 1)
-
-    def segments_from(self, offset: int) -> Iterator[LogSegment]:
-        """The segment that would hold `offset`, and those behind it."""
-        return iter(self.segments[self.slot_of(offset) :])
+        return offset_of_max_timestamp(self)
 
     def delete_records(self, before_offset: int) -> int:
         """Moves the log's start; see log_retention.delete_records. Returns the low watermark, raises KafkaError."""
         from kafkalite.storage.log_retention import delete_records
 
         return delete_records(self, before_offset)
-
-    def drop_segments(self, count: int) -> None:
-        """Takes the first segments out of the log; their files are the caller's."""
-        del self.segments[:count], self.base_offsets[:count]
-
-    def replace_segments(self, old: list[LogSegment], new: LogSegment) -> bool:
-        """Puts one segment in the place of neighbouring ones, whose files are the caller's.
-
-        Changes nothing and gives False unless all of them are still here, and inactive."""
-        first = bisect_right(self.base_offsets, old[0].base_offset) - 1
-        behind = first + len(old)
-        if first < 0 or behind >= len(self.segments) or self.segments[first:behind] != old:
-            return False
-        self.segments[first:behind] = [new]
-        self.base_offsets[first:behind] = [new.base_offset]
-        return True
 
     # --- errors ---
 
@@ -532,7 +488,7 @@ class PartitionLog:
         """Lets go of the descriptors of inactive segments (and of the active one); returns how many are still held."""
         held = 0
         for segment in self.segments:
-            if segment.is_open() and (with_active or segment is not self.segments[-1]):
+            if segment.is_open() and (with_active or segment is not self.segments.active):
                 segment.release_file()
             held += segment.is_open()
         return held

@@ -75,7 +75,7 @@ def append_plain(
             max_timestamp = timestamp
     if next_sequence > _MAX_SEQUENCE:
         return None
-    segment = log.segments[-1]
+    segment = log.segments.active
     if (
         leader_epoch > log.leader_epoch_cache.written_epoch
         or not segment.size  # whose first batch decides when it rolls

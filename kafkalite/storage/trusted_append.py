@@ -87,7 +87,7 @@ def append_trusted(
     for _, header, _ in placed:
         if header.partition_leader_epoch > log.leader_epoch_cache.written_epoch:
             log.leader_epoch_cache.assign(header.partition_leader_epoch, header.base_offset)
-    segment = log.segments[-1]
+    segment = log.segments.active
     if segment.should_roll(log.config, len(buffer), max_timestamp, offset - 1, now_ms):
         segment = log.roll(now_ms, first_offset)
     try:
@@ -127,7 +127,7 @@ def _append_single_batch(
     if leader_epoch > log.leader_epoch_cache.written_epoch:
         log.leader_epoch_cache.assign(leader_epoch, offset)
     last_offset = offset + header[6]
-    segment = log.segments[-1]
+    segment = log.segments.active
     if segment.should_roll(log.config, size, header[8], last_offset, now_ms):
         segment = log.roll(now_ms, offset)
     try:

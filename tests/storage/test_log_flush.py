@@ -7,7 +7,7 @@ import pytest
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.storage import log_flush_scheduler, partition_log
+from kafkalite.storage import log_flush_scheduler
 from kafkalite.storage.log_flush import prepare_flush
 from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
@@ -195,8 +195,8 @@ def test_a_log_that_would_take_long_to_recover_is_flushed_with_all_that_shortens
     bytes_per_s: int,
     batches_per_s: int,
 ) -> None:
-    monkeypatch.setattr(partition_log, "_RECOVERED_BYTES_PER_S", bytes_per_s)
-    monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", batches_per_s)
+    monkeypatch.setattr(log_flush_scheduler, "_RECOVERED_BYTES_PER_S", bytes_per_s)
+    monkeypatch.setattr(log_flush_scheduler, "_RECOVERED_BATCHES_PER_S", batches_per_s)
     monkeypatch.setattr(log_flush_scheduler, "MAX_RECOVERY_S", 0.9)
     manager, log = open_log(filesystem)
     log.append(batch(bytes(500), producer_id=1, epoch=0, sequence=0), now_ms=NOW_MS)
@@ -207,7 +207,7 @@ def test_a_log_that_would_take_long_to_recover_is_flushed_with_all_that_shortens
     flush.run(NOW_MS)
     assert "/a/t-0/00000000000000000000.index" in filesystem.synced
     assert filesystem.exists("/a/t-0/00000000000000000002.snapshot")  # its being there says that the index is synced
-    assert (log.recovery_point, log.unflushed_bytes(), log.recovery_s()) == (2, 0, 0)
+    assert (log.recovery_point, log.unflushed_bytes(), log_flush_scheduler.recovery_s(log)) == (2, 0, 0)
     log.append(batch(bytes(500)), now_ms=NOW_MS)
     assert manager.prepare_flushes(NOW_MS) == []
 
@@ -215,7 +215,7 @@ def test_a_log_that_would_take_long_to_recover_is_flushed_with_all_that_shortens
 def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(
     filesystem: WatchedFileSystem, batch: BatchMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", 11)
+    monkeypatch.setattr(log_flush_scheduler, "_RECOVERED_BATCHES_PER_S", 11)
     manager, log = open_log(filesystem)
     other = manager.create(TopicPartition("u", 0), None, log.config, NOW_MS)
     for _ in range(2):
@@ -231,7 +231,7 @@ def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(
 def test_of_very_many_logs_no_more_than_a_few_are_flushed_at_once(
     filesystem: WatchedFileSystem, batch: BatchMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partition_log, "_RECOVERED_BATCHES_PER_S", 10)
+    monkeypatch.setattr(log_flush_scheduler, "_RECOVERED_BATCHES_PER_S", 10)
     monkeypatch.setattr(log_flush_scheduler, "MAX_COSTLY_LOGS", 3)
     manager, log = open_log(filesystem)
     logs = [manager.create(TopicPartition("u", index), None, log.config, NOW_MS) for index in range(10)]
