@@ -42,6 +42,7 @@ from kafkalite.protocol.messages.fetch import (
 from kafkalite.storage.log_slice import LogSlice
 from kafkalite.storage.partition_log import PartitionLog
 
+DIVERGING_EPOCH_VERSION: Final = 12
 TOPIC_IDS_VERSION: Final = 13
 SMALL_SIZE: Final = 16_384
 """In bytes: so much is read and leaves in one write with the answer around it. Sent from its file, it costs a system
@@ -291,6 +292,9 @@ class _Fetch:
             for wanted, data in answers:
                 if data.records:
                     session.move_to_end(wanted)
+            if self._context.api_version < DIVERGING_EPOCH_VERSION and any(map(_is_diverging, answers)):
+                # The session's earlier requests were of a version that says which epoch the client read last.
+                return _refused(self._context, self._request, ErrorCode.UNSUPPORTED_VERSION)
         elif self._request.session_epoch == INITIAL_EPOCH and self._context.api_version >= 7:
             response.session_id = self._new_session(answers)
         self._add_topics(response, answers)
@@ -334,6 +338,10 @@ def _read(records: LogSlice) -> LogSlice | bytes:
     except OSError:
         return records
     return found if len(found) == len(records) else records
+
+
+def _is_diverging(answer: _Answer) -> bool:
+    return answer[1].diverging_epoch.epoch >= 0
 
 
 def _is_from_replica(request: FetchRequest) -> bool:

@@ -58,3 +58,13 @@ def test_nobody_reads_less_than_nothing(broker: OfflineBroker) -> None:
 def test_any_negative_epoch_of_a_leader_is_none(broker: OfflineBroker) -> None:
     response = fetch(broker, partition={"current_leader_epoch": -5})
     assert response.responses[0].partitions[0].error_code == ErrorCode.NONE
+
+
+def test_a_version_that_knows_no_divergence_cannot_tell_a_session_of_it(broker: OfflineBroker) -> None:
+    beyond = {"fetch_offset": 50, "last_fetched_epoch": 0, "partition_max_bytes": 1000}
+    session_id = fetch(broker, partition=beyond, session_epoch=0).session_id
+    request = FetchRequest(session_id=session_id, session_epoch=1)
+    response = broker.ask(request, 11)
+    assert (response.error_code, response.session_id) == (ErrorCode.UNSUPPORTED_VERSION, session_id)
+    request.session_epoch = 2
+    assert broker.ask(request, 12).responses[0].partitions[0].diverging_epoch.end_offset == 1

@@ -266,3 +266,21 @@ def test_errors_come_in_the_same_order(compare: Compare, version: int, is_sessio
         side.note("order", " ".join(entries))
 
     compare(scenario)
+
+
+@pytest.mark.parametrize("version", [7, 11])
+def test_a_session_that_a_newer_version_began_is_not_told_of_divergence_in_an_older_one(
+    compare: Compare, version: int
+) -> None:
+    def scenario(side: Side) -> None:
+        topic = filled_topic(side)
+        facts = {"last_fetched_epoch": 0}
+        opened = side.ask(request(topic, 50, session_id=0, session_epoch=0, partition_facts=facts), 12)
+        following = FetchRequest(session_id=opened.session_id, session_epoch=1, max_wait_ms=0, min_bytes=1)
+        side.ask(following, version, label="without the partition")
+        following = request(topic, 50, session_id=opened.session_id, session_epoch=2)
+        side.ask(following, version, label="with the partition")
+        following = FetchRequest(session_id=opened.session_id, session_epoch=3, max_wait_ms=0, min_bytes=1)
+        side.ask(following, 12, label="in the version that began it")
+
+    compare(scenario)
