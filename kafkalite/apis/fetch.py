@@ -194,10 +194,10 @@ class _Fetch:
                 if wanted.topic_id != log.topic_id and self._uses_topic_ids:
                     raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
                 has_readable = True
-                data = self._read_partition(log, wanted, limit, minimum_one_batch=size == 0)
-                if session is not None and not data.records and self._is_settled(log, wanted, data):
+                if session is not None and self._is_settled(log, wanted):
                     session.settle(wanted, log.topic_partition)
                     continue
+                data = self._read_partition(log, wanted, limit, minimum_one_batch=size == 0)
             except KafkaError as error:
                 data = _error(wanted, error.error)
                 if error.error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
@@ -218,8 +218,10 @@ class _Fetch:
                     )
             if data.diverging_epoch.epoch >= 0:
                 is_due = True
-            size += len(data.records)
-            limit = max(0, limit - len(data.records))
+            if data.records:
+                records_size = len(data.records)
+                size += records_size
+                limit = max(0, limit - records_size)
             readable.append((wanted, data))
         if unknown_ids is not erroneous:
             erroneous = unknown_ids + erroneous
@@ -229,13 +231,13 @@ class _Fetch:
         self, log: PartitionLog, wanted: FetchablePartition, max_bytes: int, *, minimum_one_batch: bool
     ) -> PartitionData:
         """Raises KafkaError where the partition cannot be read at that offset."""
-        check_leader_epoch(log, max(-1, wanted.current_leader_epoch))
+        if wanted.current_leader_epoch >= 0:
+            check_leader_epoch(log, wanted.current_leader_epoch)
         if self._is_from_replica:  # no replica but this one exists
             is_epoch_known = wanted.current_leader_epoch >= 0
             raise KafkaError(
                 ErrorCode.UNKNOWN_LEADER_EPOCH if is_epoch_known else ErrorCode.NOT_LEADER_OR_FOLLOWER,
             )
-        offset = wanted.fetch_offset
         data = PartitionData(
             partition_index=wanted.partition,
             high_watermark=log.high_watermark,
@@ -254,7 +256,7 @@ class _Fetch:
                 return data
         max_bytes = min(wanted.max_bytes, max_bytes)
         found = log.read(
-            offset,
+            wanted.fetch_offset,
             max(0, max_bytes),
             isolation_level=self._request.isolation_level,
             minimum_one_batch=minimum_one_batch or max_bytes < 0,
@@ -269,13 +271,17 @@ class _Fetch:
             ]
         return data
 
-    def _is_settled(self, log: PartitionLog, wanted: FetchablePartition, data: PartitionData) -> bool:
+    def _is_settled(self, log: PartitionLog, wanted: FetchablePartition) -> bool:
         """Whether a partition's reader has all there is to read, and has been told where it begins and ends."""
         return (
-            wanted.fetch_offset >= (log.last_stable_offset if self._request.isolation_level else log.high_watermark)
-            and wanted.high_watermark == data.high_watermark
-            and wanted.log_start_offset == data.log_start_offset
+            wanted.high_watermark == log.high_watermark
+            and wanted.log_start_offset == log.log_start_offset
             and wanted.last_fetched_epoch < 0
+            and (log.last_stable_offset if self._request.isolation_level else log.high_watermark)
+            <= wanted.fetch_offset
+            <= log.log_end_offset
+            and wanted.current_leader_epoch in (-1, log.leader_epoch)
+            and not self._is_from_replica
         )
 
     # --- answering ----------------------------------------------------------------------------------------------------
@@ -324,7 +330,7 @@ class _Fetch:
                 topic = FetchableTopicResponse(topic=wanted.topic or "", topic_id=wanted.topic_id)
                 response.responses.append(topic)
             topic.partitions.append(data)
-            if 0 < len(data.records) <= SMALL_SIZE:
+            if data.records and len(data.records) <= SMALL_SIZE:
                 data.records = _read(data.records)
             if data.current_leader.leader_id >= 0 and not response.node_endpoints:
                 host, port = self._context.advertised_address()

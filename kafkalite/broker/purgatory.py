@@ -76,7 +76,8 @@ class DelayedOperation:
         self._is_done = True
         self._answer = answer
         self._error = error
-        for callback in self._callbacks:
+        callbacks, self._callbacks = self._callbacks, []  # they know of it: a cycle, unless it forgets them
+        for callback in callbacks:
             callback(self)
 
     def __await__(self) -> Generator[Any, None, Any]:

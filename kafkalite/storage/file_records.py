@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Final
 
 from kafkalite.errors import KafkaError
@@ -21,6 +22,8 @@ from kafkalite.storage.filesystem import File
 
 _FIRST_CHUNK_SIZE: Final = 8 * 1024
 _MAX_CHUNK_SIZE: Final = 256 * 1024
+_unpack_place: Final = Struct(">qi4xb6xi").unpack_from
+"""Of a header: base offset, length, magic and last offset delta."""
 
 
 class InvalidBatchError(Exception):
@@ -62,9 +65,10 @@ def iter_valid_batches(file: File, position: int, end: int) -> Iterator[tuple[in
 
 
 def iter_file_batches(
-    file: File, position: int, end: int, chunk_size: int = _FIRST_CHUNK_SIZE
+    file: File, position: int, end: int, chunk_size: int = _FIRST_CHUNK_SIZE, *, from_offset: int = -1
 ) -> Iterator[tuple[int, BatchHeader]]:
-    """Position and header of each whole batch between `position` (where one begins) and `end`.
+    """Position and header of each whole batch between `position` (where one begins) and `end`; of those behind the
+    first one, who looks for `from_offset` is spared most that end before it.
 
     Stops before an incomplete batch; raises KafkaError(CORRUPT_MESSAGE) where there is none. CRCs are not looked at.
     """
@@ -89,3 +93,23 @@ def iter_file_batches(
             raise too_small(length + LOG_OVERHEAD)
         yield position, header
         position += LOG_OVERHEAD + length
+        if from_offset >= 0:
+            position = chunk_start + _pass_over(chunk, position - chunk_start, end - chunk_start, from_offset)
+
+
+def _pass_over(chunk: bytes, position: int, end: int, offset: int) -> int:
+    """The place of the first batch from `position` on that does not end before `offset`, or that has to be looked at
+    for another reason: it is not wholly before `end`, its header is not in the chunk, or is none of format 2."""
+    last = len(chunk) - RECORD_BATCH_OVERHEAD
+    while position <= last:
+        base_offset, length, magic, last_offset_delta = _unpack_place(chunk, position)
+        behind = position + LOG_OVERHEAD + length
+        if (
+            base_offset + last_offset_delta >= offset
+            or magic != 2
+            or length < RECORD_BATCH_OVERHEAD - LOG_OVERHEAD
+            or behind > end
+        ):
+            break
+        position = behind
+    return position

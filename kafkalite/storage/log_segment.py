@@ -488,19 +488,21 @@ class LogSegment:
             position = positions[slot]
             end = positions[slot + 1] if slot + 1 < len(positions) else self.size
             return BatchPosition(offsets[slot], position, end - position)
-        for position, header in self.batches_from(offset):
+        for position, header in self.batches_from(offset, skips_earlier=True):
             if header.last_offset >= offset:
                 return BatchPosition(header.last_offset, position, header.size_in_bytes)
         return None
 
-    def batches_from(self, offset: int) -> Iterator[tuple[int, BatchHeader]]:
-        """Positions and headers from the indexed batch on that is not behind `offset`.
+    def batches_from(self, offset: int, *, skips_earlier: bool = False) -> Iterator[tuple[int, BatchHeader]]:
+        """Positions and headers from the indexed batch on that is not behind `offset`; with `skips_earlier` without
+        most of those between it and `offset`.
 
         An index carries no checksum: an entry that does not lead to its batch has it built again, once. Raises
         KafkaError(CORRUPT_MESSAGE) where the log itself is damaged.
         """
+        from_offset = offset if skips_earlier else -1
         entry = self.offset_index.lookup_entry(offset)
-        batches = iter_file_batches(self.file, entry.position, self.size)
+        batches = iter_file_batches(self.file, entry.position, self.size, from_offset=from_offset)
         if not entry.position or self._is_index_verified:
             return batches
         try:
@@ -512,7 +514,7 @@ class LogSegment:
             return chain((first,), batches)
         _logger.warning("Rebuilding the indexes of %s: entry %s is wrong", self.path(LOG_SUFFIX), tuple(entry))
         self.rebuild_indexes()
-        return iter_file_batches(self.file, self.offset_index.lookup(offset), self.size)
+        return iter_file_batches(self.file, self.offset_index.lookup(offset), self.size, from_offset=from_offset)
 
     def read_next_offset(self) -> int:
         """The offset behind the last whole batch, found from the index's last entry."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -106,3 +108,27 @@ async def test_who_is_called_by_one_that_looked_leaves_others_to_the_next_round(
     assert (first.done(), second.done()) == (True, False)
     await asyncio.sleep(0)
     assert second.done()
+
+
+async def test_what_was_answered_is_not_kept_by_who_waited_for_it(purgatory: Purgatory) -> None:
+    class Waiter:
+        """Knows what it waits for, as a connection does."""
+
+        def __init__(self) -> None:
+            self.operation = purgatory.delay([HERE], 60_000, lambda is_expired: "answer")
+            self.operation.add_done_callback(self.answered)
+
+        def answered(self, done: DelayedOperation) -> None:
+            assert done is self.operation
+
+    gc.disable()
+    try:
+        waiter = Waiter()
+        is_there = weakref.ref(waiter)
+        purgatory.notify(HERE)
+        await asyncio.sleep(0)
+        assert waiter.operation.done()
+        del waiter
+        assert is_there() is None
+    finally:
+        gc.enable()
