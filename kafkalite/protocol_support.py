@@ -15,7 +15,9 @@ _INTRODUCTION: Final = """\
 
 What ApiVersions announces, beside what Apache Kafka 4.4.0 announces on a plain listener. Each API behaves as Apache
 Kafka's does, in every version that is named; tests/compat sends the same requests to both.
-[differences-from-kafka.md](differences-from-kafka.md) lists what differs on purpose.
+[differences-from-kafka.md](differences-from-kafka.md) lists what differs on purpose. GetTelemetrySubscriptions and
+PushTelemetry are answered always, and announced where `metric.reporters` names somebody who takes what clients push, in
+both brokers: without, ApiVersions lists 77 APIs.
 
 | API | key | versions | Apache Kafka 4.4.0 | what it is |
 |---|---|---|---|---|

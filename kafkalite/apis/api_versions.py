@@ -3,7 +3,8 @@
 Version 3 brought the client's software name and version, and features; before version 4 a feature whose lowest
 supported level is 0 is left out (KAFKA-17011). Version 5 lets a client say which cluster and node it means (KIP-1242):
 both or neither. A request in an unknown version is answered by the dispatcher. Produce is announced from version 0 on,
-though served from 3: from that librdkafka concludes what compression it may use (KAFKA-18659).
+though served from 3: from that librdkafka concludes what compression it may use (KAFKA-18659). The APIs of client
+telemetry are announced only where a reporter takes what clients push.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from functools import cache
 from typing import Final
 
 from kafkalite.broker.api_registry import serves
+from kafkalite.broker.client_metrics_manager import is_client_telemetry_reported
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.served_versions import SERVED_VERSIONS
 from kafkalite.errors import ErrorCode
 from kafkalite.metadata.features import SUPPORTED_FEATURES
 from kafkalite.metadata.metadata_version import METADATA_VERSION_FEATURE
+from kafkalite.protocol.api_keys import ApiKey
 from kafkalite.protocol.messages.api_versions import (
     ApiVersion,
     ApiVersionsRequest,
@@ -28,6 +31,7 @@ from kafkalite.protocol.messages.api_versions import (
 from kafkalite.protocol.messages.produce import ProduceRequest
 
 _LOWEST_ANNOUNCED: Final = {ProduceRequest.api_key: 0}
+_TELEMETRY: Final = frozenset((ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, ApiKey.PUSH_TELEMETRY))
 _SOFTWARE_NAME: Final = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
@@ -44,17 +48,18 @@ def api_versions(context: RequestContext, request: ApiVersionsRequest) -> ApiVer
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         if request.cluster_id != context.broker.cluster_id or request.node_id != context.node_id:
             return ApiVersionsResponse(error_code=ErrorCode.REBOOTSTRAP_REQUIRED)
-    response = ApiVersionsResponse(api_keys=_api_keys())
+    response = ApiVersionsResponse(api_keys=_api_keys(is_client_telemetry_reported(context.broker.config)))
     if version >= 3:
         _add_features(context, response)
     return response
 
 
 @cache
-def _api_keys() -> list[ApiVersion]:
+def _api_keys(has_telemetry: bool) -> list[ApiVersion]:
     return [
         ApiVersion(api_key=api_key, min_version=_LOWEST_ANNOUNCED.get(api_key, lowest), max_version=highest)
         for api_key, (lowest, highest) in SERVED_VERSIONS.items()
+        if has_telemetry or api_key not in _TELEMETRY
     ]
 
 

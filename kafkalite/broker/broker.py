@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from kafkalite.broker.client_metrics_manager import ClientMetricsManager
 from kafkalite.broker.clock import Clock, Timer
 from kafkalite.broker.fetch_sessions import FetchSessionCache
 from kafkalite.broker.group_coordinator import GroupCoordinator
@@ -90,6 +91,7 @@ class Broker:
         self.share_groups = ShareGroups(self)
         self.share_partitions = SharePartitions(self)
         self.streams_groups = StreamsGroups(self)
+        self.client_metrics = ClientMetricsManager(lambda: self.metadata.image.configs)
         self.advertised_listeners: dict[str, tuple[str, int]] = {
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
         }

@@ -29,10 +29,10 @@ class RequestContext:
         "client_software_name",
         "client_software_version",
         "correlation_id",
+        "disconnect_watchers",
         "listener_name",
         "local_host",
         "local_port",
-        "on_disconnect",
         "principal",
         "repeated_produce",
         "security_protocol",
@@ -57,7 +57,7 @@ class RequestContext:
         self.local_host = local_host
         self.local_port = local_port
         self.principal = ANONYMOUS
-        self.on_disconnect: Callable[[RequestContext], None] | None = None
+        self.disconnect_watchers: tuple[Callable[[RequestContext], None], ...] = ()
         self.repeated_produce: RepeatedProduce | None = None
         """Answers the Produce requests that this client is known to make."""
         self.client_software_name = "unknown"
@@ -68,8 +68,9 @@ class RequestContext:
         self.client_id: str | None = None
 
     def watch_disconnect(self, on_disconnect: Callable[[RequestContext], None]) -> None:
-        """Calls `on_disconnect` once the connection has gone; whoever watches it last is told."""
-        self.on_disconnect = on_disconnect
+        """Calls `on_disconnect` once the connection has gone, once however often it is asked for."""
+        if on_disconnect not in self.disconnect_watchers:
+            self.disconnect_watchers += (on_disconnect,)
 
     @property
     def now_ms(self) -> int:

@@ -191,6 +191,7 @@ BROKER_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "controller.quota.window.num": "Windows over which the rate of topic changes is averaged.",
     "controller.quota.window.size.seconds": "Length of one such window.",
     # metrics
+    "metric.reporters": "`kafkalite.ClientTelemetry` keeps what clients push; Java classes have no effect.",
     "telemetry.max.bytes": "Largest telemetry push of a client.",
     # security
     "connections.max.reauth.ms": "How long a SASL session lasts until the client must authenticate again; 0: for ever.",

@@ -48,7 +48,10 @@ A configuration file is a `server.properties` as Apache Kafka reads it; Apache K
 - Without `advertised.listeners` each client is told the address by which it came, not the name of the host.
 - What is meant to protect and is not served yet stops the start: listeners other than PLAINTEXT,
   `authorizer.class.name`.
-- Java classes of one's own cannot be loaded: policies, callbacks, reporters, interceptors.
+- Java classes of one's own cannot be loaded: policies, callbacks, reporters, interceptors. One reporter is built in:
+  with `metric.reporters=kafkalite.ClientTelemetry` clients are told that they may push their metrics (KIP-714), what
+  `kafka-client-metrics` subscribes to is kept in the topic `client-telemetry`, and any consumer shows it: each number
+  is a JSON object with its name, its value and the client that it comes from.
 - A listener that is added while the broker runs is told to its clients at once, by the address by which they came,
   and one that is taken away lets go of its port at once.
 - The sizes of Java's thread pools can be set to anything while the broker runs: they have no effect.

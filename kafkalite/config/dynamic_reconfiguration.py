@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from kafkalite.config.broker_config_def import LISTENER_PREFIX, base_name
 from kafkalite.config.broker_config_rules import UnmetRequirementError
 from kafkalite.config.config_value import CLASS, ConfigException, to_text
+from kafkalite.config.definitions.metrics import CLIENT_TELEMETRY_REPORTER
 from kafkalite.config.topic_config import TOPIC_CONFIG_SYNONYMS
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def validate_reconfiguration(current: BrokerConfig, candidate: BrokerConfig) -> 
 
 def _check_reporters(candidate: BrokerConfig, changed: Iterable[str]) -> None:
     if _REPORTERS in changed and not all(
-        name.startswith(_KNOWN_CLASS_PREFIXES) for name in candidate[_REPORTERS] or () if name
+        name.startswith(_KNOWN_CLASS_PREFIXES) or name == CLIENT_TELEMETRY_REPORTER
+        for name in candidate[_REPORTERS] or ()
+        if name
     ):
         raise ConfigException(
             f"Validation of dynamic config update of Set({', '.join(changed)}) failed with class "

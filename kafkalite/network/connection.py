@@ -119,8 +119,9 @@ class Connection(asyncio.BufferedProtocol):
         if pending is not None:
             pending.cancel()
         context: RequestContext | None = getattr(self, "_context", None)  # None where it was not let in
-        if context is not None and context.on_disconnect is not None:
-            context.on_disconnect(context)
+        if context is not None:
+            for on_disconnect in context.disconnect_watchers:
+                on_disconnect(context)
         self._listener.forget(self)
 
     def eof_received(self) -> bool:

@@ -169,8 +169,8 @@ async def test_records_of_a_lock_that_ends_go_to_whoever_waits(broker: OfflineBr
 async def test_a_member_whose_connection_goes_loses_its_records(broker: OfflineBroker) -> None:
     produce(broker, 3)
     assert Member(broker, "m").fetch() == [(0, 2, 1)]
-    assert broker.context.on_disconnect is not None
-    broker.context.on_disconnect(broker.context)
+    [on_disconnect] = broker.context.disconnect_watchers
+    on_disconnect(broker.context)
     assert Member(broker, "n").fetch() == [(0, 2, 2)]
 
 

@@ -12,6 +12,9 @@ from kafkalite.config.config_value import INT, LIST, LONG, STRING
 from kafkalite.config.units import MIB, SECOND_MS
 from kafkalite.config.validators import at_least, list_of
 
+CLIENT_TELEMETRY_REPORTER: Final = "kafkalite.ClientTelemetry"
+"""The reporter that is built in: it keeps what clients push in a topic."""
+
 KEYS: Final = (
     ConfigKey("metrics.num.samples", INT, 2, LOW, at_least(1)),
     ConfigKey("metrics.sample.window.ms", LONG, 30 * SECOND_MS, LOW, at_least(1)),
