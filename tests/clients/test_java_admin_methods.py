@@ -1,4 +1,4 @@
-"""Every method of the Java Admin client, asked of Apache Kafka and of kafkalite: the same answers, the same errors."""
+"""Every method of the Java Admin client 4.4.0, asked of Apache Kafka and of kafkalite: the same answers and errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apache_kafka import ApacheKafka, java_command
+from apache_kafka import BROKER_VERSION, ApacheKafka, java_command
 from kafkalite_process import KafkaliteProcess
 
 pytestmark = [pytest.mark.oracle, pytest.mark.toolchain("javac")]
@@ -37,7 +37,13 @@ def test_every_method_of_admin_answers_as_with_apache_kafka(
     answers = []
     prefix = f"admin-{uuid.uuid4().hex[:8]}"
     for broker in (apache_kafka, kafkalite_process):
-        command = java_command("AdminMethods", broker.bootstrap_servers, prefix, extra_class_path=str(java_programs))
+        command = java_command(
+            "AdminMethods",
+            broker.bootstrap_servers,
+            prefix,
+            extra_class_path=str(java_programs),
+            clients_version=BROKER_VERSION,
+        )
         done = subprocess.run(command, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stderr[-2000:]
         lines = [comparable(line, broker.bootstrap_servers, prefix) for line in done.stdout.splitlines()]

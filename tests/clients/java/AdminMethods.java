@@ -235,6 +235,8 @@ public class AdminMethods {
         show("alterPartitionReassignments cancel", () -> admin.alterPartitionReassignments(Map.of(partition, Optional.empty())).all().get());
         show("listPartitionReassignments", () -> admin.listPartitionReassignments(Set.of(partition)).reassignments().get());
         show("unregisterBroker absent", () -> admin.unregisterBroker(99).all().get());
+        show("unregisterController absent", () -> admin.unregisterController(99).all().get());
+        show("unregisterController itself", () -> admin.unregisterController(broker).all().get());
         show("removeRaftVoter absent", () -> admin.removeRaftVoter(77, new Uuid(5, 6)).all().get());
         show("addRaftVoter itself", () -> admin.addRaftVoter(broker, new Uuid(5, 6), Set.of(new RaftVoterEndpoint("CONTROLLER", "127.0.0.1", 9))).all().get());
         show("clientInstanceId", () -> admin.clientInstanceId(Duration.ofSeconds(1)));

@@ -45,6 +45,7 @@ public class KafkaClients {
         Object report = switch (arguments[1]) {
             case "codecs" -> codecs(topic, script);
             case "group" -> group(topic, arguments[3], arguments[4], script);
+            case "transactions" -> transactions(topic, arguments[3], arguments[4], script);
             case "admin" -> admin(topic, arguments[3]);
             default -> throw new IllegalArgumentException(arguments[1]);
         };
@@ -189,6 +190,76 @@ public class KafkaClients {
             }
         }
         return report;
+    }
+
+    /** Copies the script's values to another topic in transactions, of which it aborts every second one and goes back. */
+    static Object transactions(String topic, String group, String protocol, JsonNode script) throws Exception {
+        createTopic(topic, 4);
+        String copy = topic + "-copy";
+        createTopic(copy, 1);
+        JsonNode before = script.get("before");
+        try (KafkaProducer<String, String> producer = newProducer(Map.of())) {
+            for (int i = 0; i < before.size(); i++) producer.send(new ProducerRecord<>(topic, i % 4, null, before.get(i).asText()));
+        }
+        int aborted = 0;
+        int committed = 0;
+        Map<String, Object> settings = Map.of("group.id", group, "group.protocol", protocol, "max.poll.records", 5);
+        try (KafkaProducer<String, String> producer = newProducer(Map.of("transactional.id", group));
+             KafkaConsumer<String, String> consumer = newConsumer(settings)) {
+            producer.initTransactions();
+            consumer.subscribe(List.of(topic));
+            for (int round = 0; committed < before.size(); ) {
+                Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+                Map<TopicPartition, Long> starts = new HashMap<>();
+                List<String> values = new ArrayList<>();
+                for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(50))) {
+                    TopicPartition partition = new TopicPartition(record.topic(), record.partition());
+                    starts.putIfAbsent(partition, record.offset());
+                    offsets.put(partition, new OffsetAndMetadata(record.offset() + 1));
+                    values.add(record.value());
+                }
+                if (values.isEmpty()) continue;
+                producer.beginTransaction();
+                for (String value : values) producer.send(new ProducerRecord<>(copy, value));
+                producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
+                if (round++ % 2 == 0) {
+                    producer.flush(); // what is aborted is to be in the log
+                    producer.abortTransaction();
+                    aborted++;
+                    starts.forEach(consumer::seek);
+                } else {
+                    producer.commitTransaction();
+                    committed += values.size();
+                }
+            }
+        }
+        Map<String, Object> report = new LinkedHashMap<>();
+        try (Admin admin = newAdmin()) {
+            TopicPartition partition = new TopicPartition(copy, 0);
+            long end = offset(admin, partition, OffsetSpec.latest());
+            long consumed = 0;
+            for (OffsetAndMetadata offset : admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().values()) {
+                consumed += offset.offset();
+            }
+            report.put("committed", readUntil(partition, "read_committed", end));
+            report.put("all", readUntil(partition, "read_uncommitted", end).size());
+            report.put("aborted", aborted);
+            report.put("end_offset", end);
+            report.put("lag", before.size() - consumed);
+        }
+        return report;
+    }
+
+    static List<String> readUntil(TopicPartition partition, String isolationLevel, long end) {
+        List<String> values = new ArrayList<>();
+        try (KafkaConsumer<String, String> consumer = newConsumer(Map.of("isolation.level", isolationLevel))) {
+            consumer.assign(List.of(partition));
+            consumer.seekToBeginning(List.of(partition));
+            while (consumer.position(partition) < end) {
+                for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(50))) values.add(record.value());
+            }
+        }
+        return values;
     }
 
     static List<Integer> partitions(Admin admin, String topic) throws Exception {
