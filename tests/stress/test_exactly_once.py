@@ -1,4 +1,4 @@
-"""Consume, transform, produce in transactions while processors are replaced and the broker is killed: exactly once."""
+"""Consume, transform, produce in transactions while processors come and go and the broker is killed: exactly once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from broker_process import BrokerProcess
-from exactly_once import Processor
+from exactly_once import PATIENT, GroupMember, Processor
 
 PARTITIONS = 3
 GROUP = "copies"
 PER_SECOND = 400
 PATIENCE_S = 120.0
-PATIENT = {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 100, "retry.backoff.ms": 10, "log_level": 0}
 
 
 def fill(bootstrap_servers: str, count: int) -> None:
@@ -87,3 +86,43 @@ def test_output_equals_input_exactly_once(start_kafkalite: Callable[..., BrokerP
     assert not wrong, f"{len(wrong)} numbers, {list(wrong.items())[:20]}"
     assert len(seen) == count
     assert transactions > 10 * kills
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.stress)])
+def test_output_equals_input_while_members_join_and_leave(
+    start_kafkalite: Callable[..., BrokerProcess], kills: int, protocol: str
+) -> None:
+    # A member that left unheard is missed soon, and the others hear soon of who has come.
+    properties = {"group.consumer.session.timeout.ms": "6000", "group.consumer.heartbeat.interval.ms": "500"}
+    lowest = {name.replace("consumer.", "consumer.min."): value for name, value in properties.items()}
+    broker = start_kafkalite(properties=properties | lowest)
+    servers = broker.bootstrap_servers
+    admin = AdminClient({"bootstrap.servers": servers, **PATIENT})
+    for created in admin.create_topics([NewTopic(name, PARTITIONS) for name in ("source", "sink")]).values():
+        created.result(30)
+    count = 2_000 * kills
+    filling = threading.Thread(target=fill, args=(servers, count), daemon=True)
+    filling.start()
+    everyone = [GroupMember(servers, number, group=GROUP, protocol=protocol) for number in range(2)]
+    members = list(everyone)
+    for kill in range(kills):
+        members.append(GroupMember(servers, len(everyone), group=GROUP, protocol=protocol))
+        everyone.append(members[-1])
+        time.sleep(2.0)
+        broker.kill()
+        broker.start()
+        time.sleep(1.0)
+        members.pop(kill % len(members)).stop()
+        time.sleep(1.0)
+    filling.join(PATIENCE_S)
+    seen = committed_numbers(servers, count, 90)
+    for member in members:
+        member.stop()
+    transactions, rebalances = (sum(getattr(m, name) for m in everyone) for name in ("transactions", "rebalances"))
+    setbacks = sum((member.setbacks for member in everyone), Counter())
+    print(f"{transactions} transactions, {rebalances} rebalances, setbacks: {dict(setbacks)}")
+    wrong = {number: seen[number] for number in range(count) if seen[number] != 1}
+    assert not wrong, f"{len(wrong)} numbers, {list(wrong.items())[:20]}"
+    assert len(seen) == count
+    assert rebalances > 2 * kills
