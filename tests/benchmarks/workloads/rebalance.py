@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 
 from measuring import Bench, Figure, Figures, Workload
 from workloads.groups import group_coordinator_is_there
@@ -17,14 +18,15 @@ _JOIN_VERSION, _SYNC_VERSION = 9, 5
 _ROUNDS = 5
 
 
-class _Group:
-    """A group whose members are driven in step."""
+class RebalancingGroup:
+    """A group whose members, one for each client, are driven in step."""
 
-    def __init__(self, bench: Bench, name: str, members: int) -> None:
+    def __init__(self, name: str, clients: Sequence[WireClient]) -> None:
         self._name = name
-        self._clients = [WireClient(bench.broker.bootstrap_servers, timeout_s=60) for _ in range(members)]
-        # The first answer is the id to join with (KIP-394).
-        self._ids = [str(client.send(self._join("", b""), _JOIN_VERSION).member_id) for client in self._clients]
+        self._clients = clients
+        self.generation_id = -1
+        # The first answer is the id to join with (KIP-394); who has one is waited for.
+        self.ids = [str(client.send(self._join("", b""), _JOIN_VERSION).member_id) for client in self._clients]
 
     def _join(self, member_id: str, metadata: bytes) -> JoinGroupRequest:
         return JoinGroupRequest(
@@ -38,22 +40,22 @@ class _Group:
 
     def join_alone(self) -> None:
         """With no initial delay, who comes first is alone in its generation: the others make it a rebalance."""
-        self._clients[0].send(self._join(self._ids[0], b"alone"), _JOIN_VERSION)
+        self._clients[0].send(self._join(self.ids[0], b"alone"), _JOIN_VERSION)
 
     def rebalance(self, round_number: int) -> None:
         # What a member says changes with each round, so everybody's joining is part of it.
         said = f"round {round_number}".encode()
         numbers = [
             client.send_request(self._join(member_id, said), _JOIN_VERSION)
-            for client, member_id in zip(self._clients, self._ids, strict=True)
+            for client, member_id in zip(self._clients, self.ids, strict=True)
         ]
         joined = [
             client.receive_response(JoinGroupResponse, _JOIN_VERSION, number)
             for client, number in zip(self._clients, numbers, strict=True)
         ]
         assert {each.error_code for each in joined} == {ErrorCode.NONE}
-        assert len({each.generation_id for each in joined}) == 1
-        given = [SyncGroupRequestAssignment(member_id=each, assignment=b"x" * 100) for each in self._ids]
+        [self.generation_id] = {each.generation_id for each in joined}
+        given = [SyncGroupRequestAssignment(member_id=each, assignment=b"x" * 100) for each in self.ids]
         numbers = [
             client.send_request(
                 SyncGroupRequest(
@@ -73,14 +75,11 @@ class _Group:
             assert synced.error_code == ErrorCode.NONE
             assert len(synced.assignment) == 100
 
-    def close(self) -> None:
-        for client in self._clients:
-            client.close()
-
 
 def measure(bench: Bench, size: int) -> Figures:
     group_coordinator_is_there(bench)
-    group = _Group(bench, f"rebalancing-{size}", size)
+    clients = [WireClient(bench.broker.bootstrap_servers, timeout_s=60) for _ in range(size)]
+    group = RebalancingGroup(f"rebalancing-{size}", clients)
     group.join_alone()
     for round_number in range(_ROUNDS):
         group.rebalance(round_number)
@@ -91,7 +90,8 @@ def measure(bench: Bench, size: int) -> Figures:
         group.rebalance(round_number)
         times.append(time.perf_counter() - began)
     cpu = bench.cpu_seconds() - cpu
-    group.close()
+    for client in clients:
+        client.close()
     return {
         "p50_ms": statistics.median(times) * 1e3,
         "longest_ms": max(times) * 1e3,
