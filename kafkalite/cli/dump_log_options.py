@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.cli.command_line import OptionParser, check_required, print_help_or_version
-from kafkalite.cli.log_dump import DumpError
 
 if TYPE_CHECKING:
     from kafkalite.cli.record_decoders import RecordDecoder
@@ -21,73 +20,66 @@ class DumpLogOptions:
         self.parser = parser = OptionParser()
         self._print = parser.flag(
             "print-data-log",
-            "If set, printing the messages content when dumping data logs. Automatically set if any decoder option is "
-            "specified.",
+            "Print the records' keys and values. Every decoder option implies it.",
         )
-        self._verify = parser.flag(
-            "verify-index-only", "If set, just verify the index log without printing its content."
-        )
+        self._verify = parser.flag("verify-index-only", "Compare indexes with their logs and print no entries.")
         self._sanity = parser.flag(
             "index-sanity-check",
-            "If set, just checks the index sanity without printing its content. This is the same check that is "
-            "executed on broker startup to determine if an index needs rebuilding or not.",
+            "Check only what a broker checks at its start, before it decides whether to build an index again.",
         )
         self._files = parser.option(
             "files",
-            "REQUIRED: The comma separated list of data and index log files to be dumped.",
+            "REQUIRED: The files to show, separated by commas.",
             "file1, file2, ...",
         )
         self._max_message_size = parser.option(
             "max-message-size",
-            "Size of largest message.",
+            "How far behind an index entry's position to look for its batch, in bytes.",
             "size",
             type_name="Integer",
             default=DEFAULT_MAX_MESSAGE_SIZE,
         )
         self._max_bytes = parser.option(
             "max-bytes",
-            "Limit the amount of total batches read in bytes avoiding reading the whole .log file(s).",
+            "How many bytes of each .log file to read.",
             "size",
             type_name="Integer",
             default=MAX_BYTES,
         )
         self._deep = parser.flag(
             "deep-iteration",
-            "If set, uses deep instead of shallow iteration. Automatically set if print-data-log is enabled.",
+            "Show each record, not batches alone. --print-data-log implies it.",
         )
         self._value_decoder, self._key_decoder = (
             parser.option(
                 f"{part}-decoder-class",
-                f"If set, used to deserialize the {plural}. This class should implement "
-                "org.apache.kafka.tools.api.Decoder trait. Custom jar should be available in kafka/libs directory.",
+                f"The class that makes text of {part}s: StringDecoder, LongDecoder, IntegerDecoder or DefaultDecoder "
+                "of org.apache.kafka.tools.api.",
                 default="org.apache.kafka.tools.api.StringDecoder",
                 is_value_optional=True,
             )
-            for part, plural in (("value", "messages"), ("key", "keys"))
+            for part in ("value", "key")
         )
         self._offsets = parser.flag(
             "offsets-decoder",
-            "If set, log data will be parsed as offset data from the __consumer_offsets topic.",
+            "Read the records as those of __consumer_offsets.",
         )
         self._transactions = parser.flag(
             "transaction-log-decoder",
-            "If set, log data will be parsed as transaction metadata from the __transaction_state topic.",
+            "Read the records as those of __transaction_state.",
         )
-        self._metadata = parser.flag(
-            "cluster-metadata-decoder", "If set, log data will be parsed as cluster metadata records."
-        )
+        self._metadata = parser.flag("cluster-metadata-decoder", "Read the records as those of __cluster_metadata.")
         self._remote_metadata = parser.flag(
             "remote-log-metadata-decoder",
-            "If set, log data will be parsed as TopicBasedRemoteLogMetadataManager (RLMM) metadata records. Instead, "
-            "the value-decoder-class option can be used if a custom RLMM implementation is configured.",
+            "Read the records as those of __remote_log_metadata.",
         )
         self._share_state = parser.flag(
             "share-group-state-decoder",
-            "If set, log data will be parsed as share group state data from the __share_group_state topic.",
+            "Read the records as those of __share_group_state.",
         )
         self._skip_record_metadata = parser.flag(
             "skip-record-metadata",
-            "Skip metadata when printing records. This flag also skips control records.",
+            "Print keys and values alone, and nothing of control records.",
         )
         self._found = parser.parse(argv)
         print_help_or_version(
@@ -161,9 +153,7 @@ class DumpLogOptions:
         if self._found.has(self._metadata):
             return record_decoders.cluster_metadata_decoder()
         if self._found.has(self._remote_metadata):
-            raise DumpError(
-                "kafkalite keeps no remote log metadata and cannot decode it", "java.lang.UnsupportedOperationException"
-            )
+            return record_decoders.remote_log_metadata_decoder()
         if self._found.has(self._share_state):
             return record_decoders.share_group_state_decoder()
         return record_decoders.decoder_of_classes(

@@ -11,7 +11,14 @@ from typing import Final
 from kafkalite.cli.dump_errors import DumpErrors
 from kafkalite.cli.dump_log_options import MAX_BYTES, DumpLogOptions
 from kafkalite.cli.java_numbers import parse_long
-from kafkalite.cli.log_dump import DumpError, ReadableFile, absolute, first_last_offset, iter_dumped_batches
+from kafkalite.cli.log_dump import (
+    DumpError,
+    ReadableFile,
+    absolute,
+    check_slice,
+    first_last_offset,
+    iter_dumped_batches,
+)
 from kafkalite.records.compression import Buffer
 
 _OFFSET_ENTRY: Final = struct.Struct(">ii")
@@ -71,10 +78,12 @@ def dump_time_index(path: str, options: DumpLogOptions, errors: DumpErrors) -> N
             if not relative_offset and number:
                 return
             offset = base_offset + relative_offset
+            position = find_position(offset)
+            check_slice(log, position, MAX_BYTES)
             batch = next(
                 (
                     batch
-                    for batch in iter_dumped_batches(log, find_position(offset), MAX_BYTES)
+                    for batch in iter_dumped_batches(log, position, MAX_BYTES)
                     if batch.header.last_offset >= offset
                 ),
                 None,

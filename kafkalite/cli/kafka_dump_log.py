@@ -20,7 +20,7 @@ from kafkalite.cli.dump_log_options import DumpLogOptions
 from kafkalite.cli.index_dump import dump_index, dump_time_index
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.java_numbers import parse_long
-from kafkalite.cli.log_dump import DumpError, LogDump, ReadableFile
+from kafkalite.cli.log_dump import DumpError, LogDump, ReadableFile, absolute
 from kafkalite.errors import ErrorCode, KafkaError
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def execute(argv: list[str]) -> int:
         elif suffix == "snapshot" and dot:
             _dump_producer_snapshot(name)
         elif suffix == "txnindex" and dot:
-            _dump_transaction_index(name, parse_long(stem))
+            parse_long(stem)  # the name has to be that of a segment
+            _dump_transaction_index(name)
         else:
             complain(f"Ignoring unknown file {name}")
     errors.print()
@@ -89,16 +90,27 @@ def _dump_producer_snapshot(path: str) -> None:
         print(line)
 
 
-def _dump_transaction_index(path: str, base_offset: int) -> None:
-    from kafkalite.storage.transaction_index import TransactionIndex
+def _dump_transaction_index(path: str) -> None:
+    """Whatever the entries say is shown, in order or not; what is less than an entry at the end is not."""
+    from kafkalite.storage.transaction_index import ENTRY_SIZE, read_entry
 
+    lines = []
     with ReadableFile(path, is_created=True) as file:
-        index = TransactionIndex.decode(bytes(file.buffer), base_offset)
-    for entry in index.aborted_transactions:
-        print(
-            f"version: 0 producerId: {entry.producer_id} firstOffset: {entry.first_offset} lastOffset: "
-            f"{entry.last_offset} lastStableOffset: {entry.last_stable_offset}"
-        )
+        for position in range(0, len(file.buffer) - ENTRY_SIZE + 1, ENTRY_SIZE):
+            # Apache Kafka takes the first byte of the version for all of it.
+            version = int.from_bytes(file.buffer[position : position + 1], "big", signed=True)
+            if version > 0:
+                raise DumpError(
+                    f"Unexpected aborted transaction version {version} in transaction index {absolute(path)}, current "
+                    "version is 0",
+                    "org.apache.kafka.common.KafkaException",
+                )
+            entry = read_entry(file.buffer, position)
+            lines.append(
+                f"version: {version} producerId: {entry.producer_id} firstOffset: {entry.first_offset} lastOffset: "
+                f"{entry.last_offset} lastStableOffset: {entry.last_stable_offset}\n"
+            )
+    sys.stdout.write("".join(lines))
 
 
 def _optional_long(value: int | None) -> str:

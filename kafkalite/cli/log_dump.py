@@ -141,12 +141,23 @@ def _read_header(buffer: Buffer, position: int) -> BatchHeader:
     return read_header(as_format_2)._replace(magic=magic)
 
 
+def check_slice(file: ReadableFile, position: int, size: int) -> None:
+    """Raises DumpError where a part of a file would begin outside of it, or be smaller than nothing."""
+    if position < 0:
+        problem = f"Invalid position: {position} in read from"
+    elif position > len(file.buffer):
+        problem = f"Slice from position {position} exceeds end position of"
+    elif size < 0:
+        problem = f"Invalid size: {size} in read from"
+    else:
+        return
+    records = f"FileRecords(size={len(file.buffer)}, file={file.path}, start=0, end={_MAX_BYTES})"
+    raise DumpError(f"{problem} {records}", "java.lang.IllegalArgumentException")
+
+
 def first_last_offset(file: ReadableFile, position: int, max_bytes: int) -> int:
     """The last offset of the batch at `position`; raises DumpError where there is none."""
-    if not 0 <= position <= len(file.buffer):
-        raise DumpError(
-            f"Slice from position {position} exceeds end position of {file.path}", "java.lang.IllegalArgumentException"
-        )
+    check_slice(file, position, max_bytes)
     batch = next(iter_dumped_batches(file, position, max_bytes), None)
     if batch is None:
         raise DumpError("", "java.util.NoSuchElementException")
@@ -175,15 +186,19 @@ class LogDump:
         self._gaps = gaps
         self._last_offset = -1
         self._lines: list[str] = []
+        self._unfinished_line = ""
 
     def run(self) -> None:
         """Raises KafkaError where the file cannot be read on; what came before has been written then."""
         print(self._title())
         try:
             with ReadableFile(self._path) as file:
+                check_slice(file, 0, self._max_bytes)
                 valid_bytes = 0
                 for batch in iter_dumped_batches(file, 0, self._max_bytes):
-                    self._lines.append(_batch_line(batch))
+                    self._unfinished_line = _identity(batch)
+                    self._lines.append(f"{self._unfinished_line} {_batch_details(batch)}")
+                    self._unfinished_line = ""
                     if self._is_deep:
                         self._dump_records(batch)
                     valid_bytes += batch.header.size_in_bytes
@@ -210,6 +225,7 @@ class LogDump:
         if self._lines:
             sys.stdout.write("\n".join(self._lines) + "\n")
             self._lines.clear()
+        sys.stdout.write(self._unfinished_line)
 
     def _dump_records(self, batch: DumpedBatch) -> None:
         if batch.header.magic < 2:
@@ -247,23 +263,27 @@ class LogDump:
                 f"{key_size} valueSize: {value_size}{details}"
             )
             if batch.header.is_control:
+                self._unfinished_line = line
                 line += _control_record(record)
         if self._decode is not None and not batch.header.is_control:
             prefix = f"{RECORD_INDENT} " if self._skips_record_metadata else " "
+            self._unfinished_line = line
             key, payload = self._decode(record)
             if key is not None:
                 line += f"{prefix}key: {key}"
                 prefix = " "
             if payload is not None:
                 line += f"{prefix}payload: {payload}"
+        self._unfinished_line = ""
         self._lines.append(line)
 
 
-def _batch_line(batch: DumpedBatch) -> str:
+def _identity(batch: DumpedBatch) -> str:
+    """The first part of a batch's line."""
     header = batch.header
     if header.magic >= 2:
         horizon = header.delete_horizon_ms
-        start = (
+        return (
             f"baseOffset: {header.base_offset} lastOffset: {header.last_offset} count: {header.records_count} "
             f"baseSequence: {header.base_sequence} lastSequence: {header.last_sequence} producerId: "
             f"{header.producer_id} producerEpoch: {header.producer_epoch} partitionLeaderEpoch: "
@@ -271,32 +291,46 @@ def _batch_line(batch: DumpedBatch) -> str:
             f"{str(header.is_control).lower()} deleteHorizonMs: "
             f"{'OptionalLong.empty' if horizon is None else f'OptionalLong[{horizon}]'}"
         )
-    else:
-        start = f"offset: {header.last_offset}"
+    return f"offset: {header.last_offset}"
+
+
+def _batch_details(batch: DumpedBatch) -> str:
+    """The second part, which raises DumpError for a codec that does not exist."""
+    header = batch.header
+    try:
+        codec_name = header.compression_type.codec_name
+    except KafkaError as error:
+        raise DumpError(error.message, "java.lang.IllegalArgumentException") from None
     return (
-        f"{start} position: {batch.position} {batch.timestamp_type_name}: {header.max_timestamp} size: "
-        f"{header.size_in_bytes} magic: {header.magic} compresscodec: {header.compression_type.codec_name} crc: "
+        f"position: {batch.position} {batch.timestamp_type_name}: {header.max_timestamp} size: "
+        f"{header.size_in_bytes} magic: {header.magic} compresscodec: {codec_name} crc: "
         f"{header.crc} isvalid: {str(batch.is_valid).lower()}"
     )
 
 
 def _control_record(record: Record) -> str:
     from kafkalite.cli.message_json import message_to_json, to_json
+    from kafkalite.protocol.primitives import ProtocolError
     from kafkalite.records.control_record import (
+        KRAFT_MESSAGES,
         ControlRecordType,
         read_control_record_type,
         read_control_record_type_id,
         read_end_transaction_marker,
-        read_kraft_message,
     )
 
     record_type = read_control_record_type(record.key)
     if record_type.is_end_of_transaction:
         marker = read_end_transaction_marker(record)
         return f" endTxnMarker: {marker.type.name} coordinatorEpoch: {marker.coordinator_epoch}"
-    message = read_kraft_message(record)
-    if message is None:
+    if record_type not in KRAFT_MESSAGES:
         return f" controlType: {record_type.name}({read_control_record_type_id(record.key)})"
+    try:
+        message = KRAFT_MESSAGES[record_type].decode(record.value or b"", 0)
+    except ProtocolError as error:
+        if str(error).endswith("ends too early"):
+            raise DumpError("", "java.nio.BufferUnderflowException") from None
+        raise DumpError(str(error), "java.lang.RuntimeException") from None
     title = {
         ControlRecordType.LEADER_CHANGE: "LeaderChange:",
         ControlRecordType.SNAPSHOT_HEADER: "SnapshotHeader",

@@ -185,6 +185,8 @@ def new_formatter(class_name: str, properties: Mapping[str, str]) -> MessageForm
     if class_name.startswith(("org.apache.kafka.", "kafka.")):
         if simple_name in _COORDINATOR_FORMATTERS:
             module, name = "kafkalite.cli.coordinator_record_message_formatter", simple_name
+        elif simple_name == "RemoteLogMetadataFormatter":
+            module, name = "kafkalite.cli.remote_log_metadata_text", simple_name
         else:
             module, name = __name__, simple_name
     else:

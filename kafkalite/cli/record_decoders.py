@@ -200,6 +200,22 @@ def cluster_metadata_decoder() -> RecordDecoder:
     return decode
 
 
+def remote_log_metadata_decoder() -> RecordDecoder:
+    """Reads records of `__remote_log_metadata`."""
+    from kafkalite.cli.remote_log_metadata_text import describe
+    from kafkalite.protocol.remote_log_metadata import read_remote_log_metadata
+
+    def decode(record: Record) -> Decoded:
+        try:
+            if record.value is None:
+                raise ValueError("the record has no value")
+            return None, describe(read_remote_log_metadata(record.value))
+        except (ProtocolError, ValueError) as error:
+            return None, f"Error at offset {record.offset}, skipping. {error}"
+
+    return decode
+
+
 def _record_type_name(class_name: str) -> str:
     """`RegisterBrokerRecord` as `REGISTER_BROKER_RECORD`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).upper()

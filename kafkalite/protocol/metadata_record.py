@@ -8,10 +8,13 @@ message         the record's fields
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections.abc import Mapping
+from typing import ClassVar, Final, TypeVar
 
 from kafkalite.protocol.primitives import Buffer, ProtocolError, read_unsigned_varint, write_unsigned_varint
 from kafkalite.protocol.schema import Message
+
+M = TypeVar("M", bound=Message)
 
 FRAME_VERSION: Final = 1
 _TYPES: dict[int, type[MetadataRecord]] = {}
@@ -47,18 +50,34 @@ def read_frame_and_version(value: Buffer) -> tuple[MetadataRecord, int]:
     """Reads a framed record and the version in which it is written."""
     from kafkalite.protocol import metadata_records  # noqa: F401  (the definitions register themselves)
 
+    return read_framed(value, _TYPES)
+
+
+def read_framed(value: Buffer, types: Mapping[int, type[M]]) -> tuple[M, int]:
+    """Reads a framed record of one of these types, by api key, and its version; raises ProtocolError."""
     try:
         frame_version, position = read_unsigned_varint(value, 0)
-        api_key, position = read_unsigned_varint(value, position)
-        version, position = read_unsigned_varint(value, position)
     except IndexError as error:
-        raise ProtocolError("a metadata record ends within its frame") from error
+        raise ProtocolError("Error while reading frame version") from error
+    if not frame_version:
+        raise ProtocolError(
+            "Could not deserialize metadata record with frame version 0. Note that upgrades from the preview release "
+            "of KRaft in 2.8 to newer versions are not supported."
+        )
     if frame_version != FRAME_VERSION:
         raise ProtocolError(
             f"Could not deserialize metadata record due to unknown frame version {frame_version}(only frame version "
             f"{FRAME_VERSION} is supported)"
         )
-    cls = _TYPES.get(api_key)
+    try:
+        api_key, position = read_unsigned_varint(value, position)
+        version, position = read_unsigned_varint(value, position)
+    except IndexError as error:
+        raise ProtocolError("a metadata record ends within its frame") from error
+    cls = types.get(api_key)
     if cls is None or version not in cls.valid_versions:
         raise ProtocolError(f"Unknown metadata record type {api_key} version {version}")
-    return cls.decode_from(value, position, version)[0], version
+    record, end = cls.decode_from(value, position, version)
+    if end < len(value):
+        raise ProtocolError(f"Found {len(value) - end} byte(s) of garbage after {api_key}")
+    return record, version

@@ -25,6 +25,7 @@ _logger = logging.getLogger(__name__)
 
 _VERSION: Final = 1
 _PREFIX: Final = struct.Struct(">hI")
+_CRC: Final = struct.Struct(">I")
 _COUNT: Final = struct.Struct(">i")
 _ENTRY: Final = struct.Struct(">qhiqiqiq")
 
@@ -54,31 +55,39 @@ def encode_snapshot(entries: Iterable[ProducerStateEntry]) -> bytes:
 
 
 def decode_snapshot(data: bytes) -> list[ProducerStateEntry]:
-    """Raises CorruptSnapshotError."""
+    """Raises CorruptSnapshotError, in the words of Apache Kafka, whose "null" stands for a file that ends too early."""
+    version = int.from_bytes(data[:2], "big", signed=True)
+    if len(data) >= 2 and version != _VERSION:
+        raise _invalid(f"Snapshot contained an unknown file version {version}")
     if len(data) < _PREFIX.size + _COUNT.size:
-        raise CorruptSnapshotError(f"it ends after {len(data)} bytes")
-    version, crc = _PREFIX.unpack_from(data)
-    if version != _VERSION:
-        raise CorruptSnapshotError(
-            f"Snapshot failed schema validation: Snapshot contained an unknown file version {version}"
-        )
+        raise _invalid("null")
+    (crc,) = _CRC.unpack_from(data, 2)
     body = memoryview(data)[_PREFIX.size :]
+    (count,) = _COUNT.unpack_from(body)
+    left = len(body) - _COUNT.size
+    if count < 0:
+        raise _invalid("non-nullable field producerEntries was serialized as null")
+    if count > left:
+        raise _invalid(f"Tried to allocate a collection of size {count}, but there are only {left} bytes remaining.")
+    if count * _ENTRY.size > left:
+        raise _invalid("null")
     computed = crc32c(body)
     if crc != computed:
         raise CorruptSnapshotError(
             f"Snapshot is corrupt (CRC is no longer valid). Stored crc: {crc}. Computed crc: {computed}"
         )
-    (count,) = _COUNT.unpack_from(body)
-    if len(body) != _COUNT.size + count * _ENTRY.size:
-        raise CorruptSnapshotError(f"{len(body) - _COUNT.size} bytes do not hold {count} entries")
     entries = []
-    for fields in _ENTRY.iter_unpack(body[_COUNT.size :]):
+    for fields in _ENTRY.iter_unpack(body[_COUNT.size : _COUNT.size + count * _ENTRY.size]):
         producer_id, epoch, last_sequence, last_offset, delta, timestamp, coordinator_epoch, txn_first_offset = fields
         entry = ProducerStateEntry(producer_id, epoch, coordinator_epoch, timestamp, txn_first_offset)
         if last_offset >= 0:
             entry.batches.append(BatchMetadata(last_sequence, last_offset, delta, timestamp))
         entries.append(entry)
     return entries
+
+
+def _invalid(problem: str) -> CorruptSnapshotError:
+    return CorruptSnapshotError(f"Snapshot failed schema validation: {problem}")
 
 
 class ProducerSnapshots:

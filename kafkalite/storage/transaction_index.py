@@ -25,6 +25,11 @@ class AbortedTxn(NamedTuple):
     last_stable_offset: int
 
 
+def read_entry(data: bytes | bytearray | memoryview, position: int) -> AbortedTxn:
+    """The entry at a position, whatever its version says."""
+    return AbortedTxn(*_ENTRY.unpack_from(data, position)[1:])
+
+
 class TransactionIndex:
     """The aborted transactions of one segment, in the order of their markers."""
 

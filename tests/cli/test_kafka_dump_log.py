@@ -129,7 +129,28 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "message_larger_than_allowed": (["--max-message-size", "50"], [f"{REAL}/plain-0/{SEGMENT}.index"]),
     "missing_file": ([], ["made/legacy-0/00000000000000000999.log"]),
     "no_files": (["--print-data-log"], []),
-    "help": (["--help"], []),
+    "remote_log_metadata": (
+        ["--remote-log-metadata-decoder"],
+        [f"made/__remote_log_metadata-0/{SEGMENT}.log"],
+    ),
+    "remote_log_metadata_that_is_none": (
+        ["--remote-log-metadata-decoder", "--skip-record-metadata", "--max-bytes=1000"],
+        [f"{REAL}/__transaction_state-0/{SEGMENT}.log"],
+    ),
+    "records_that_a_coordinator_never_wrote": (["--offsets-decoder"], [f"{REAL}/plain-0/{SEGMENT}.log"]),
+    "torn_snapshots_and_transaction_indexes": (
+        [],
+        [
+            *(f"made/torn-0/{number:020d}.snapshot" for number in (0, 1, 5, 8, 30, 100, 200, 300, 400)),
+            "made/torn-0/00000000000000000003.txnindex",
+            "made/torn-0/00000000000000000100.txnindex",
+            "made/torn-0/00000000000000000200.txnindex",
+        ],
+    ),
+    "no_bytes": (["--max-bytes", "0", "--print-data-log"], [f"{REAL}/plain-0/{SEGMENT}.log"]),
+    "less_than_no_bytes": (["--max-bytes", "-1"], [f"{REAL}/plain-0/{SEGMENT}.log"]),
+    "less_than_no_bytes_for_a_message": (["--max-message-size", "-1"], [f"{REAL}/plain-0/{SEGMENT}.index"]),
+    "a_flag_of_logs_for_an_index": (["--offsets-decoder"], [f"{REAL}/plain-0/{SEGMENT}.index"]),
 }
 
 _STACK = re.compile(r"^(\tat |Caused by: |\t\.\.\. )")
@@ -145,7 +166,7 @@ def transcript(exit_code: int, stdout: str, stderr: str) -> str:
     """What a run left behind, as it stands in the golden files: without stack traces and what differs on purpose."""
     errors = "".join(line for line in stderr.splitlines(keepends=True) if not _STACK.match(line))
     errors = re.sub("(Failed to decompress record stream): .*", r"\1", errors)  # we tell what the codec says
-    errors = errors.replace("Display Kafka version.", "Display the version.  ")
+    errors = re.sub(r"^Option {2}.*", "(usage)\n", errors, flags=re.MULTILINE | re.DOTALL)  # the words are ours
     text = f"exit code {exit_code}\n--- stdout\n{stdout}--- stderr\n{errors}"
     return text.replace(str(GOLDEN), "{golden}")
 
@@ -221,10 +242,17 @@ def test_what_is_missing_of_an_index_pair_counts_as_empty(tmp_path: Path, capsys
     assert [file.name for file in tmp_path.iterdir()] == [f"{SEGMENT}.log"]
 
 
-def test_remote_log_metadata_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    log = str(GOLDEN / REAL / "stamped-0" / f"{SEGMENT}.log")
-    assert kafka_dump_log.main(["--remote-log-metadata-decoder", "--files", log]) == 1
-    assert "kafkalite keeps no remote log metadata" in capsys.readouterr().err
+@pytest.mark.oracle
+def test_help_names_the_options_that_apache_kafkas_names(
+    java_tools: JavaTools, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = java_tools.run("kafka_dump_log", "--help")
+    assert kafka_dump_log.main(["--help"]) == expected.exit_code == 1
+
+    def options(text: str) -> list[str]:
+        return re.findall(r"^--[-\w]+(?: \S.*?(?=  |$))?", text, re.MULTILINE)
+
+    assert options(capsys.readouterr().err) == options(expected.stderr) != []
 
 
 @pytest.mark.parametrize("name", ["x.log", "x.index", "x.timeindex", "x.txnindex", "x-1.checkpoint", "1_0.log"])

@@ -12,6 +12,7 @@ from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKe
 from kafkalite.protocol.coordinator_records.offsets import OffsetCommitKey, OffsetCommitValue
 from kafkalite.protocol.coordinator_records.share_group import ShareGroupMetadataKey, ShareGroupMetadataValue
 from kafkalite.protocol.coordinator_records.share_state import ShareUpdateKey, ShareUpdateValue
+from kafkalite.protocol.remote_log_metadata import RemotePartitionDeleteMetadataRecord, TopicIdPartitionEntry
 
 SERIALIZATION = "org.apache.kafka.common.serialization."
 RECORD = ConsumerRecord("topic", 2, 7, "CreateTime", 1000, b"key", b"value", [("h", b"1"), ("none", None)])
@@ -147,3 +148,18 @@ def test_records_of_other_kinds_are_left_out() -> None:
 def test_a_record_that_is_none_of_the_coordinators_is_an_error() -> None:
     with pytest.raises(ValueError, match="Could not read record at offset 0"):
         formatted(BARE._replace(key=b"\0\1\0"), "OffsetsMessageFormatter")
+
+
+def test_remote_log_metadata_is_written_as_one_line() -> None:
+    name = "server.log.remote.metadata.storage.serialization.RemoteLogMetadataSerde$RemoteLogMetadataFormatter"
+    partition = TopicIdPartitionEntry(name="t", id=Uuid.ONE, partition=2)
+    record = RemotePartitionDeleteMetadataRecord(topic_id_partition=partition, broker_id=1, event_timestamp_ms=5)
+    assert (
+        formatted(BARE._replace(value=record.to_frame()), name)
+        == (
+            f"partition: {BARE.partition}, offset: {BARE.offset}, value: RemotePartitionDeleteMetadata{{"
+            f"topicPartition={Uuid.ONE}:t-2, state=DELETE_PARTITION_MARKED, eventTimestampMs=5, brokerId=1}}\n"
+        ).encode()
+    )
+    with pytest.raises(ValueError, match="unknown frame version 7"):
+        formatted(BARE._replace(value=b"\7"), name)

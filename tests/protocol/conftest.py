@@ -16,6 +16,7 @@ from kafkalite.protocol import (  # noqa: F401  (importing defines the messages)
     headers,
     metadata_records,
     principal,
+    remote_log_metadata,
 )
 from kafkalite.protocol.api_keys import ApiKey, request_class
 from kafkalite.protocol.coordinator_records import (  # noqa: F401
@@ -29,7 +30,7 @@ from kafkalite.protocol.coordinator_records import (  # noqa: F401
 )
 from kafkalite.protocol.schema import Message
 
-_JARS = ("clients", "metadata", "group-coordinator", "transaction-coordinator", "share-coordinator")
+_JARS = ("clients", "metadata", "group-coordinator", "transaction-coordinator", "share-coordinator", "storage")
 _COMMENT = re.compile(r"(^|\s)//.*$", re.MULTILINE)
 
 
@@ -48,6 +49,7 @@ def all_messages() -> list[type[Message]]:
             if cls.__module__.count(".") >= 2
             and "fields" in cls.__dict__
             and not (cls.__module__.endswith((".schema", ".metadata_record", ".coordinator_record")))
+            and cls is not remote_log_metadata.RemoteLogMetadataRecord
         ),
         key=lambda cls: (cls.__module__, cls.__name__),
     )
@@ -73,7 +75,7 @@ def schemas() -> dict[str, Any]:
         if re.fullmatch(rf"kafka-({'|'.join(_JARS)})-[\d.]+\.jar", jar.name):
             with zipfile.ZipFile(jar) as archive:
                 for name in archive.namelist():
-                    if re.fullmatch(r"common/(message|metadata)/\w+\.json", name):
+                    if re.fullmatch(r"(common/)?(message|metadata)/\w+\.json", name):
                         schema = json.loads(_COMMENT.sub("", archive.read(name).decode()))
                         found[schema["name"]] = schema
     return found

@@ -99,4 +99,4 @@ def test_a_definition_says_what_the_schema_says(message_class: type[Message], sc
 def test_no_message_of_apache_kafka_is_missing(schemas: dict[str, Any], message_classes: list[type[Message]]) -> None:
     known = {cls.__name__ for cls in message_classes}
     expected = {name for name, schema in schemas.items() if schema["validVersions"] != "none"}
-    assert expected - known == set()
+    assert expected - known == {"ProducerSnapshot"}  # a file: kafkalite/storage/producer_snapshot.py
