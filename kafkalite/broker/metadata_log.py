@@ -357,7 +357,7 @@ class MetadataLog:
     def close(self) -> None:
         """Writes the indexes and lets go of the files; what was appended has been synced by whoever appended it."""
         for segment in self._segments:
-            if segment.has_loaded_indexes():
+            if segment.indexes.is_loaded():
                 segment.close()
 
 

@@ -29,7 +29,6 @@ from kafkalite.storage.filesystem import DirectoryEntry, remove_if_exists
 from kafkalite.storage.leader_epoch_cache import LeaderEpochFileCache
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_segment import SEGMENT_SUFFIXES, LogSegment
-from kafkalite.storage.partition_log import roll_jitter_ms
 from kafkalite.storage.partition_metadata import CorruptPartitionMetadataError, decode_partition_metadata
 from kafkalite.storage.producer_snapshot import ProducerSnapshots
 from kafkalite.storage.producer_state_entry import ProducerStateEntry
@@ -84,7 +83,6 @@ class LogFiles:
                     now_ms=now_ms,
                     size=entry.size,
                     has_transaction_index_file=offset_file_name(base_offset, TRANSACTION_INDEX_SUFFIX) in self._names,
-                    roll_jitter_ms=roll_jitter_ms(config),
                 )
             )
 

@@ -131,14 +131,14 @@ def prepare_flush(
         for slot in range(first, end):
             segment = log.segments[slot]
             is_active = segment is log.active_segment
-            if (with_checkpoint and is_active) or (not is_active and segment.has_unwritten_indexes):
-                segment.write_indexes()
+            if (with_checkpoint and is_active) or (not is_active and segment.indexes.has_unwritten()):
+                segment.indexes.write()
             if syncs_volume:
                 continue
             if slot >= unsynced_data and offset > log.recovery_point:
                 flush.files.append(segment.file.duplicate())
             if with_checkpoint or not is_active:
-                flush.files.extend(segment.open_index_files())
+                flush.files.extend(segment.indexes.open_files())
             if with_checkpoint or segment.base_offset >= log.recovery_point:
                 flush.add_directory(log.directory)  # there may be new names in it
         if not syncs_volume:

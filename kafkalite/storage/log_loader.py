@@ -17,7 +17,7 @@ from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_files import MAX_RELATIVE_OFFSET, LogFiles
 from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.offset_index import CorruptIndexError
-from kafkalite.storage.partition_log import PartitionLog, roll_jitter_ms
+from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import ProducerStateManager
 from kafkalite.storage.producer_state_loader import ProducerStateLoader
 
@@ -100,7 +100,6 @@ class _LogLoader:
                     next_offset,
                     self._config,
                     now_ms=self._now_ms,
-                    roll_jitter_ms=roll_jitter_ms(self._config),
                 )
             )
             self._segments[0].release_file()
@@ -136,7 +135,7 @@ class _LogLoader:
             _ = segment.transaction_index
         except CorruptIndexError as error:
             _logger.warning("Rebuilding the transaction index of %r: %s", segment, error)
-            segment.reset_transaction_index()
+            segment.indexes.reset_transaction()
             self._producers.rebuild_transaction_index(segment)
 
     def _find_log_end(self) -> int:

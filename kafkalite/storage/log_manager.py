@@ -562,7 +562,7 @@ class LogManager:
 
     def remove_expired_producers(self, now_ms: int) -> None:
         for log in self._logs.values():
-            log.remove_expired_producers(now_ms)
+            log.producer_state.remove_expired(now_ms)
 
     def release_files(self, is_out: bool = False) -> int:
         """Lets go of descriptors: inactive segments' first, active ones' too where that leaves too many, or where the

@@ -84,7 +84,7 @@ class _LogRecovery:
             return nothing
         checkpoint = latest[0]
         try:
-            segment.load_indexes()
+            segment.indexes.read(segment.size)
             _ = segment.transaction_index
             segment.offset_index.truncate_to(checkpoint)
             segment.time_index.truncate_to(checkpoint)
@@ -145,7 +145,7 @@ class _LogRecovery:
                 next_offset,
             )
             segment.cut(end)
-        segment.write_indexes_if_there_is_room()
+        segment.indexes.write_if_there_is_room()
         segment.release_file()
         self._bytes += size - start_position
         return end == size, next_offset

@@ -23,10 +23,10 @@ from kafkalite.storage.file_names import (
     offset_file_name,
 )
 from kafkalite.storage.file_records import iter_file_batches
-from kafkalite.storage.filesystem import File, remove_if_exists
+from kafkalite.storage.filesystem import File
 from kafkalite.storage.log_context import LogContext
-from kafkalite.storage.log_directory import is_want_of_room
 from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex
+from kafkalite.storage.segment_indexes import SegmentIndexes
 from kafkalite.storage.time_index import NO_TIMESTAMP, TimeIndex, TimestampOffset
 from kafkalite.storage.transaction_index import TransactionIndex
 
@@ -52,23 +52,18 @@ class LogSegment:
         "_context",
         "_file",
         "_first_batch_timestamp",
-        "_has_transaction_index_file",
         "_index_room",
-        "_is_index_verified",
         "_is_preallocated",
         "_max_timestamp",
-        "_offset_index",
         "_offset_of_max_timestamp",
         "_tail_offsets",
         "_tail_positions",
-        "_time_index",
-        "_transaction_index",
         "base_offset",
         "bytes_since_last_index_entry",
         "created_ms",
         "directory",
         "index_interval_bytes",
-        "max_index_bytes",
+        "indexes",
         "roll_jitter_ms",
         "size",
         "suffix",
@@ -84,7 +79,6 @@ class LogSegment:
         now_ms: int,
         size: int = 0,
         has_transaction_index_file: bool = False,
-        roll_jitter_ms: int = 0,
         suffix: str = "",
     ) -> None:
         self._context = context
@@ -92,18 +86,20 @@ class LogSegment:
         self.base_offset = base_offset
         self.size = size
         self.index_interval_bytes = config.index_interval_bytes
-        self.max_index_bytes = config.segment_index_bytes
         self.created_ms = now_ms
-        self.roll_jitter_ms = roll_jitter_ms
+        self.roll_jitter_ms = _roll_jitter_ms(config) if config.segment_jitter_ms else 0
         self.suffix = suffix
+        self.indexes = SegmentIndexes(
+            context,
+            directory,
+            base_offset,
+            config.segment_index_bytes,
+            suffix,
+            has_transaction_file=has_transaction_index_file,
+        )
         self.bytes_since_last_index_entry = 0
         self._file: File | None = None
-        self._offset_index: OffsetIndex | None = None
-        self._time_index: TimeIndex | None = None
-        self._transaction_index: TransactionIndex | None = None
-        self._has_transaction_index_file = has_transaction_index_file
         self._index_room = 0  # so many more entries fit into both indexes; 0: not known
-        self._is_index_verified = False  # made here from the batches
         self._is_preallocated = False
         self._max_timestamp: int | None = None  # None: not read yet
         self._offset_of_max_timestamp = base_offset
@@ -121,29 +117,12 @@ class LogSegment:
         config: TopicConfig,
         *,
         now_ms: int,
-        roll_jitter_ms: int = 0,
         suffix: str = "",
     ) -> LogSegment:
         """A new, empty segment with its log file and two index files; what lay there under those names is replaced."""
-        segment = cls(
-            context,
-            directory,
-            base_offset,
-            config,
-            now_ms=now_ms,
-            roll_jitter_ms=roll_jitter_ms,
-            suffix=suffix,
-        )
-        segment._offset_index = OffsetIndex(base_offset, config.segment_index_bytes)
-        segment._time_index = TimeIndex(base_offset, config.segment_index_bytes)
-        segment._transaction_index = TransactionIndex(base_offset)
-        segment._is_index_verified = True
+        segment = cls(context, directory, base_offset, config, now_ms=now_ms, suffix=suffix)
+        segment.indexes.create()
         segment._max_timestamp = NO_TIMESTAMP
-        filesystem = context.filesystem
-        context.note_change(directory)
-        filesystem.write_bytes(segment.path(OFFSET_INDEX_SUFFIX), b"")
-        filesystem.write_bytes(segment.path(TIME_INDEX_SUFFIX), b"")
-        remove_if_exists(filesystem, segment.path(TRANSACTION_INDEX_SUFFIX))
         segment._file = file = context.open_file(segment.path(LOG_SUFFIX), create=True)
         if file.size:
             file.truncate(0)
@@ -180,68 +159,39 @@ class LogSegment:
 
     @property
     def offset_index(self) -> OffsetIndex:
-        if self._offset_index is None:
-            self._load_indexes()
-        assert self._offset_index is not None
-        return self._offset_index
+        index = self.indexes.offset
+        return self._load_indexes()[0] if index is None else index
 
     @property
     def time_index(self) -> TimeIndex:
-        if self._time_index is None:
-            self._load_indexes()
-        assert self._time_index is not None
-        return self._time_index
+        index = self.indexes.time
+        return self._load_indexes()[1] if index is None else index
 
     @property
     def transaction_index(self) -> TransactionIndex:
-        index = self._transaction_index
-        if index is None:
-            if not self._has_transaction_index_file:
-                index = TransactionIndex(self.base_offset)
-            else:
-                data = self._context.filesystem.read_bytes(self.path(TRANSACTION_INDEX_SUFFIX))
-                index = TransactionIndex.decode(data, self.base_offset)
-            self._transaction_index = index
-        return index
+        index = self.indexes.transaction
+        return self.indexes.read_transaction() if index is None else index
 
-    def has_loaded_indexes(self) -> bool:
-        return self._offset_index is not None
+    def _load_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
+        indexes = self.indexes
+        if not self.size:
+            indexes.reset()
+        else:
+            # Before the load: it may make others let go of theirs.
+            self._context.note_loaded_indexes(self.size // (self.index_interval_bytes + 1) * (8 + 12))
+            try:
+                indexes.read(self.size)
+            except (CorruptIndexError, FileNotFoundError) as error:
+                _logger.warning("Rebuilding the indexes of %s: %s", self.path(LOG_SUFFIX), error)
+                self.rebuild_indexes()
+        assert indexes.offset is not None and indexes.time is not None
+        return indexes.offset, indexes.time
 
     def release_indexes(self) -> None:
         """Forgets indexes that can be read again: an inactive segment's, which are in their files."""
-        if self._offset_index is not None and self._time_index is not None:
+        if self.indexes.is_loaded():
             _ = self.max_timestamp
-            if self._offset_index.is_written() and self._time_index.is_written():
-                self._offset_index = self._time_index = None
-                self._is_index_verified = False
-
-    def load_indexes(self) -> None:
-        """Reads both index files; raises CorruptIndexError or FileNotFoundError instead of building them again."""
-        self._offset_index = OffsetIndex.decode(
-            self._context.filesystem.read_bytes(self.path(OFFSET_INDEX_SUFFIX)),
-            self.base_offset,
-            self.max_index_bytes,
-            self.size,
-        )
-        try:
-            data = self._context.filesystem.read_bytes(self.path(TIME_INDEX_SUFFIX))
-            self._time_index = TimeIndex.decode(data, self.base_offset, self.max_index_bytes)
-        except (CorruptIndexError, OSError):
-            self._offset_index = None
-            raise
-
-    def _load_indexes(self) -> None:
-        if not self.size:
-            self._offset_index = OffsetIndex(self.base_offset, self.max_index_bytes)
-            self._time_index = TimeIndex(self.base_offset, self.max_index_bytes)
-            return
-        # Before the load: it may make others let go of theirs.
-        self._context.note_loaded_indexes(self.size // (self.index_interval_bytes + 1) * (8 + 12))
-        try:
-            self.load_indexes()
-        except (CorruptIndexError, FileNotFoundError) as error:
-            _logger.warning("Rebuilding the indexes of %s: %s", self.path(LOG_SUFFIX), error)
-            self.rebuild_indexes()
+            self.indexes.forget()
 
     def rebuild_indexes(self) -> None:
         """Builds offset and time index from the batches' headers, and writes them."""
@@ -259,22 +209,17 @@ class LogSegment:
         except KafkaError as error:
             _logger.error("The indexes of %s end before its damage: %s", self.path(LOG_SUFFIX), error)
         self.complete_time_index()
-        self.write_indexes_if_there_is_room()
+        self.indexes.write_if_there_is_room()
 
     def reset_indexes(self) -> None:
         """Empties both indexes and what is known of timestamps, for a scan from the segment's beginning."""
-        self._offset_index = OffsetIndex(self.base_offset, self.max_index_bytes)
-        self._time_index = TimeIndex(self.base_offset, self.max_index_bytes)
-        self._is_index_verified = True
+        self.indexes.reset()
         self._max_timestamp = NO_TIMESTAMP
         self._offset_of_max_timestamp = self.base_offset
         self._first_batch_timestamp = None
         self.bytes_since_last_index_entry = 0
         self._tail_offsets.clear()
         self._tail_positions.clear()
-
-    def reset_transaction_index(self) -> None:
-        self._transaction_index = TransactionIndex(self.base_offset)
 
     def index_batch(self, position: int, header: BatchHeader) -> None:
         """Takes a batch that stands in the file into the indexes, as `append` does."""
@@ -303,62 +248,6 @@ class LogSegment:
         """Gives the time index its last entry: the largest timestamp of the segment."""
         if self.max_timestamp >= 0:
             self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
-
-    def write_indexes(self) -> None:
-        """Brings the index files up to what is in memory, not to the disk (see `open_index_files`)."""
-        if self._offset_index is None or self._time_index is None:
-            return  # never read, so never changed
-        index = self._transaction_index
-        if index is not None and (index.aborted_transactions or self._has_transaction_index_file):
-            self._write_index(TRANSACTION_INDEX_SUFFIX, index)
-            self._has_transaction_index_file = True
-        self._write_index(TIME_INDEX_SUFFIX, self._time_index)
-        self._write_index(OFFSET_INDEX_SUFFIX, self._offset_index)
-
-    @property
-    def has_unwritten_indexes(self) -> bool:
-        """Whether something of the indexes is in memory only."""
-        indexes = (self._offset_index, self._time_index, self._transaction_index)
-        return any(index is not None and index.written_entries != len(index) for index in indexes)
-
-    def write_indexes_if_there_is_room(self) -> None:
-        """As `write_indexes`, for indexes that a start has built from the batches. Where there is no room they stay in
-        memory until the next flush, and no file is left that another start could take for whole."""
-        try:
-            self.write_indexes()
-        except OSError as error:
-            if not is_want_of_room(error):
-                raise
-            for suffix, index in (
-                (OFFSET_INDEX_SUFFIX, self._offset_index),
-                (TIME_INDEX_SUFFIX, self._time_index),
-            ):
-                remove_if_exists(self._context.filesystem, self.path(suffix))
-                if index is not None:
-                    index.written_entries = 0
-
-    def _write_index(self, suffix: str, index: OffsetIndex | TimeIndex | TransactionIndex) -> None:
-        data = index.encode(index.written_entries)
-        entry_size = len(data) // (len(index) - index.written_entries) if data else 0
-        self._context.note_change(self.directory)
-        file = self._context.filesystem.open(self.path(suffix), create=True)
-        try:
-            # A file that Apache Kafka left, or an index that was cut back, may be longer than its entries.
-            size = index.written_entries * entry_size if data else len(index.encode())
-            if file.size != size:
-                file.truncate(size)
-            if data:
-                file.append(data)
-        finally:
-            file.close()
-        index.written_entries = len(index)
-
-    def open_index_files(self) -> list[File]:
-        """Handles on the index files that exist, for whoever syncs them."""
-        suffixes = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]
-        if self._has_transaction_index_file:
-            suffixes.append(TRANSACTION_INDEX_SUFFIX)
-        return [self._context.filesystem.open(self.path(suffix)) for suffix in suffixes]
 
     # --- what the segment knows of time ---
 
@@ -503,7 +392,7 @@ class LogSegment:
         from_offset = offset if skips_earlier else -1
         entry = self.offset_index.lookup_entry(offset)
         batches = iter_file_batches(self.file, entry.position, self.size, from_offset=from_offset)
-        if not entry.position or self._is_index_verified:
+        if not entry.position or self.indexes.is_verified:
             return batches
         try:
             first = next(batches, None)
@@ -516,14 +405,6 @@ class LogSegment:
         self.rebuild_indexes()
         return iter_file_batches(self.file, self.offset_index.lookup(offset), self.size, from_offset=from_offset)
 
-    def read_next_offset(self) -> int:
-        """The offset behind the last whole batch, found from the index's last entry."""
-        next_offset = self.base_offset
-        if self.size:
-            for _, header in iter_file_batches(self.file, self.offset_index.last_entry().position, self.size):
-                next_offset = header.next_offset
-        return next_offset
-
     # --- the end of a segment's life ---
 
     def become_inactive(self, *, needs_room: bool = True) -> None:
@@ -531,9 +412,9 @@ class LogSegment:
         reserved room, forgets the tail."""
         self.complete_time_index()
         if needs_room:
-            self.write_indexes()
+            self.indexes.write()
         else:
-            self.write_indexes_if_there_is_room()
+            self.indexes.write_if_there_is_room()
         self.trim()
         self._tail_offsets.clear()
         self._tail_positions.clear()
@@ -571,14 +452,14 @@ class LogSegment:
                 self._max_timestamp, self._offset_of_max_timestamp = header.max_timestamp, header.last_offset
         if not self.size:
             self._first_batch_timestamp = None
-        self.write_indexes()
+        self.indexes.write()
         return removed
 
     def close(self) -> None:
         """Writes what is in memory only and closes the file."""
-        if self._max_timestamp is not None and self._time_index is not None:
+        if self._max_timestamp is not None and self.indexes.is_loaded():
             self.complete_time_index()
-        self.write_indexes()
+        self.indexes.write()
         self.trim()
         self._file = None
 
@@ -592,5 +473,12 @@ class LogSegment:
             except FileNotFoundError:
                 continue
             renamed.append(new_path)
-        self.suffix = new_suffix
+        self.suffix = self.indexes.suffix = new_suffix
         return renamed
+
+
+def _roll_jitter_ms(config: TopicConfig) -> int:
+    """A random part of segment.jitter.ms, so that not all partitions roll at once."""
+    from random import randrange  # few topics ask for it
+
+    return randrange(min(config.segment_jitter_ms, config.segment_ms) or 1)

@@ -10,7 +10,6 @@ stays behind it while a transaction is open.
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -160,7 +159,6 @@ class PartitionLog:
                     log_start_offset,
                     config,
                     now_ms=now_ms,
-                    roll_jitter_ms=roll_jitter_ms(config),
                 )
             ],
             LeaderEpochFileCache(filesystem, f"{directory}/{LEADER_EPOCH_CHECKPOINT_FILE}"),
@@ -372,9 +370,6 @@ class PartitionLog:
             self.producer_state.remove_expired(now_ms)
         return list(self.producer_state.producers.values())
 
-    def remove_expired_producers(self, now_ms: int) -> None:
-        self.producer_state.remove_expired(now_ms)
-
     def roll(self, now_ms: int, expected_next_offset: int = 0) -> LogSegment:
         """Begins a new segment at the end of the log, with a producer snapshot beside it. Raises KafkaError."""
         self.finish_append()
@@ -393,7 +388,6 @@ class PartitionLog:
                 base_offset,
                 self.config,
                 now_ms=now_ms,
-                roll_jitter_ms=roll_jitter_ms(self.config),
             )
         except OSError as error:
             raise self.storage_error("rolling a segment", error) from error
@@ -501,10 +495,3 @@ class PartitionLog:
         self.is_closed = True
         for segment in self.segments:
             segment.close()
-
-
-def roll_jitter_ms(config: TopicConfig) -> int:
-    """A random part of segment.jitter.ms, so that not all partitions roll at once."""
-    if not config.segment_jitter_ms:
-        return 0
-    return random.randrange(min(config.segment_jitter_ms, config.segment_ms) or 1)

@@ -87,7 +87,7 @@ class ProducerStateLoader:
             if earlier.base_offset > segment.base_offset:
                 break
             self._replay(state, earlier, start_offset, is_index_rebuilt=earlier is segment)
-        segment.write_indexes()
+        segment.indexes.write()
 
     def _replay(
         self,

@@ -170,7 +170,7 @@ class SegmentCleaner:
             self._transactions.still_aborted.clear()
             cleaned.become_inactive()
             has_transaction_index = len(cleaned.transaction_index) > 0
-            for file in [cleaned.file, *cleaned.open_index_files()]:
+            for file in [cleaned.file, *cleaned.indexes.open_files()]:
                 file.sync()
                 if file is not cleaned.file:
                     file.close()

@@ -17,7 +17,7 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.filesystem import File, remove_if_exists
 from kafkalite.storage.log_context import LogContext
 from kafkalite.storage.log_directory import is_want_of_room
-from kafkalite.storage.offset_index import CorruptIndexError, OffsetIndex
+from kafkalite.storage.offset_index import OffsetIndex
 from kafkalite.storage.time_index import TimeIndex
 from kafkalite.storage.transaction_index import TransactionIndex
 

@@ -212,7 +212,7 @@ def test_what_has_to_be_repaired_after_a_clean_stop_is_repaired_whenever_that_is
             [producer] = log.active_producers()
             assert producer.last_sequence == RECORDS - 1
             for segment in log.segments[:-1]:
-                segment.load_indexes()
+                segment.indexes.read(segment.size)
                 assert segment.time_index.last_entry().timestamp == NOW_MS
         manager.close(now_ms=NOW_MS)
     assert end_at > 3

@@ -449,7 +449,7 @@ def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(bat
     log = log_of(manager, TopicPartition("t", 0))
     for offset in range(300):
         assert log.read(offset, 1).records.size > 0
-        assert sum(segment.has_loaded_indexes() for segment in log.segments) <= 5
+        assert sum(segment.indexes.is_loaded() for segment in log.segments) <= 5
     assert len(log.segments) > 10
 
 

@@ -245,7 +245,7 @@ def test_index_entries_behind_the_recovery_point_are_not_believed(memory_disk: D
     fill(log, batch, 45)
     checkpointed(disk, log)
     fill(log, batch, 45)
-    log.active_segment.write_indexes()
+    log.active_segment.indexes.write()
     size = log.size() // 90
     disk.kill()
     disk.write(FIRST_LOG, disk.read(FIRST_LOG)[: 50 * size])

@@ -209,9 +209,9 @@ def test_producers_expire_but_for_those_with_an_open_transaction(
     producer.send(5)
     other.send(0, in_transaction=True)
     day_ms = 24 * 3600 * 1000
-    log.remove_expired_producers(memory_disk.now_ms + day_ms - 1)
+    log.producer_state.remove_expired(memory_disk.now_ms + day_ms - 1)
     assert [entry.producer_id for entry in log.active_producers()] == [9, 10]
-    log.remove_expired_producers(memory_disk.now_ms + day_ms)
+    log.producer_state.remove_expired(memory_disk.now_ms + day_ms)
     assert [entry.producer_id for entry in log.active_producers()] == [10]
     assert producer.send(77).first_offset == 2
     assert not log.producer_state.has_late_transaction(memory_disk.now_ms + 20 * 60_000, 900_000)
