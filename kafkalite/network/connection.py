@@ -362,9 +362,13 @@ class Connection(asyncio.BufferedProtocol):
         except OSError:
             self._close(None)
             return
-        if unsent:
+        self._watch_unsent()
+
+    def _watch_unsent(self) -> None:
+        """Has `_has_room` called when the socket has room again, as long as something waits."""
+        if self._unsent:
             self._watch()
-        else:
+        elif self._writer_fd >= 0:
             self._unwatch()
 
     def _watch(self) -> None:

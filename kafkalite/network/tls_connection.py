@@ -230,10 +230,7 @@ class TlsConnection(Connection):
         except OSError:
             self._close(None)
             return
-        if unsent:
-            self._watch()
-        else:
-            self._unwatch()
+        self._watch_unsent()
 
     def _seal(self) -> int:
         """Makes TLS records of the next SEAL_SIZE bytes that wait and puts them to the front; returns their number."""

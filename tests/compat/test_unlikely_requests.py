@@ -54,6 +54,15 @@ def fetch(topic: str, *, forgotten: bool = False, **facts: Any) -> messages.Fetc
     )
 
 
+def fetch_offsets(side: Side, group_id: str, *members: tuple[str | None, int]) -> None:
+    """Asks for all offsets of a group, as each of these members at that epoch."""
+    for member_id, epoch in members:
+        group = offset_fetch.OffsetFetchRequestGroup(
+            group_id=group_id, member_id=member_id, member_epoch=epoch, topics=None
+        )
+        side.ask(offset_fetch.OffsetFetchRequest(groups=[group]), 9, label=f"{member_id!r} at {epoch}")
+
+
 def test_a_fetch_session_that_has_nothing_left(compare: Compare) -> None:
     def scenario(side: Side) -> None:
         topic = side.topic()
@@ -209,11 +218,7 @@ def test_offsets_for_nobody_at_an_epoch(compare: Compare) -> None:
         )
         GroupOnSide(side, group_id)
         side.ask(request, 1)
-        for member_id, epoch in ((None, 1), (None, -1), ("", 1), ("", -1)):
-            group = offset_fetch.OffsetFetchRequestGroup(
-                group_id=group_id, member_id=member_id, member_epoch=epoch, topics=None
-            )
-            side.ask(offset_fetch.OffsetFetchRequest(groups=[group]), 9, label=f"{member_id!r} at {epoch}")
+        fetch_offsets(side, group_id, (None, 1), (None, -1), ("", 1), ("", -1))
 
     compare(scenario)
 
@@ -225,11 +230,7 @@ def test_offsets_of_a_streams_group_for_nobody_at_an_epoch(compare: Compare) -> 
         request = first_heartbeat(f"{side.namespace}-streams", streams.Topology(subtopologies=[subtopology]))
         GroupOnSide(side, request.group_id)
         side.ask(request, 0)
-        for member_id, epoch in ((None, 0), (None, 1), (None, -1), ("", 1), ("", -1), ("x", -1)):
-            group = offset_fetch.OffsetFetchRequestGroup(
-                group_id=request.group_id, member_id=member_id, member_epoch=epoch, topics=None
-            )
-            side.ask(offset_fetch.OffsetFetchRequest(groups=[group]), 9, label=f"{member_id!r} at {epoch}")
+        fetch_offsets(side, request.group_id, (None, 0), (None, 1), (None, -1), ("", 1), ("", -1), ("x", -1))
 
     compare(scenario)
 
