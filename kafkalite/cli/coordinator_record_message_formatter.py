@@ -8,38 +8,9 @@ from typing import Any, BinaryIO, ClassVar
 
 from kafkalite.cli.message_formatter import ConsumerRecord
 from kafkalite.cli.message_json import message_to_json
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_key, read_prefix, read_value
-from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKey, GroupMetadataValue
-from kafkalite.protocol.coordinator_records.offsets import (
-    LegacyOffsetCommitKey,
-    LegacyOffsetCommitValue,
-    OffsetCommitKey,
-    OffsetCommitValue,
-)
-from kafkalite.protocol.coordinator_records.share_group import (
-    ShareGroupCurrentMemberAssignmentKey,
-    ShareGroupCurrentMemberAssignmentValue,
-    ShareGroupMemberMetadataKey,
-    ShareGroupMemberMetadataValue,
-    ShareGroupMetadataKey,
-    ShareGroupMetadataValue,
-    ShareGroupStatePartitionMetadataKey,
-    ShareGroupStatePartitionMetadataValue,
-    ShareGroupTargetAssignmentMemberKey,
-    ShareGroupTargetAssignmentMemberValue,
-    ShareGroupTargetAssignmentMetadataKey,
-    ShareGroupTargetAssignmentMetadataValue,
-)
-from kafkalite.protocol.coordinator_records.share_state import (
-    ShareSnapshotKey,
-    ShareSnapshotValue,
-    ShareUpdateKey,
-    ShareUpdateValue,
-)
-from kafkalite.protocol.coordinator_records.transaction_log import TransactionLogKey, TransactionLogValue
+from kafkalite.protocol.coordinator_record import RecordType, by_number, read_key, read_prefix, read_value
+from kafkalite.protocol.coordinator_records import classic_group, offsets, share_group, share_state, transaction_log
 from kafkalite.protocol.primitives import ProtocolError
-
-RecordType = tuple[type[CoordinatorKey], type[CoordinatorValue]]
 
 
 class CoordinatorRecordMessageFormatter:
@@ -48,7 +19,7 @@ class CoordinatorRecordMessageFormatter:
     record_types: ClassVar[Sequence[RecordType]] = ()
 
     def __init__(self, properties: Mapping[str, str]) -> None:
-        self._types = {key_class.record_type: (key_class, value_class) for key_class, value_class in self.record_types}
+        self._types = by_number(self.record_types)
 
     def write_to(self, record: ConsumerRecord, output: BinaryIO) -> None:
         """Writes one record without a line end, as Apache Kafka does; raises ValueError for an unreadable one."""
@@ -73,35 +44,28 @@ class CoordinatorRecordMessageFormatter:
 class OffsetsMessageFormatter(CoordinatorRecordMessageFormatter):
     """Committed offsets, of `__consumer_offsets`."""
 
-    record_types = ((LegacyOffsetCommitKey, LegacyOffsetCommitValue), (OffsetCommitKey, OffsetCommitValue))
+    record_types = offsets.RECORD_TYPES
 
 
 class GroupMetadataMessageFormatter(CoordinatorRecordMessageFormatter):
     """Classic groups, of `__consumer_offsets`."""
 
-    record_types = ((GroupMetadataKey, GroupMetadataValue),)
+    record_types = classic_group.RECORD_TYPES
 
 
 class TransactionLogMessageFormatter(CoordinatorRecordMessageFormatter):
     """Transactions, of `__transaction_state`."""
 
-    record_types = ((TransactionLogKey, TransactionLogValue),)
+    record_types = transaction_log.RECORD_TYPES
 
 
 class ShareGroupMessageFormatter(CoordinatorRecordMessageFormatter):
     """Share groups, of `__consumer_offsets`."""
 
-    record_types = (
-        (ShareGroupMemberMetadataKey, ShareGroupMemberMetadataValue),
-        (ShareGroupMetadataKey, ShareGroupMetadataValue),
-        (ShareGroupTargetAssignmentMetadataKey, ShareGroupTargetAssignmentMetadataValue),
-        (ShareGroupTargetAssignmentMemberKey, ShareGroupTargetAssignmentMemberValue),
-        (ShareGroupCurrentMemberAssignmentKey, ShareGroupCurrentMemberAssignmentValue),
-        (ShareGroupStatePartitionMetadataKey, ShareGroupStatePartitionMetadataValue),
-    )
+    record_types = share_group.RECORD_TYPES
 
 
 class ShareGroupStateMessageFormatter(CoordinatorRecordMessageFormatter):
     """What share groups have done with records, of `__share_group_state`."""
 
-    record_types = ((ShareSnapshotKey, ShareSnapshotValue), (ShareUpdateKey, ShareUpdateValue))
+    record_types = share_state.RECORD_TYPES

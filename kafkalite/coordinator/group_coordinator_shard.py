@@ -20,8 +20,8 @@ from kafkalite.coordinator.group_metadata_manager import GroupMetadataManager
 from kafkalite.coordinator.group_offsets import OffsetMetadataManager
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_key, read_prefix, read_value
-from kafkalite.protocol.coordinator_records import consumer_group, share_group, streams_group
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, by_number, decode_record
+from kafkalite.protocol.coordinator_records import classic_group, consumer_group, offsets, share_group, streams_group
 from kafkalite.protocol.coordinator_records.classic_group import GroupMetadataKey, GroupMetadataValue
 from kafkalite.protocol.coordinator_records.offsets import (
     LegacyOffsetCommitKey,
@@ -34,52 +34,17 @@ from kafkalite.protocol.messages.delete_groups import DeletableGroupResult
 logger = logging.getLogger(__name__)
 
 EXPIRATION_KEY: Final = "expire-group-metadata"
-CONSUMER_GROUP_KEYS: Final[tuple[type[CoordinatorKey], ...]] = (
-    consumer_group.ConsumerGroupMetadataKey,
-    consumer_group.ConsumerGroupPartitionMetadataKey,
-    consumer_group.ConsumerGroupMemberMetadataKey,
-    consumer_group.ConsumerGroupTargetAssignmentMetadataKey,
-    consumer_group.ConsumerGroupTargetAssignmentMemberKey,
-    consumer_group.ConsumerGroupCurrentMemberAssignmentKey,
-    consumer_group.ConsumerGroupRegularExpressionKey,
+CONSUMER_GROUP_KEYS: Final = tuple(key_type for key_type, _ in consumer_group.RECORD_TYPES)
+SHARE_GROUP_KEYS: Final = tuple(key_type for key_type, _ in share_group.RECORD_TYPES)
+RECORD_TYPES: Final = by_number(
+    (
+        *offsets.RECORD_TYPES,
+        *classic_group.RECORD_TYPES,
+        *consumer_group.RECORD_TYPES,
+        *share_group.RECORD_TYPES,
+        *streams_group.RECORD_TYPES,
+    )
 )
-
-SHARE_GROUP_KEYS: Final[tuple[type[CoordinatorKey], ...]] = (
-    share_group.ShareGroupMetadataKey,
-    share_group.ShareGroupMemberMetadataKey,
-    share_group.ShareGroupTargetAssignmentMetadataKey,
-    share_group.ShareGroupTargetAssignmentMemberKey,
-    share_group.ShareGroupCurrentMemberAssignmentKey,
-    share_group.ShareGroupStatePartitionMetadataKey,
-)
-
-STREAMS_GROUP_KEYS: Final[tuple[type[CoordinatorKey], ...]] = (
-    streams_group.StreamsGroupMetadataKey,
-    streams_group.StreamsGroupTopologyKey,
-    streams_group.StreamsGroupMemberMetadataKey,
-    streams_group.StreamsGroupTargetAssignmentMetadataKey,
-    streams_group.StreamsGroupTargetAssignmentMemberKey,
-    streams_group.StreamsGroupCurrentMemberAssignmentKey,
-)
-
-
-def _value_type(key_type: type[CoordinatorKey]) -> type[CoordinatorValue]:
-    module = {"C": consumer_group, "S": share_group}[key_type.__name__[0]]
-    if key_type.__name__.startswith("Streams"):
-        module = streams_group
-    found: type[CoordinatorValue] = getattr(module, key_type.__name__.removesuffix("Key") + "Value")
-    return found
-
-
-RECORD_TYPES: Final[dict[int, tuple[type[CoordinatorKey], type[CoordinatorValue]]]] = {
-    LegacyOffsetCommitKey.record_type: (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
-    OffsetCommitKey.record_type: (OffsetCommitKey, OffsetCommitValue),
-    GroupMetadataKey.record_type: (GroupMetadataKey, GroupMetadataValue),
-    **{
-        key_type.record_type: (key_type, _value_type(key_type))
-        for key_type in (*CONSUMER_GROUP_KEYS, *SHARE_GROUP_KEYS, *STREAMS_GROUP_KEYS)
-    },
-}
 """The key and value of every type of record in `__consumer_offsets`."""
 
 
@@ -196,8 +161,4 @@ class GroupCoordinatorShard:
 
     def decode(self, key: bytes, value: bytes | None) -> tuple[CoordinatorKey, CoordinatorValue | None] | None:
         """A record's key and value; None for a type that is not known, which a later release may have written."""
-        types = RECORD_TYPES.get(read_prefix(key))
-        if types is None:
-            return None
-        key_type, value_type = types
-        return read_key(key_type, key), None if value is None else read_value(value_type, value)
+        return decode_record(RECORD_TYPES, key, value)

@@ -19,8 +19,9 @@ from kafkalite.coordinator.share_state_batches import (
 )
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_key, read_prefix, read_value
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, by_number, decode_record
 from kafkalite.protocol.coordinator_records.share_state import (
+    RECORD_TYPES,
     ShareSnapshotKey,
     ShareSnapshotValue,
     ShareUpdateKey,
@@ -32,6 +33,7 @@ COLD_SNAPSHOTS_KEY: Final = "cold-snapshots"
 UNINITIALIZED_COUNT: Final = -1
 NO_LEADER_EPOCH: Final = -1
 NO_STATE_EPOCH: Final = -1
+_RECORD_TYPES: Final = by_number(RECORD_TYPES)
 
 
 class ShareCoordinatorConfig(NamedTuple):
@@ -244,12 +246,7 @@ class ShareCoordinatorShard:
 
     def decode(self, key: bytes, value: bytes | None) -> tuple[CoordinatorKey, CoordinatorValue | None] | None:
         """A record's key and value; None for a type that is not known."""
-        match read_prefix(key):
-            case ShareSnapshotKey.record_type:
-                return read_key(ShareSnapshotKey, key), None if value is None else read_value(ShareSnapshotValue, value)
-            case ShareUpdateKey.record_type:
-                return read_key(ShareUpdateKey, key), None if value is None else read_value(ShareUpdateValue, value)
-        return None
+        return decode_record(_RECORD_TYPES, key, value)
 
     def replay(
         self, record_offset: int, producer_id: int, key: CoordinatorKey, value: CoordinatorValue | None, now_ms: int

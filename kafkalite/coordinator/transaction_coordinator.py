@@ -38,8 +38,8 @@ from kafkalite.coordinator.transaction_state import (
 )
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, read_key, read_prefix, read_value
-from kafkalite.protocol.coordinator_records.transaction_log import TransactionLogKey, TransactionLogValue
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, by_number, decode_record
+from kafkalite.protocol.coordinator_records.transaction_log import RECORD_TYPES, TransactionLogKey, TransactionLogValue
 from kafkalite.protocol.messages import describe_transactions, list_transactions
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 MARKER_RETRY_BACKOFF_MS: Final = 100
 ABORT_KEY: Final = "abort-timed-out-transactions"
 EXPIRATION_KEY: Final = "remove-expired-transactional-ids"
+_RECORD_TYPES: Final = by_number(RECORD_TYPES)
 
 
 class TransactionConfig(NamedTuple):
@@ -442,9 +443,7 @@ class TransactionCoordinatorShard:
 
     def decode(self, key: bytes, value: bytes | None) -> tuple[CoordinatorKey, CoordinatorValue | None] | None:
         """A record's key and value; None for a type that is not known."""
-        if read_prefix(key) != TransactionLogKey.record_type:
-            return None
-        return read_key(TransactionLogKey, key), None if value is None else read_value(TransactionLogValue, value)
+        return decode_record(_RECORD_TYPES, key, value)
 
     def replay(
         self, record_offset: int, producer_id: int, key: CoordinatorKey, value: CoordinatorValue | None, now_ms: int

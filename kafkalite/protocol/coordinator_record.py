@@ -5,7 +5,8 @@ A record whose value is null is a tombstone: what its key names has ended.
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, TypeAlias, TypeVar
 
 from kafkalite.protocol.primitives import Buffer, ProtocolError
 from kafkalite.protocol.schema import Message
@@ -48,6 +49,15 @@ class CoordinatorValue(Message):
         return bytes(out)
 
 
+RecordType: TypeAlias = tuple[type[CoordinatorKey], type[CoordinatorValue]]
+"""The key and the value of one type of record."""
+
+
+def by_number(record_types: Iterable[RecordType]) -> dict[int, RecordType]:
+    """The types by the numbers that stand before their keys."""
+    return {key_type.record_type: (key_type, value_type) for key_type, value_type in record_types}
+
+
 def read_prefix(buffer: Buffer) -> int:
     """The number before a key or value."""
     if len(buffer) < 2:
@@ -66,3 +76,14 @@ def read_value(cls: type[V], buffer: Buffer) -> V:
     if version not in cls.valid_versions:
         raise ProtocolError(f"{cls.__name__} has no version {version}")
     return cls.decode_from(buffer, 2, version)[0]
+
+
+def decode_record(
+    types: Mapping[int, RecordType], key: bytes, value: bytes | None
+) -> tuple[CoordinatorKey, CoordinatorValue | None] | None:
+    """A record's key and value; None for a type that is not among those, which a later release may have written."""
+    record_type = types.get(read_prefix(key))
+    if record_type is None:
+        return None
+    key_type, value_type = record_type
+    return read_key(key_type, key), None if value is None else read_value(value_type, value)

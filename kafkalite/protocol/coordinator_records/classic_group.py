@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from typing import Final
+
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, RecordType
 from kafkalite.protocol.schema import Struct, array, bytes_, int32, int64, string
 
 
@@ -28,3 +30,6 @@ class GroupMetadataValue(CoordinatorValue, record_type=2, versions="0-4", flexib
     leader: str | None = string(nullable="0+")
     current_state_timestamp: int = int64(versions="2+", default=-1, ignorable=True)
     members: list[MemberMetadata] = array(MemberMetadata)
+
+
+RECORD_TYPES: Final[tuple[RecordType, ...]] = ((GroupMetadataKey, GroupMetadataValue),)

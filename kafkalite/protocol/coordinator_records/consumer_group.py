@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from kafkalite.identifiers import Uuid
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, RecordType
 from kafkalite.protocol.schema import Struct, array, bytes_, int8, int32, int64, string, struct, uuid
 
 
@@ -114,3 +116,14 @@ class ConsumerGroupRegularExpressionValue(CoordinatorValue, record_type=16, vers
     topics: list[str] = array(string)
     version: int = int64()
     timestamp: int = int64()
+
+
+RECORD_TYPES: Final[tuple[RecordType, ...]] = (
+    (ConsumerGroupMetadataKey, ConsumerGroupMetadataValue),
+    (ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue),
+    (ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue),
+    (ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue),
+    (ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue),
+    (ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue),
+    (ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue),
+)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from kafkalite.identifiers import Uuid
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, RecordType
 from kafkalite.protocol.schema import int32, int64, string, uuid
 
 
@@ -32,3 +34,9 @@ class OffsetCommitValue(CoordinatorValue, record_type=1, versions="0-4", flexibl
     commit_timestamp: int = int64()
     expire_timestamp: int = int64(versions="1", default=-1, ignorable=True)
     topic_id: Uuid = uuid(versions="4+", tag=0, ignorable=True)
+
+
+RECORD_TYPES: Final[tuple[RecordType, ...]] = (
+    (LegacyOffsetCommitKey, LegacyOffsetCommitValue),
+    (OffsetCommitKey, OffsetCommitValue),
+)

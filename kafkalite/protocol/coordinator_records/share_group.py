@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from kafkalite.identifiers import Uuid
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, RecordType
 from kafkalite.protocol.schema import Struct, array, int8, int32, int64, string, uuid
 
 
@@ -87,3 +89,13 @@ class ShareGroupStatePartitionMetadataValue(CoordinatorValue, record_type=15, ve
     initializing_topics: list[TopicPartitionsInfo] = array(TopicPartitionsInfo)
     initialized_topics: list[TopicPartitionsInfo] = array(TopicPartitionsInfo)
     deleting_topics: list[TopicInfo] = array(TopicInfo)
+
+
+RECORD_TYPES: Final[tuple[RecordType, ...]] = (
+    (ShareGroupMemberMetadataKey, ShareGroupMemberMetadataValue),
+    (ShareGroupMetadataKey, ShareGroupMetadataValue),
+    (ShareGroupTargetAssignmentMetadataKey, ShareGroupTargetAssignmentMetadataValue),
+    (ShareGroupTargetAssignmentMemberKey, ShareGroupTargetAssignmentMemberValue),
+    (ShareGroupCurrentMemberAssignmentKey, ShareGroupCurrentMemberAssignmentValue),
+    (ShareGroupStatePartitionMetadataKey, ShareGroupStatePartitionMetadataValue),
+)

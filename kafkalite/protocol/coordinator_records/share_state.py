@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from kafkalite.identifiers import Uuid
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, RecordType
 from kafkalite.protocol.schema import Struct, array, int8, int16, int32, int64, string, uuid
 
 
@@ -43,3 +45,9 @@ class ShareUpdateValue(CoordinatorValue, record_type=1, versions="0", flexible="
     start_offset: int = int64()
     delivery_complete_count: int = int32(default=-1, tag=0)
     state_batches: list[StateBatch] = array(StateBatch)
+
+
+RECORD_TYPES: Final[tuple[RecordType, ...]] = (
+    (ShareSnapshotKey, ShareSnapshotValue),
+    (ShareUpdateKey, ShareUpdateValue),
+)

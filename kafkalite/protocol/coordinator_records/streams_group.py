@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from typing import Final
+
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, RecordType
 from kafkalite.protocol.schema import Struct, array, int8, int16, int32, int64, string, struct, uint16
 
 
@@ -134,3 +136,13 @@ class StreamsGroupCurrentMemberAssignmentValue(CoordinatorValue, record_type=22,
     active_tasks_pending_revocation: list[CurrentMemberAssignmentTaskIds] = array(CurrentMemberAssignmentTaskIds)
     standby_tasks_pending_revocation: list[CurrentMemberAssignmentTaskIds] = array(CurrentMemberAssignmentTaskIds)
     warmup_tasks_pending_revocation: list[CurrentMemberAssignmentTaskIds] = array(CurrentMemberAssignmentTaskIds)
+
+
+RECORD_TYPES: Final[tuple[RecordType, ...]] = (
+    (StreamsGroupMetadataKey, StreamsGroupMetadataValue),
+    (StreamsGroupMemberMetadataKey, StreamsGroupMemberMetadataValue),
+    (StreamsGroupTargetAssignmentMetadataKey, StreamsGroupTargetAssignmentMetadataValue),
+    (StreamsGroupTargetAssignmentMemberKey, StreamsGroupTargetAssignmentMemberValue),
+    (StreamsGroupCurrentMemberAssignmentKey, StreamsGroupCurrentMemberAssignmentValue),
+    (StreamsGroupTopologyKey, StreamsGroupTopologyValue),
+)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
+from typing import Final
+
+from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, RecordType
 from kafkalite.protocol.schema import Struct, array, int8, int16, int32, int64, string
 
 
@@ -27,3 +29,6 @@ class TransactionLogValue(CoordinatorValue, record_type=0, versions="0-1", flexi
     transaction_last_update_timestamp_ms: int = int64()
     transaction_start_timestamp_ms: int = int64()
     client_transaction_version: int = int16(tag=2, versions="1+")
+
+
+RECORD_TYPES: Final[tuple[RecordType, ...]] = ((TransactionLogKey, TransactionLogValue),)
