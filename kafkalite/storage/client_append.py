@@ -83,9 +83,8 @@ def place_client_batch(
     verification_guard: VerificationState | None,
 ) -> PlacedBatch | LogAppendInfo:
     """Checks a batch and finds its place; rolls the log where it has to. Or the answer of a duplicate."""
-    context = log.context
-    if context.is_read_only:
-        context.check_writable()
+    if log.context.is_read_only:
+        log.context.check_writable()
     config, rules = log.config, log.append_rules
     header = validate_client_batch(
         records,

@@ -54,10 +54,10 @@ class PartitionLog:
     """One partition's log. Made by `create` or by log_loader.load_log."""
 
     __slots__ = (
-        "_context",
         "_flushed_position",
         "append_rules",
         "config",
+        "context",
         "directory",
         "high_watermark",
         "is_closed",
@@ -99,7 +99,7 @@ class PartitionLog:
         recovery_point: int,
         now_ms: int,
     ) -> None:
-        self._context = context
+        self.context = context
         self.directory = directory
         self.topic_partition = topic_partition
         self.topic_id = topic_id
@@ -185,10 +185,6 @@ class PartitionLog:
         )
 
     @property
-    def context(self) -> LogContext:
-        return self._context
-
-    @property
     def active_segment(self) -> LogSegment:
         return self.segments.active
 
@@ -231,7 +227,7 @@ class PartitionLog:
             )
         self.topic_id = topic_id
         path = f"{self.directory}/{PARTITION_METADATA_FILE}"
-        write_partition_metadata(self._context.filesystem, path, topic_id, sync=False)
+        write_partition_metadata(self.context.filesystem, path, topic_id, sync=False)
         self.is_metadata_unsynced = True
 
     def begin_leader_epoch(self, epoch: int) -> None:
@@ -383,7 +379,7 @@ class PartitionLog:
                 self.unsynced_indexes_from = active.base_offset
             self.take_producer_snapshot()
             segment = LogSegment.create(
-                self._context,
+                self.context,
                 self.directory,
                 base_offset,
                 self.config,
@@ -463,7 +459,7 @@ class PartitionLog:
         if self.is_closed:
             return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The log of {self.topic_partition} is closed")
         _logger.error("Error while %s of %s in dir %s: %s", doing, self.topic_partition, self.log_directory, error)
-        self._context.report_failure(self.log_directory, error, is_sync)
+        self.context.report_failure(self.log_directory, error, is_sync)
         return KafkaError(
             ErrorCode.KAFKA_STORAGE_ERROR, f"Error while {doing} of {self.topic_partition} in dir {self.log_directory}"
         )
