@@ -61,6 +61,7 @@ CONSUMER_OFFSET_COMMIT_MIN_VERSION: Final = 9
 """Members of consumer groups commit with this version of OffsetCommit or later: it knows member epochs."""
 FIRST_EPOCH: Final = 1
 NO_EPOCH: Final = -1
+NO_SUCCESSORS: Final[Mapping[str, str]] = {}
 
 
 class ConsumerGroupState(Enum):
@@ -215,13 +216,16 @@ class ConsumerGroup(ModernGroup[ConsumerGroupMember]):
     def offset_expiration_base_ms(self, commit_timestamp_ms: int) -> int | None:
         return commit_timestamp_ms
 
-    def tombstones(self) -> list[CoordinatorRecord]:
+    def tombstones(self, successors: Mapping[str, str] = NO_SUCCESSORS) -> list[CoordinatorRecord]:
+        """Those that end the group; `successors` names, by their ids, members that other ones have replaced in records
+        that come before."""
         group_id = self.group_id
+        member_ids = [successors.get(member_id, member_id) for member_id in self.members]
         return [
-            *(current_assignment_tombstone(group_id, member_id) for member_id in self.members),
-            *(target_assignment_tombstone(group_id, member_id) for member_id in self.members),
+            *(current_assignment_tombstone(group_id, member_id) for member_id in member_ids),
+            *(target_assignment_tombstone(group_id, member_id) for member_id in member_ids),
             target_assignment_metadata_tombstone(group_id),
-            *(member_tombstone(group_id, member_id) for member_id in self.members),
+            *(member_tombstone(group_id, member_id) for member_id in member_ids),
             *(regular_expression_tombstone(group_id, regex) for regex in self.resolved_regexes),
             partition_metadata_tombstone(group_id),
             group_tombstone(group_id),

@@ -190,7 +190,8 @@ class ConsumerGroupMigration:
             target = group.target_assignment.get(owner.member_id if owner else classic_member.member_id, {})
             version = _version_of(classic_member.metadata(classic.protocol_name))
             classic_member.assignment = encode_assignment(target, version, self._metadata)
-        records += group.tombstones()
+        successors = {} if joining is None or replaced is None else {replaced.member_id: joining.member_id}
+        records += group.tombstones(successors)
         records.append(classic.to_record({m.member_id: m.assignment for m in classic.members.values()}))
         self._groups[group_id] = classic
         for classic_member in classic.members.values():

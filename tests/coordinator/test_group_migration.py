@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consumer_group_simulation import ConsumerGroupSimulation, durable_state
-from group_simulation import subscription
+from group_simulation import GroupSimulation, subscription
 from kafkalite.coordinator.coordinator_result import Deferred
 from kafkalite.coordinator.group_coordinator_config import GroupCoordinatorConfig
 from kafkalite.errors import ErrorCode, KafkaError
@@ -79,6 +79,19 @@ def test_a_classic_group_is_left_when_the_last_member_of_the_consumer_protocol_g
     assert again.members[member_id].protocols == group.members[member_id].protocols
     joined = migration.classic_join(member_id)
     assert joined.value.generation_id == 3
+
+
+def test_a_static_member_that_comes_back_by_the_classic_protocol_leaves_a_group_that_can_be_read_again(
+    migration: Migration,
+) -> None:
+    member_id, _ = migration.classic()
+    ConsumerGroupSimulation.join(migration, "new", "t", instance_id="i")
+    joined = GroupSimulation.join(migration, instance_id="i", protocols=RANGE)
+    group = migration.group()
+    assert set(group.members) == {member_id, joined.value.member_id}
+    again = migration.restarted().group()
+    assert set(again.members) == set(group.members)
+    assert again.static_members == {"i": joined.value.member_id}
 
 
 def test_a_group_stays_what_it_was_when_the_log_does_not_take_its_change(migration: Migration) -> None:
