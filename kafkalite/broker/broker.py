@@ -117,7 +117,7 @@ class Broker:
         )
         self.logs.open_directories(self.filesystem.absolute_path(config.metadata_log_dir))
         self._format_new_directories()
-        self._previous_broker_epoch = self.logs.clean_shutdown_broker_epoch()
+        self._previous_broker_epoch = self.logs.directories.clean_shutdown_broker_epoch()
         self.metadata = MetadataStore(
             self.filesystem,
             self.filesystem.absolute_path(config.metadata_log_dir),
@@ -176,8 +176,8 @@ class Broker:
                 listeners,
                 [
                     directory.directory_id
-                    for directory in self.logs.directories
-                    if directory.is_online and directory.directory_id is not None
+                    for directory in self.logs.directories.online()
+                    if directory.directory_id is not None
                 ],
                 self.config.broker_rack,
                 -1 if self._previous_broker_epoch is None else self._previous_broker_epoch,
@@ -327,7 +327,7 @@ class Broker:
     # --- details ------------------------------------------------------------------------------------------------------
 
     def _format_new_directories(self) -> None:
-        directories = [directory for directory in self.logs.directories if directory.is_online]
+        directories = self.logs.directories.online()
         paths = [directory.path for directory in directories]
         known = [directory.meta_properties for directory in directories]
         metadata_directory = self.filesystem.absolute_path(self.config.metadata_log_dir)

@@ -50,7 +50,7 @@ class LogDirFailureHandler:
         self._logs = logs
         self._metadata = metadata
         self._metadata_log_dir = metadata_log_dir
-        is_own = all(directory.path != metadata_log_dir for directory in logs.directories)
+        is_own = logs.directories.at(metadata_log_dir) is None
         self._own_metadata_log_dir = LogDirectory(metadata_log_dir) if is_own else None
         self._clock = clock
         self._timeout_ms = timeout_ms
@@ -95,7 +95,7 @@ class LogDirFailureHandler:
     def reason_to_end(self) -> str | None:
         """Why a broker with what is left cannot go on."""
         directories = self._logs.directories
-        if not any(directory.is_online for directory in directories):
+        if not directories.online():
             return f"all log dirs in {', '.join(directory.path for directory in directories)} have failed"
         own = self._own_metadata_log_dir
         if any(

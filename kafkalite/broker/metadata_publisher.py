@@ -146,7 +146,7 @@ class MetadataPublisher:
 
     def _is_here(self, partition: PartitionRegistration) -> bool:
         directory = partition.directory(self._config.node_id)
-        return is_reserved_directory(directory) or self._logs.has_directory(directory)
+        return is_reserved_directory(directory) or self._logs.directories.has_id(directory)
 
     def publish(self, records: Sequence[MetadataRecord]) -> Iterator[None]:
         """Brings the logs in step with a change that the image shows."""
@@ -228,10 +228,10 @@ class MetadataPublisher:
         partition = topic.partitions[topic_partition.partition]
         directory = partition.directory(self._config.node_id)
         if is_reserved_directory(directory):
-            if not self._logs.has_failed_directories:
+            if not self._logs.directories.has_offline:
                 return False
             logger.error("%s is offline: its log lies in none of the log directories that can be used", topic_partition)
-        elif self._logs.has_online_directory(directory):
+        elif self._logs.directories.has_online_id(directory):
             return False
         else:
             logger.error(
@@ -239,7 +239,7 @@ class MetadataPublisher:
                 "delete the topic",
                 topic_partition,
                 directory,
-                "those of log.dirs that can be used" if self._logs.has_failed_directories else "log.dirs",
+                "those of log.dirs that can be used" if self._logs.directories.has_offline else "log.dirs",
             )
         self._logs.set_offline(topic_partition, topic.topic_id)
         return True

@@ -73,7 +73,7 @@ class ReplicaAlterLogDirs:
         Raises KafkaError: LOG_DIR_NOT_FOUND, KAFKA_STORAGE_ERROR, UNKNOWN_TOPIC_OR_PARTITION,
         INVALID_TOPIC_EXCEPTION for a name that leaves no room for that of a copy.
         """
-        destination = next((directory for directory in self._logs.directories if directory.path == path), None)
+        destination = self._logs.directories.at(path)
         if destination is None:
             raise KafkaError(ErrorCode.LOG_DIR_NOT_FOUND)
         if not destination.is_online:

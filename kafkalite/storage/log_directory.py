@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from kafkalite.identifiers import CLUSTER_METADATA_TOPIC, Uuid
 from kafkalite.storage.clean_shutdown_file import remove_clean_shutdown_file
@@ -119,17 +119,3 @@ class LogDirectory:
                     _logger.warning("Leaving the stray log %s alone", path)
                 else:
                     yield parsed
-
-
-def check_directory_ids(directories: Iterable[LogDirectory]) -> None:
-    """Refuses a directory that is mounted twice, or a copy of another one. Raises LogDirectoryError."""
-    paths: dict[Uuid, str] = {}
-    for directory in directories:
-        if directory.directory_id is None:
-            continue
-        first = paths.setdefault(directory.directory_id, directory.path)
-        if first != directory.path:
-            raise LogDirectoryError(
-                f"Duplicate directory ID {directory.directory_id} found. It was the ID of {first}, but also of "
-                f"{directory.path}"
-            )

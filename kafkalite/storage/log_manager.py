@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from kafkalite.config.topic_config import TopicConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition, Uuid
-from kafkalite.storage.clean_shutdown_file import read_clean_shutdown_broker_epoch
 from kafkalite.storage.file_names import (
     DELETE_DIRECTORY_SUFFIX,
     FUTURE_DIRECTORY_SUFFIX,
@@ -33,30 +32,19 @@ from kafkalite.storage.file_names import (
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
-from kafkalite.storage.log_directory import (
-    LogDirectory,
-    LogDirectoryError,
-    UnusableLogDirectoryError,
-    check_directory_ids,
-    is_final,
-)
+from kafkalite.storage.log_directories import LogDirectories
+from kafkalite.storage.log_directory import LogDirectory, is_final
 from kafkalite.storage.log_flush import LogFlush
 from kafkalite.storage.log_flush_scheduler import due_flush_steps
-from kafkalite.storage.log_retention import delete_old_segments
+from kafkalite.storage.log_retention import retention_steps
 from kafkalite.storage.log_shutdown import close_logs
 from kafkalite.storage.logs_to_load import LogToLoad, find_logs, further_first, read_logs, settle_copies
-from kafkalite.storage.meta_properties import MetaPropertiesError
 from kafkalite.storage.partition_log import PartitionLog
 
 if TYPE_CHECKING:
     from kafkalite.storage.log_cleaner_manager import LogCleanerManager
 
 _logger = logging.getLogger(__name__)
-
-_LOGS_PER_STEP = 100
-"""So many logs are looked at for segments to delete before others have their turn."""
-_WEIGHT_OF_DELETION = 100
-"""Each segment's files are renamed and a new one may be made, which takes as long as looking at so many logs."""
 
 
 class LoadedLogs(NamedTuple):
@@ -80,8 +68,6 @@ class LogManager:
         is_transaction_verification_enabled: bool = True,
         max_open_files: int | None = None,
     ) -> None:
-        if not log_dirs:
-            raise ValueError("no log directories")
         self._filesystem = filesystem
         self.context = LogContext(
             filesystem,
@@ -93,7 +79,7 @@ class LogManager:
         self.context.release_indexes = self._release_indexes
         self.context.report_failure = self._note_failure
         self.context.note_records_deleted = self._note_records_deleted
-        self.directories = [LogDirectory(path) for path in log_dirs]
+        self.directories = LogDirectories(filesystem, log_dirs)
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self._read: dict[TopicPartition, PartitionLog] = {}  # found by `read_logs`, not in service yet
         self.future_logs: dict[TopicPartition, PartitionLog] = {}
@@ -110,39 +96,8 @@ class LogManager:
     # --- opening ---
 
     def open_directories(self, metadata_log_dir: str | None = None) -> None:
-        """Makes missing directories, takes their locks, reads their meta.properties.
-
-        One that cannot be used is offline, as in Apache Kafka. Raises LogDirectoryError, MetaPropertiesError when none
-        can be used, or not the one with the metadata, and when another process holds one.
-        """
-        paths = [directory.path for directory in self.directories]
-        for path in paths:
-            if paths.count(path) > 1:
-                raise LogDirectoryError(f"Duplicate log directory found: {path}")
-        try:
-            failures: list[Exception] = []
-            for directory in self.directories:
-                try:
-                    directory.open(self._filesystem)
-                except (UnusableLogDirectoryError, MetaPropertiesError) as error:
-                    if directory.path == metadata_log_dir:
-                        raise
-                    failures.append(error)
-                    directory.is_online = False
-                    directory.release_lock()
-            if len(failures) == len(self.directories):
-                raise failures[0]
-            check_directory_ids(self._online())
-            for failure in failures:
-                _logger.error("Going on without it: %s", failure)
-        except BaseException:
-            self.release_locks()
-            raise
-
-    def clean_shutdown_broker_epoch(self) -> int | None:
-        """The broker epoch under which all directories were left cleanly, None if they were not or disagree."""
-        epochs = {read_clean_shutdown_broker_epoch(self._filesystem, directory.path) for directory in self._online()}
-        return epochs.pop() if len(epochs) == 1 else None
+        """See `LogDirectories.open`."""
+        self.directories.open(metadata_log_dir)
 
     def read_logs(
         self,
@@ -169,7 +124,7 @@ class LogManager:
         self.context.on_change = self._begin_changes
         self.context.note_recovered = on_recovery
         work: list[LogToLoad] = []
-        for directory in self._online():
+        for directory in self.directories.online():
             try:
                 work += find_logs(self.context, directory, self._checkpoints, now_ms)
             except OSError as error:
@@ -222,7 +177,7 @@ class LogManager:
         Raises OSError.
         """
         self.context.on_change = self.context.note_recovered = None
-        for directory in self._online():
+        for directory in self.directories.online():
             try:
                 directory.begin_changes(self._filesystem)
             except OSError as error:
@@ -230,7 +185,7 @@ class LogManager:
                     raise
                 _logger.error("Cannot remove the clean-shutdown file of log dir %s: %s", directory.path, error)
                 self.fail_directory(directory.path)
-        online = {directory.path for directory in self._online()}
+        online = {directory.path for directory in self.directories.online()}
         for topic_partition, log in self._read.items():
             if log.log_directory in online:
                 self._logs[topic_partition] = log
@@ -239,7 +194,9 @@ class LogManager:
         self._read = {}
 
     def _begin_changes(self, path: str) -> None:
-        next(directory for directory in self.directories if directory.path == path).begin_changes(self._filesystem)
+        directory = self.directories.at(path)
+        assert directory is not None, path
+        directory.begin_changes(self._filesystem)
 
     def abandon_loading(self) -> None:
         """Lets go of everything, as a kill would. Directories whose last end was clean and in which nothing had to be
@@ -284,32 +241,17 @@ class LogManager:
         for topic_partition in [name for name, of in self._unavailable.items() if of == topic_id]:
             del self._unavailable[topic_partition]
 
-    def _online(self) -> list[LogDirectory]:
-        return [directory for directory in self.directories if directory.is_online]
-
-    @property
-    def has_failed_directories(self) -> bool:
-        """Whether logs may lie in a log directory that cannot be looked into."""
-        return not all(directory.is_online for directory in self.directories)
-
     def logs_in(self, directory: LogDirectory) -> list[PartitionLog]:
         return [log for log in self._logs.values() if log.log_directory == directory.path]
 
     def directory_of(self, log: PartitionLog) -> LogDirectory:
-        path = log.log_directory
-        return next(directory for directory in self.directories if directory.path == path)
-
-    def has_directory(self, directory_id: Uuid) -> bool:
-        """Whether one of the log directories, online or not, has this id."""
-        return any(directory.directory_id == directory_id for directory in self.directories)
-
-    def has_online_directory(self, directory_id: Uuid) -> bool:
-        """Whether one of the log directories that can be used has this id."""
-        return any(directory.directory_id == directory_id for directory in self._online())
+        directory = self.directories.at(log.log_directory)
+        assert directory is not None, log
+        return directory
 
     def directory_for_new_log(self) -> LogDirectory:
         """The online directory with the fewest logs. Raises KafkaError(KAFKA_STORAGE_ERROR) if there is none."""
-        online = self._online()
+        online = self.directories.online()
         if not online:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "All log directories are offline")
         if len(online) == 1:
@@ -451,21 +393,8 @@ class LogManager:
         return sum(self.cleanup_steps(now_ms))
 
     def cleanup_steps(self, now_ms: int) -> Iterator[int]:
-        """`cleanup_logs` a hundred logs at a time, fewer where segments go; each step gives how many went in it."""
-        deleted = 0
-        weight = 0
-        for log in list(self._logs.values()):
-            gone = 0
-            try:
-                gone = 0 if log.is_closed else delete_old_segments(log, now_ms)
-            except KafkaError:
-                pass  # logged and reported where it happened; the other logs are none the worse for it
-            deleted += gone
-            weight += _WEIGHT_OF_DELETION * gone + 1
-            if weight >= _LOGS_PER_STEP:
-                yield deleted
-                deleted = weight = 0
-        yield deleted
+        """`cleanup_logs` some logs at a time; each step gives how many segments went in it."""
+        return retention_steps(list(self._logs.values()), now_ms)
 
     def flush_steps(self, now_ms: int) -> Iterator[list[LogFlush]]:
         """The flushes that are due, a few at a time: logs whose `flush.ms` is over, segments that have rolled, logs
@@ -522,7 +451,7 @@ class LogManager:
     def _prepare_checkpoints(
         self, prepare: Callable[[str, list[PartitionLog]], CheckpointWrite | None]
     ) -> list[CheckpointWrite]:
-        writes = (prepare(directory.path, self._all_logs_in(directory)) for directory in self._online())
+        writes = (prepare(directory.path, self._all_logs_in(directory)) for directory in self.directories.online())
         return [write for write in writes if write is not None]
 
     def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
@@ -643,5 +572,4 @@ class LogManager:
 
     def release_locks(self) -> None:
         """Gives the directories free; everything else stays as it is."""
-        for directory in self.directories:
-            directory.release_lock()
+        self.directories.release_locks()

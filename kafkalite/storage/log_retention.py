@@ -8,7 +8,8 @@ the oldest on, without gaps; when all may go, a new segment takes their place an
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.storage.file_names import DELETED_SUFFIX
@@ -16,6 +17,11 @@ from kafkalite.storage.log_segment import LogSegment
 from kafkalite.storage.partition_log import PartitionLog
 
 _logger = logging.getLogger(__name__)
+
+_LOGS_PER_STEP: Final = 100
+"""So many logs are looked at for segments to delete before others have their turn."""
+_WEIGHT_OF_DELETION: Final = 100
+"""Each segment's files are renamed and a new one may be made, which takes as long as looking at so many logs."""
 
 
 def delete_old_segments(log: PartitionLog, now_ms: int) -> int:
@@ -25,6 +31,24 @@ def delete_old_segments(log: PartitionLog, now_ms: int) -> int:
         deleted += _delete_by_size(log, now_ms)
         deleted += _delete_by_time(log, now_ms)
     return deleted
+
+
+def retention_steps(logs: Iterable[PartitionLog], now_ms: int) -> Iterator[int]:
+    """Applies retention to a hundred logs at a time, fewer where segments go; gives how many segments went."""
+    deleted = 0
+    weight = 0
+    for log in logs:
+        gone = 0
+        try:
+            gone = 0 if log.is_closed else delete_old_segments(log, now_ms)
+        except KafkaError:
+            pass  # logged and reported where it happened; the other logs are none the worse for it
+        deleted += gone
+        weight += _WEIGHT_OF_DELETION * gone + 1
+        if weight >= _LOGS_PER_STEP:
+            yield deleted
+            deleted = weight = 0
+    yield deleted
 
 
 def delete_records(log: PartitionLog, before_offset: int) -> int:

@@ -34,7 +34,6 @@ from kafkalite.protocol.metadata_records.topics import PartitionChangeRecord
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
 from kafkalite.storage.filesystem import Buffer, File
-from kafkalite.storage.log_directory import LogDirectory
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
 from offline_broker import OfflineBroker
 
@@ -381,8 +380,7 @@ class DiskFile(MemoryFile):
 
 
 def is_online(broker: OfflineBroker) -> dict[str, bool]:
-    directories: list[LogDirectory] = broker.broker.logs.directories
-    return {directory.path: directory.is_online for directory in directories}
+    return {directory.path: directory.is_online for directory in broker.broker.logs.directories}
 
 
 def in_b(broker: OfflineBroker) -> int:

@@ -238,7 +238,7 @@ def test_checkpoints_tell_recovery_points_and_start_offsets(batch: BatchMaker) -
     assert filesystem.read_bytes("/a/log-start-offset-checkpoint") == b"0\n1\nt 0 2\n"
     manager.close(now_ms=NOW_MS, broker_epoch=17)
     assert filesystem.read_bytes("/a/recovery-point-offset-checkpoint") == b"0\n1\nt 0 5\n"
-    assert LogManager(filesystem, ["/a"]).clean_shutdown_broker_epoch() == 17
+    assert LogManager(filesystem, ["/a"]).directories.clean_shutdown_broker_epoch() == 17
 
 
 def test_what_is_due_is_removed_by_whoever_takes_it() -> None:
