@@ -63,7 +63,7 @@ def _delete_all(
     context: RequestContext, asked: Iterable[tuple[tuple[str, int], int]], response: DeleteRecordsResponse
 ) -> None:
     topics = {topic.name: topic.partitions for topic in response.topics}
-    with context.broker.logs.log_starts_written_later():
+    with context.broker.logs.checkpoints.start_offsets_written_later():
         for (name, index), offset in asked:
             try:
                 result = DeleteRecordsPartitionResult(

@@ -96,13 +96,13 @@ class BackgroundTasks:
             asyncio.get_running_loop().call_soon(self._run_steps, steps)
 
     def _checkpoint_recovery_points(self) -> None:
-        self._write_checkpoints(self._broker.logs.prepare_recovery_point_checkpoints())
+        self._write_checkpoints(self._broker.logs.checkpoints.prepare_recovery_points())
 
     def _checkpoint_log_start_offsets(self) -> None:
-        self._write_checkpoints(self._broker.logs.prepare_log_start_checkpoints())
+        self._write_checkpoints(self._broker.logs.checkpoints.prepare_start_offsets())
 
     def _checkpoint_high_watermarks(self) -> None:
-        self._write_checkpoints(self._broker.logs.prepare_high_watermark_checkpoints())
+        self._write_checkpoints(self._broker.logs.checkpoints.prepare_high_watermarks())
 
     def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
         """One after the other in the worker, which keeps the order of what is written to the same file."""
@@ -113,7 +113,7 @@ class BackgroundTasks:
     def _note_checkpoints(self, writes: list[CheckpointWrite], done: asyncio.Future[list[OSError | None]]) -> None:
         for write, error in zip(writes, done.result(), strict=True):
             if error is not None:
-                self._broker.logs.note_failed_checkpoint(write, error)
+                self._broker.logs.checkpoints.note_failure(write, error)
 
     def _delete_due_files(self) -> None:
         if self._deleting is not None and not self._deleting.done():

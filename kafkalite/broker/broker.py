@@ -302,22 +302,18 @@ class Broker:
 
         A file that cannot be written is reported as any failure of its log directory, and leaves the others alone.
         """
-        writes = self.logs.prepare_log_start_checkpoints()
+        writes = self.logs.checkpoints.prepare_start_offsets()
         if not writes:
             return None
         if self.filesystem.is_durable:
             return self._checkpoint(writes)
-        for write in writes:
-            try:
-                write.write()
-            except OSError as error:
-                self.logs.note_failed_checkpoint(write, error)
+        self.logs.checkpoints.write_now(writes)
         return None
 
     async def _checkpoint(self, writes: list[CheckpointWrite]) -> None:
         for write, error in zip(writes, await self.log_flusher.write_checkpoints(writes), strict=True):
             if error is not None:
-                self.logs.note_failed_checkpoint(write, error)
+                self.logs.checkpoints.note_failure(write, error)
 
     def _end(self, reason: str) -> None:
         logger.critical("The broker ends because %s", reason)

@@ -94,7 +94,7 @@ class ShareCoordinator:
         if self._is_closed:
             return
         self._has_pruned = False
-        with self._broker.logs.log_starts_written_later():
+        with self._broker.logs.checkpoints.start_offsets_written_later():
             self.runtime.for_each(self._prune_partition)
         writing = self._broker.checkpoint_log_starts() if self._has_pruned else None
         if writing is not None:

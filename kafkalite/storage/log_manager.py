@@ -2,9 +2,8 @@
 
 Opening goes in this order: `open_directories` (lock, meta.properties), then, once the metadata log has told which
 topics there are, `read_logs` (slow, perhaps in a worker thread) and `put_into_service`. The steps of housekeeping are
-driven from outside, which also gives the time: `cleanup_logs`, `prepare_flushes`, `checkpoint_recovery_points`,
-`checkpoint_log_start_offsets`, `delete_due_files`, `remove_expired_producers`. `close` syncs everything and leaves the
-clean-shutdown file.
+driven from outside, which also gives the time: `cleanup_steps`, `flush_steps`, those of `checkpoints`,
+`prepare_deletions`, `remove_expired_producers`. `close` syncs everything and leaves the clean-shutdown file.
 
 `__cluster_metadata-0` lies in one of the directories too but is opened by the metadata store, not from here.
 """
@@ -14,7 +13,6 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,7 +28,7 @@ from kafkalite.storage.file_names import (
     unique_suffix,
 )
 from kafkalite.storage.filesystem import FileSystem
-from kafkalite.storage.log_checkpoints import CheckpointWrite, LogCheckpoints
+from kafkalite.storage.log_checkpoints import LogCheckpoints
 from kafkalite.storage.log_context import DEFAULT_PRODUCER_ID_EXPIRATION_MS, LogContext
 from kafkalite.storage.log_directories import LogDirectories
 from kafkalite.storage.log_directory import LogDirectory, is_final
@@ -78,20 +76,19 @@ class LogManager:
         self.context.release_files = self.release_files
         self.context.release_indexes = self._release_indexes
         self.context.report_failure = self._note_failure
-        self.context.note_records_deleted = self._note_records_deleted
         self.directories = LogDirectories(filesystem, log_dirs)
+        self.checkpoints = LogCheckpoints(filesystem, self.directories, self._all_logs_in, self._note_failure)
+        self.context.note_records_deleted = self.checkpoints.note_records_deleted
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self._read: dict[TopicPartition, PartitionLog] = {}  # found by `read_logs`, not in service yet
         self.future_logs: dict[TopicPartition, PartitionLog] = {}
         """The copies of logs that are on their way to another directory (see FutureLog)."""
         self.get = self._logs.get
         """`get(topic_partition) -> PartitionLog | None`: the dictionary's own, it is on every request's path."""
-        self._checkpoints = LogCheckpoints(filesystem)
         self._unavailable: dict[TopicPartition, Uuid | None] = {}
         self._cleaner: LogCleanerManager | None = None
         self.on_directory_failure: Callable[[LogDirectory], None] | None = None
         self._is_closed = False
-        self._defers_log_starts = False
 
     # --- opening ---
 
@@ -126,7 +123,7 @@ class LogManager:
         work: list[LogToLoad] = []
         for directory in self.directories.online():
             try:
-                work += find_logs(self.context, directory, self._checkpoints, now_ms)
+                work += find_logs(self.context, directory, self.checkpoints, now_ms)
             except OSError as error:
                 if not is_final(error, is_sync=False):
                     raise
@@ -292,7 +289,7 @@ class LogManager:
             return log
         if directory is None:
             directory = self.directory_for_new_log()
-        self._forget_stale_checkpoints(topic_partition)
+        self.checkpoints.make_way(topic_partition)
         path = f"{directory.path}/{topic_partition}"
         try:
             if not self._filesystem.is_directory(directory.path):  # making it anew would hide what was lost with it
@@ -313,7 +310,7 @@ class LogManager:
         name = renamed_directory(topic_partition, unique_suffix(), FUTURE_DIRECTORY_SUFFIX)
         if not name.startswith(f"{topic_partition}."):  # cut: nobody could tell whose it is
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, "The topic name is too long.")
-        self._forget_stale_checkpoints(topic_partition)
+        self.checkpoints.make_way(topic_partition)
         self.future_logs[topic_partition] = PartitionLog.create(
             self.context,
             f"{directory.path}/{name}",
@@ -328,15 +325,9 @@ class LogManager:
         """As `delete`, of the copy alone and without a delay: nobody reads it."""
         copy = self.future_logs.pop(topic_partition, None)
         if copy is not None and not copy.is_closed:
-            self._checkpoints.note_stale([topic_partition])
+            self.checkpoints.note_stale([topic_partition])
             path = self._rename_directory(copy, DELETE_DIRECTORY_SUFFIX)
             self.context.delete_later(path, now_ms, is_directory=True)
-
-    def _forget_stale_checkpoints(self, topic_partition: TopicPartition) -> None:
-        if self._checkpoints.is_stale(topic_partition):
-            self.checkpoint_recovery_points()
-            self.checkpoint_log_start_offsets()
-            self._checkpoints.forget_stale()
 
     def replace(self, log: PartitionLog, now_ms: int) -> None:
         """Takes a log into service whose directory lies beside the one of its partition so far, which goes as in
@@ -345,8 +336,7 @@ class LogManager:
         self._logs[log.topic_partition] = log
         self.future_logs.pop(log.topic_partition, None)
         directory = self.directory_of(log)
-        start_offsets = self._checkpoints.prepare_start_offsets(directory.path, self._all_logs_in(directory))
-        self._write_checkpoints([] if start_offsets is None else [start_offsets])
+        self.checkpoints.write_now(self.checkpoints.prepare_start_offsets_in(directory))
         self._retire(old, now_ms)
         self._filesystem.sync_directory(old.log_directory)
 
@@ -358,7 +348,7 @@ class LogManager:
 
     def _retire(self, log: PartitionLog, now_ms: int) -> None:
         topic_partition = log.topic_partition
-        self._checkpoints.note_stale([topic_partition])
+        self.checkpoints.note_stale([topic_partition])
         try:
             path = self._rename_directory(log, DELETE_DIRECTORY_SUFFIX)
         except OSError as error:
@@ -412,60 +402,6 @@ class LogManager:
         """`prepare_flushes` and all that follows in one go. Raises KafkaError."""
         for flush in self.prepare_flushes(now_ms):
             flush.run(now_ms)
-
-    def checkpoint_recovery_points(self) -> None:
-        """Writes the recovery points of all logs, in one go."""
-        self._write_checkpoints(self.prepare_recovery_point_checkpoints())
-
-    def checkpoint_log_start_offsets(self) -> None:
-        """Writes the starts of logs that do not follow from their first segment (after DeleteRecords), in one go."""
-        self._write_checkpoints(self.prepare_log_start_checkpoints())
-
-    def prepare_recovery_point_checkpoints(self) -> list[CheckpointWrite]:
-        """The checkpoint files that have to change: `write` each in a worker thread, report OSErrors back here
-        (`note_failed_checkpoint`)."""
-        return self._prepare_checkpoints(self._checkpoints.prepare_recovery_points)
-
-    def prepare_log_start_checkpoints(self) -> list[CheckpointWrite]:
-        """As `prepare_recovery_point_checkpoints`."""
-        return self._prepare_checkpoints(self._checkpoints.prepare_start_offsets)
-
-    @contextmanager
-    def log_starts_written_later(self) -> Iterator[None]:
-        """Within it, logs whose starts move write no checkpoint of their own: whoever moves many starts writes one
-        behind it (`prepare_log_start_checkpoints`), before it tells anybody."""
-        self._defers_log_starts = True
-        try:
-            yield
-        finally:
-            self._defers_log_starts = False
-
-    def _note_records_deleted(self, directory: str) -> None:
-        if not self._defers_log_starts:
-            self.checkpoint_log_start_offsets()
-
-    def prepare_high_watermark_checkpoints(self) -> list[CheckpointWrite]:
-        """As `prepare_recovery_point_checkpoints`."""
-        return self._prepare_checkpoints(self._checkpoints.prepare_high_watermarks)
-
-    def _prepare_checkpoints(
-        self, prepare: Callable[[str, list[PartitionLog]], CheckpointWrite | None]
-    ) -> list[CheckpointWrite]:
-        writes = (prepare(directory.path, self._all_logs_in(directory)) for directory in self.directories.online())
-        return [write for write in writes if write is not None]
-
-    def _write_checkpoints(self, writes: list[CheckpointWrite]) -> None:
-        for write in writes:
-            try:
-                write.write()
-            except OSError as error:
-                self.note_failed_checkpoint(write, error)
-
-    def note_failed_checkpoint(self, write: CheckpointWrite, error: OSError) -> None:
-        """What whoever writes a checkpoint elsewhere reports back here."""
-        _logger.error("Disk error while writing checkpoint %s: %s", write.path, error)
-        self._checkpoints.forget_write(write)
-        self._note_failure(write.log_directory, error)
 
     def update_producer_id_expiration(self, expiration_ms: int) -> None:
         """Takes over another producer.id.expiration.ms for all logs."""
@@ -562,7 +498,7 @@ class LogManager:
                 if directory.is_online:
                     logs = self._all_logs_in(directory)
                     close_logs(
-                        self._filesystem, directory, logs, self._checkpoints, now_ms=now_ms, broker_epoch=broker_epoch
+                        self._filesystem, directory, logs, self.checkpoints, now_ms=now_ms, broker_epoch=broker_epoch
                     )
             except (OSError, KafkaError) as error:
                 _logger.error("Log directory %s is left unclean: %s", directory.path, error)

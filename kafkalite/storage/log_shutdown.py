@@ -45,13 +45,8 @@ def close_logs(
     for flush in flushes:
         flush.finish(now_ms)
     _sync_snapshots(filesystem, directory, flushes, syncs_volume)
-    for write in (
-        checkpoints.prepare_recovery_points(directory.path, logs),
-        checkpoints.prepare_start_offsets(directory.path, logs),
-        checkpoints.prepare_high_watermarks(directory.path, logs),
-    ):
-        if write is not None:
-            write.write()
+    for write in checkpoints.prepare_all_in(directory):
+        write.write()
     if directory.is_online and (directory.had_clean_shutdown or not directory.has_unread_logs):
         write_clean_shutdown_file(filesystem, directory.path, broker_epoch)
 

@@ -409,11 +409,11 @@ def create_another(broker: OfflineBroker, _index: int) -> list[int]:
 
 def write_checkpoint(broker: OfflineBroker, index: int) -> list[int]:
     logs = broker.broker.logs
-    for write in logs.prepare_high_watermark_checkpoints():
+    for write in logs.checkpoints.prepare_high_watermarks():
         try:
             write.write()
         except OSError as failure:
-            logs.note_failed_checkpoint(write, failure)
+            logs.checkpoints.note_failure(write, failure)
     return [produce(broker, "t", index)]
 
 

@@ -140,7 +140,7 @@ def test_a_new_log_does_not_inherit_the_checkpoints_of_a_deleted_one(batch: Batc
         log.append(batch(b"x"), now_ms=NOW_MS)
     log.delete_records(8)
     log.flush(NOW_MS)
-    manager.checkpoint_recovery_points()
+    manager.checkpoints.write_now(manager.checkpoints.prepare_recovery_points())
     manager.delete(TopicPartition("t", 0), NOW_MS)
     if restarts:
         manager.release_locks()
@@ -155,14 +155,14 @@ def test_a_new_log_does_not_inherit_the_checkpoints_of_a_deleted_one(batch: Batc
 def test_checkpoints_that_have_not_changed_are_not_written_again(batch: BatchMaker) -> None:
     manager = start(MemoryFileSystem())
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, CONFIG, NOW_MS)
-    assert [write.path for write in manager.prepare_recovery_point_checkpoints()] == [
+    assert [write.path for write in manager.checkpoints.prepare_recovery_points()] == [
         "/a/recovery-point-offset-checkpoint"
     ]
-    assert manager.prepare_recovery_point_checkpoints() == []
+    assert manager.checkpoints.prepare_recovery_points() == []
     log.append(batch(b"x"), now_ms=NOW_MS)
-    assert manager.prepare_recovery_point_checkpoints() == []
+    assert manager.checkpoints.prepare_recovery_points() == []
     log.flush(NOW_MS)
-    assert len(manager.prepare_recovery_point_checkpoints()) == 1
+    assert len(manager.checkpoints.prepare_recovery_points()) == 1
 
 
 def test_a_checkpoint_that_is_written_late_does_not_undo_a_newer_one(batch: BatchMaker) -> None:
@@ -173,7 +173,7 @@ def test_a_checkpoint_that_is_written_late_does_not_undo_a_newer_one(batch: Batc
     for _ in range(2):
         log.append(batch(b"x"), now_ms=NOW_MS)
         log.flush(NOW_MS)
-        writes += manager.prepare_recovery_point_checkpoints()
+        writes += manager.checkpoints.prepare_recovery_points()
     for write in reversed(writes):
         write.write()
     assert filesystem.read_bytes("/a/recovery-point-offset-checkpoint") == b"0\n1\nt 0 2\n"
@@ -232,8 +232,8 @@ def test_checkpoints_tell_recovery_points_and_start_offsets(batch: BatchMaker) -
     for _ in range(5):
         log.append(batch(b"x"), now_ms=NOW_MS)
     log.delete_records(2)
-    manager.checkpoint_recovery_points()
-    manager.checkpoint_log_start_offsets()
+    manager.checkpoints.write_now(manager.checkpoints.prepare_recovery_points())
+    manager.checkpoints.write_now(manager.checkpoints.prepare_start_offsets())
     assert filesystem.read_bytes("/a/recovery-point-offset-checkpoint") == b"0\n1\nt 0 2\n"
     assert filesystem.read_bytes("/a/log-start-offset-checkpoint") == b"0\n1\nt 0 2\n"
     manager.close(now_ms=NOW_MS, broker_epoch=17)
@@ -277,11 +277,11 @@ def test_whoever_moves_many_starts_writes_them_once(batch: BatchMaker) -> None:
     for log in logs:
         log.append(batch(b"x"), now_ms=NOW_MS)
         log.append(batch(b"y"), now_ms=NOW_MS)
-    with manager.log_starts_written_later():
+    with manager.checkpoints.start_offsets_written_later():
         for log in logs:
             log.delete_records(1)
         assert not filesystem.exists("/a/log-start-offset-checkpoint")
-    (write,) = manager.prepare_log_start_checkpoints()
+    (write,) = manager.checkpoints.prepare_start_offsets()
     write.write()
     assert filesystem.read_bytes("/a/log-start-offset-checkpoint") == b"0\n3\nt 0 1\nt 1 1\nt 2 1\n"
     logs[0].delete_records(2)  # without the others, it is written at once

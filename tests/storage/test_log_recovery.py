@@ -47,7 +47,7 @@ def checkpointed(disk: Disk, log: PartitionLog) -> None:
     flush = prepare_flush(log, with_checkpoint=True)
     if flush is not None:
         flush.run(disk.now_ms)
-    disk.manager.checkpoint_recovery_points()
+    disk.manager.checkpoints.write_now(disk.manager.checkpoints.prepare_recovery_points())
 
 
 def test_a_torn_last_batch_is_cut_off_with_a_log_line(
@@ -449,7 +449,7 @@ def test_a_log_that_ends_before_its_start_offset_begins_anew_there(disk: Disk, b
     log = disk.open_log(**SEGMENT)
     fill(log, batch, 100)
     log.delete_records(90)
-    disk.manager.checkpoint_log_start_offsets()
+    disk.manager.checkpoints.write_now(disk.manager.checkpoints.prepare_start_offsets())
     disk.kill()
     for name in disk.files():
         if name.endswith(".log"):

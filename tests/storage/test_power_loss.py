@@ -66,7 +66,7 @@ def run_script(
             if flush is not None:
                 flush.run(NOW_MS)
         if number in (8, 16, 20):
-            manager.checkpoint_recovery_points()
+            manager.checkpoints.write_now(manager.checkpoints.prepare_recovery_points())
         if number == 12:
             log.delete_records(3)
             acknowledged.append(("start", 3, None, None))
