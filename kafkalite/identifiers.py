@@ -1,4 +1,4 @@
-"""The small values that name things everywhere: topic ids, topic partitions, the names of internal topics."""
+"""The small values that name things everywhere: topic ids, topic partitions, producers, internal topics."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ class TopicPartition(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}"
+
+
+class ProducerIdAndEpoch(NamedTuple):
+    """Who a producer is."""
+
+    producer_id: int
+    producer_epoch: int
 
 
 CLUSTER_METADATA_TOPIC: Final = "__cluster_metadata"

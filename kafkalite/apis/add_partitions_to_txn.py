@@ -11,9 +11,8 @@ from typing import Final
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import INTERNAL_TOPICS, TopicPartition
+from kafkalite.identifiers import INTERNAL_TOPICS, ProducerIdAndEpoch, TopicPartition
 from kafkalite.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnPartitionResult,
     AddPartitionsToTxnRequest,

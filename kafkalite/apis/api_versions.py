@@ -14,7 +14,6 @@ from functools import cache
 from typing import Final
 
 from kafkalite.broker.api_registry import serves
-from kafkalite.broker.client_metrics_manager import is_client_telemetry_reported
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.served_versions import SERVED_VERSIONS
 from kafkalite.errors import ErrorCode
@@ -48,7 +47,7 @@ def api_versions(context: RequestContext, request: ApiVersionsRequest) -> ApiVer
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         if request.cluster_id != context.broker.cluster_id or request.node_id != context.node_id:
             return ApiVersionsResponse(error_code=ErrorCode.REBOOTSTRAP_REQUIRED)
-    response = ApiVersionsResponse(api_keys=_api_keys(is_client_telemetry_reported(context.broker.config)))
+    response = ApiVersionsResponse(api_keys=_api_keys(context.broker.config.is_client_telemetry_reported))
     if version >= 3:
         _add_features(context, response)
     return response

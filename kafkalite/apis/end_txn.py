@@ -10,8 +10,8 @@ from typing import Final
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import ProducerIdAndEpoch
 from kafkalite.protocol.messages.end_txn import EndTxnRequest, EndTxnResponse
 
 PRODUCER_FENCED_MIN_VERSION: Final = 2

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.coordinator.transaction_coordinator import NO_PRODUCER, ProducerIdAndEpoch
+from kafkalite.coordinator.transaction_coordinator import NO_PRODUCER
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import ProducerIdAndEpoch
 from kafkalite.protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
 PRODUCER_FENCED_MIN_VERSION = 4

@@ -17,10 +17,9 @@ from kafkalite.broker.api_registry import serves
 from kafkalite.broker.log_appender import LARGE_BATCH
 from kafkalite.broker.repeated_produce import FIRST_VERSION, RepeatedProduce
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.broker.transaction_coordinator import WriteSupport
-from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
+from kafkalite.broker.write_support import WriteSupport
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import INTERNAL_TOPICS, Uuid
+from kafkalite.identifiers import INTERNAL_TOPICS, ProducerIdAndEpoch, Uuid
 from kafkalite.protocol.messages.produce import (
     BatchIndexAndErrorMessage,
     PartitionProduceData,

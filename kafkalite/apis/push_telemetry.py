@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable
 
 from kafkalite.broker.api_registry import serves
-from kafkalite.broker.client_metrics_manager import ClientMetricsInstance, is_client_telemetry_reported
+from kafkalite.broker.client_metrics_manager import ClientMetricsInstance
 from kafkalite.broker.client_telemetry_reporter import report_client_telemetry
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.errors import ErrorCode, KafkaError
@@ -34,7 +34,7 @@ def push_telemetry(
         return PushTelemetryResponse()
     try:
         metrics = bytes(decompress(request.compression_type, request.metrics, max_size=max_bytes))
-        if not is_client_telemetry_reported(broker.config):
+        if not broker.config.is_client_telemetry_reported:
             return PushTelemetryResponse()
         reported = report_client_telemetry(broker, instance, metrics)
     except KafkaError as error:

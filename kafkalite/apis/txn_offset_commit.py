@@ -11,9 +11,9 @@ from typing import Final
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.group_coordinator import operation_error
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.broker.transaction_coordinator import WriteSupport
-from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
+from kafkalite.broker.write_support import WriteSupport
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.identifiers import ProducerIdAndEpoch
 from kafkalite.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequest,
     TxnOffsetCommitRequestTopic,

@@ -9,9 +9,8 @@ from typing import Final
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import GROUP_METADATA_TOPIC, TopicPartition
+from kafkalite.identifiers import GROUP_METADATA_TOPIC, ProducerIdAndEpoch, TopicPartition
 from kafkalite.protocol.messages.write_txn_markers import (
     WritableTxnMarker,
     WritableTxnMarkerPartitionResult,

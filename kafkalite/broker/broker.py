@@ -7,12 +7,11 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from kafkalite.broker.client_metrics_manager import ClientMetricsManager
 from kafkalite.broker.clock import Clock, Timer
 from kafkalite.broker.fetch_sessions import FetchSessionCache
-from kafkalite.broker.group_coordinator import GroupCoordinator
 from kafkalite.broker.load_progress import LoadProgress
 from kafkalite.broker.log_appender import LogAppender
 from kafkalite.broker.log_dir_failure_handler import LogDirFailureHandler
@@ -24,15 +23,16 @@ from kafkalite.broker.purgatory import Purgatory
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.repeated_produce import KnownRequests
 from kafkalite.broker.replica_alter_log_dirs import ReplicaAlterLogDirs
-from kafkalite.broker.share_coordinator import ShareCoordinator
-from kafkalite.broker.share_groups import ShareGroups
-from kafkalite.broker.share_partitions import SharePartitions
 from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
-from kafkalite.broker.streams_groups import StreamsGroups
-from kafkalite.broker.transaction_coordinator import TransactionCoordinator
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.identifiers import (
+    GROUP_METADATA_TOPIC,
+    SHARE_GROUP_STATE_TOPIC,
+    TRANSACTION_STATE_TOPIC,
+    TopicPartition,
+    Uuid,
+)
 from kafkalite.metadata.cluster_control import NodeRegistration
 from kafkalite.metadata.cluster_image import Endpoint
 from kafkalite.metadata.partition_elections import assign_directories, changes_after_unfencing
@@ -45,11 +45,36 @@ from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.meta_properties import read_meta_properties
 from kafkalite.storage.partition_log import PartitionLog
 
+if TYPE_CHECKING:
+    from kafkalite.broker.client_metrics_manager import ClientMetricsManager
+    from kafkalite.broker.group_coordinator import GroupCoordinator
+    from kafkalite.broker.share_coordinator import ShareCoordinator
+    from kafkalite.broker.share_groups import ShareGroups
+    from kafkalite.broker.share_partitions import SharePartitions
+    from kafkalite.broker.streams_groups import StreamsGroups
+    from kafkalite.broker.transaction_coordinator import TransactionCoordinator
+
 logger = logging.getLogger("kafkalite.broker")
 
 ROOM_CHECK_INTERVAL_MS: Final = 1_000
 DEFAULT_CONTROLLER_PORT: Final = 9093
 """Where Apache Kafka's stock configuration has its controller. Nothing listens there: it stands in the metadata."""
+
+
+class Coordinator(Protocol):
+    """What the broker tells those that work for it."""
+
+    def start(self) -> None:
+        """The metadata is known, and the logs are served."""
+
+    def resign_offline(self) -> None:
+        """Some log directories have failed: what lies in them is let go of."""
+
+    def close(self) -> None:
+        """The broker stops."""
+
+
+C = TypeVar("C", bound=Coordinator)
 
 
 class Broker:
@@ -85,13 +110,7 @@ class Broker:
         self.known_produce_requests: defaultdict[int, KnownRequests] = defaultdict(KnownRequests)
         """By version."""
         self.producer_ids = ProducerIds(self._reserve_producer_ids, self._request_producer_ids)
-        self.group_coordinator = GroupCoordinator(self)
-        self.transaction_coordinator = TransactionCoordinator(self)
-        self.share_coordinator = ShareCoordinator(self)
-        self.share_groups = ShareGroups(self)
-        self.share_partitions = SharePartitions(self)
-        self.streams_groups = StreamsGroups(self)
-        self.client_metrics = ClientMetricsManager(lambda: self.metadata.image.configs)
+        self._coordinators: list[Coordinator] = []
         self.advertised_listeners: dict[str, tuple[str, int]] = {
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
         }
@@ -193,10 +212,9 @@ class Broker:
             self._bring_logs_in_step()
         self._publisher.attach(self.metadata)
         self.replica_alter_log_dirs = ReplicaAlterLogDirs(self.logs, self.clock, self._publisher.publish_moved)
-        self.group_coordinator.start()
-        self.transaction_coordinator.start()
-        self.share_coordinator.start()
-        self.share_partitions.start()
+        self._make_coordinators()
+        for coordinator in self._coordinators:
+            coordinator.start()
         self.replica_alter_log_dirs.start()
         self.is_loading = False
         self._loaded.set()
@@ -227,11 +245,7 @@ class Broker:
             metadata_log_dir,
             self.clock,
             timeout_ms=self.config.values["log.dir.failure.timeout.ms"],
-            resigning=(
-                self.group_coordinator.runtime,
-                self.transaction_coordinator.runtime,
-                self.share_coordinator.runtime,
-            ),
+            resigning=self._coordinators,
             on_offline=self.fetch_purgatory.notify,
             on_fatal=self._end,
         )
@@ -249,10 +263,8 @@ class Broker:
         self.log_dir_failures.close()
         self.fetch_purgatory.complete_all()
         self.replica_alter_log_dirs.close()
-        self.group_coordinator.close()
-        self.transaction_coordinator.close()
-        self.share_partitions.close()
-        self.share_coordinator.close()
+        for coordinator in self._coordinators:
+            coordinator.close()
 
     def close(self) -> None:
         """Leaves a cleanly shut down data directory behind. Does nothing the second time.
@@ -281,6 +293,68 @@ class Broker:
                 self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
             else:  # a start that failed early must not pass for a clean end, nor replace checkpoints by empty ones
                 self.logs.abandon_loading()
+
+    # --- what many a broker is never asked for: half of its code, which is loaded when it is needed -------------------
+
+    @cached_property
+    def group_coordinator(self) -> GroupCoordinator:
+        from kafkalite.broker.group_coordinator import GroupCoordinator
+
+        return self._appoint(GroupCoordinator(self))
+
+    @cached_property
+    def transaction_coordinator(self) -> TransactionCoordinator:
+        from kafkalite.broker.transaction_coordinator import TransactionCoordinator
+
+        return self._appoint(TransactionCoordinator(self))
+
+    @cached_property
+    def share_coordinator(self) -> ShareCoordinator:
+        from kafkalite.broker.share_coordinator import ShareCoordinator
+
+        return self._appoint(ShareCoordinator(self))
+
+    @cached_property
+    def share_groups(self) -> ShareGroups:
+        from kafkalite.broker.share_groups import ShareGroups
+
+        return ShareGroups(self)
+
+    @cached_property
+    def share_partitions(self) -> SharePartitions:
+        from kafkalite.broker.share_partitions import SharePartitions
+
+        return self._appoint(SharePartitions(self))
+
+    @cached_property
+    def streams_groups(self) -> StreamsGroups:
+        from kafkalite.broker.streams_groups import StreamsGroups
+
+        return StreamsGroups(self)
+
+    @cached_property
+    def client_metrics(self) -> ClientMetricsManager:
+        from kafkalite.broker.client_metrics_manager import ClientMetricsManager
+
+        return ClientMetricsManager(lambda: self.metadata.image.configs)
+
+    def _make_coordinators(self) -> None:
+        """At the start, those that have state to load; the others are made when somebody asks for them."""
+        by_name = self.metadata.image.topics.by_name
+        if GROUP_METADATA_TOPIC in by_name:
+            _ = self.group_coordinator
+        if TRANSACTION_STATE_TOPIC in by_name:
+            _ = self.transaction_coordinator
+        if SHARE_GROUP_STATE_TOPIC in by_name:
+            _ = self.share_coordinator
+
+    def _appoint(self, coordinator: C) -> C:
+        self._coordinators.append(coordinator)
+        if self.is_shutting_down:
+            coordinator.close()
+        elif not self.is_loading:
+            coordinator.start()
+        return coordinator
 
     # --- what handlers ask --------------------------------------------------------------------------------------------
 

@@ -15,9 +15,7 @@ from crc32c import crc32c
 
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF, parse_match
-from kafkalite.config.definitions.metrics import CLIENT_TELEMETRY_REPORTER
 from kafkalite.coordinator.string_hash import hash_map_order
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
@@ -36,11 +34,6 @@ ACCEPTED_COMPRESSION_TYPES: Final = (
 _DEFAULT_INTERVAL_MS: Final[int] = CLIENT_METRICS_CONFIG_DEF.keys["interval.ms"].default
 _NEVER: Final = float("-inf")
 _ASKS_AGAIN_AT_ONCE: Final = frozenset((ErrorCode.UNKNOWN_SUBSCRIPTION_ID, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE))
-
-
-def is_client_telemetry_reported(config: BrokerConfig) -> bool:
-    """Whether somebody takes what clients push: only then are they told that they may."""
-    return CLIENT_TELEMETRY_REPORTER in config["metric.reporters"]
 
 
 class ClientMetricsInstance:

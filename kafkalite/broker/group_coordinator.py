@@ -16,10 +16,8 @@ from kafkalite.broker.internal_topics import ensure_internal_topic
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.broker_config import BrokerConfig
-from kafkalite.config.config_value import ConfigException
 from kafkalite.config.group_config import GroupConfig
 from kafkalite.config.units import MINUTE_MS
-from kafkalite.coordinator.assignors import ASSIGNORS
 from kafkalite.coordinator.classic_group_requests import join_error
 from kafkalite.coordinator.consumer_group_heartbeat_validation import validate_heartbeat
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
@@ -55,8 +53,8 @@ from kafkalite.records.record_batch import NO_SEQUENCE
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
-    from kafkalite.broker.transaction_coordinator import WriteSupport
-    from kafkalite.coordinator.transaction_coordinator import ProducerIdAndEpoch
+    from kafkalite.broker.write_support import WriteSupport
+    from kafkalite.identifiers import ProducerIdAndEpoch
 
 
 class GroupCoordinator:
@@ -116,6 +114,10 @@ class GroupCoordinator:
         if topic is not None:
             self.runtime.start(len(topic.partitions))
         self._broker.metadata.add_listener(self._on_metadata_change)
+
+    def resign_offline(self) -> None:
+        """Partitions whose log directory has failed have no coordinator any more."""
+        self.runtime.resign_offline()
 
     def close(self) -> None:
         """Members that wait are answered, so that their connections can end."""
@@ -329,15 +331,7 @@ def group_coordinator_config(config: BrokerConfig) -> GroupCoordinatorConfig:
         share_group_initialize_retry_interval_ms=config.group_share_initialize_retry_interval_ms,
         streams_group_max_size=config.group_streams_max_size,
         consumer_group_max_size=config.group_consumer_max_size,
-        consumer_group_assignors=_known_assignors(config.group_consumer_assignors),
+        consumer_group_assignors=tuple(config.group_consumer_assignors),
         consumer_group_migration_policy=config.group_consumer_migration_policy.lower(),
         consumer_group_regex_refresh_interval_ms=config.group_consumer_regex_refresh_interval_ms,
     )
-
-
-def _known_assignors(names: Sequence[str]) -> tuple[str, ...]:
-    """The assignors by name; raises ConfigException for one that is not built in: Java's classes cannot be loaded."""
-    for name in names:
-        if name not in ASSIGNORS:
-            raise ConfigException(f"group.consumer.assignors: there is no assignor {name}, but {', '.join(ASSIGNORS)}.")
-    return tuple(names)

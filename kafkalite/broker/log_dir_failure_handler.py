@@ -46,7 +46,8 @@ class LogDirFailureHandler:
         on_offline: Callable[[TopicPartition], Any],
         on_fatal: Callable[[str], Any],
     ) -> None:
-        """`on_offline` is told of each partition without a log, `on_fatal` why the broker cannot go on."""
+        """`on_offline` is told of each partition without a log, `on_fatal` why the broker cannot go on. `resigning` are
+        those who are there when it happens."""
         self._logs = logs
         self._metadata = metadata
         self._metadata_log_dir = metadata_log_dir
@@ -54,7 +55,7 @@ class LogDirFailureHandler:
         self._own_metadata_log_dir = LogDirectory(metadata_log_dir) if is_own else None
         self._clock = clock
         self._timeout_ms = timeout_ms
-        self._resigning = tuple(resigning)
+        self._resigning = resigning
         self._on_offline = on_offline
         self._on_fatal = on_fatal
         self._timer: Timer | None = None

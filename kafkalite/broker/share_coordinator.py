@@ -76,6 +76,10 @@ class ShareCoordinator:
         self._broker.metadata.add_listener(self._on_metadata_change)
         self._broker.clock.call_later(self._prune_interval_ms, self._prune)
 
+    def resign_offline(self) -> None:
+        """Partitions whose log directory has failed have no coordinator any more."""
+        self.runtime.resign_offline()
+
     def close(self) -> None:
         """The broker stops."""
         self._is_closed = True

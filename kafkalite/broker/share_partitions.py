@@ -121,6 +121,12 @@ class SharePartitions:
         """The metadata is known: share partitions follow the deletion of topics."""
         self._broker.metadata.add_listener(self._on_metadata_change)
 
+    def resign_offline(self) -> None:
+        """Share partitions whose log directory has failed are not served any more."""
+        for key, loaded in list(self._loaded.items()):
+            if self._broker.logs.is_offline(loaded.log.topic_partition):
+                self.forget(key)
+
     def close(self) -> None:
         """The broker stops: locks end no more."""
         for key in list(self._loaded):

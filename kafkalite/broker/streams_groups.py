@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kafkalite.broker.group_coordinator import operation_error
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.config.config_value import ConfigException
 from kafkalite.coordinator.group import GroupType
-from kafkalite.coordinator.streams import sticky_task_assignor
 from kafkalite.coordinator.streams.configured_topology import Status
 from kafkalite.coordinator.streams.streams_group_heartbeat_validation import validate_heartbeat
 from kafkalite.coordinator.streams.streams_group_heartbeats import StreamsGroupHeartbeatResult
@@ -42,12 +40,6 @@ class StreamsGroups:
     """What the group coordinator does for streams groups besides what their rules say."""
 
     def __init__(self, broker: Broker) -> None:
-        """Raises ConfigException for an assignor that is not built in: Java's classes cannot be loaded."""
-        for name in broker.config.group_streams_assignors:
-            if name != sticky_task_assignor.NAME:
-                raise ConfigException(
-                    f"group.streams.assignors: there is no assignor {name}, but {sticky_task_assignor.NAME}."
-                )
         self._broker = broker
         self._creation_errors: dict[str, tuple[str, int]] = {}  # by topic, with the time until which it is remembered
 

@@ -11,24 +11,23 @@ import logging
 import re
 from asyncio import Future
 from collections.abc import Collection, Iterable, Sequence
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
 from kafkalite.broker.group_coordinator import operation_error
 from kafkalite.broker.internal_topics import ensure_internal_topic
+from kafkalite.broker.write_support import WriteSupport
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.coordinator.coordinator_result import CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.transaction_coordinator import (
-    ProducerIdAndEpoch,
     TransactionConfig,
     TransactionCoordinatorShard,
 )
 from kafkalite.coordinator.transaction_metadata import TransactionMetadata
 from kafkalite.coordinator.transaction_state import PREPARE_COMMIT
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC, TopicPartition
+from kafkalite.identifiers import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC, ProducerIdAndEpoch, TopicPartition
 from kafkalite.protocol.messages import describe_transactions, list_transactions
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.topics import RemoveTopicRecord
@@ -43,19 +42,6 @@ logger = logging.getLogger(__name__)
 
 TRANSACTION_VERSION_FEATURE: Final = "transaction.version"
 _ENDED_ELSEWHERE: Final = (ErrorCode.INVALID_PRODUCER_EPOCH, ErrorCode.TRANSACTION_COORDINATOR_FENCED)
-
-
-class WriteSupport(Enum):
-    """What a request that writes in a transaction can do, by its version (KIP-890)."""
-
-    DEFAULT_ERROR = 0
-    GENERIC_ERROR = 1
-    ADD_PARTITION = 2
-
-    @property
-    def supports_epoch_bump(self) -> bool:
-        """Whether the write itself adds its partition to the transaction."""
-        return self is WriteSupport.ADD_PARTITION
 
 
 class TransactionCoordinator:
@@ -91,6 +77,10 @@ class TransactionCoordinator:
         if topic is not None:
             self.runtime.start(len(topic.partitions))
         self._broker.metadata.add_listener(self._on_metadata_change)
+
+    def resign_offline(self) -> None:
+        """Partitions whose log directory has failed have no coordinator any more."""
+        self.runtime.resign_offline()
 
     def close(self) -> None:
         """The broker stops."""

@@ -22,6 +22,7 @@ from kafkalite.config.broker_config_def import (
 )
 from kafkalite.config.broker_config_rules import validate_broker_config
 from kafkalite.config.config_value import CLASS, ConfigException, ConfigValue, to_text
+from kafkalite.config.definitions.metrics import CLIENT_TELEMETRY_REPORTER
 from kafkalite.config.definitions.security import LISTENER_ONLY_DYNAMIC_NAMES
 from kafkalite.config.dynamic_reconfiguration import Reconfigurable, check_class, validate_reconfiguration
 from kafkalite.config.endpoint import Endpoint, listener_protocols, parse_csv_map, parse_endpoints
@@ -169,6 +170,11 @@ class BrokerConfig:
     def topic_defaults(self) -> Mapping[str, ConfigValue]:
         """The values that topics have unless they override them, by the topic property's name."""
         return self._topic_defaults
+
+    @property
+    def is_client_telemetry_reported(self) -> bool:
+        """Whether somebody takes the metrics that clients push: only then are they told that they may."""
+        return CLIENT_TELEMETRY_REPORTER in self.values["metric.reporters"]
 
     def listener_value(self, listener_name: str, name: str) -> ConfigValue:
         """The value of a property for one listener: `listener.name.{listener}.{name}` before `name`."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kafkalite.config.config_value import ConfigException, ConfigValue
+from kafkalite.config.definitions.group_coordinator import CONSUMER_ASSIGNORS
 from kafkalite.config.definitions.kraft import parse_voters
+from kafkalite.config.definitions.streams_group import STREAMS_ASSIGNORS
 from kafkalite.config.endpoint import parse_csv_map
 from kafkalite.config.units import MIB
 
@@ -177,6 +179,8 @@ def _check_groups(config: BrokerConfig) -> None:
         _check_between(config, f"group.{kind}", "assignment.interval.ms")
     for name in ("delivery.count.limit", "partition.max.record.locks", "record.lock.duration.ms"):
         _check_between(config, "group.share", name)
+    _check_assignors(config, "group.consumer.assignors", CONSUMER_ASSIGNORS)
+    _check_assignors(config, "group.streams.assignors", STREAMS_ASSIGNORS)
     assignors = config["group.share.assignors"]
     _require_plainly(
         len(assignors) == 1,
@@ -199,6 +203,12 @@ def _check_groups(config: BrokerConfig) -> None:
         config["group.streams.num.standby.replicas"] <= config["group.streams.max.standby.replicas"],
         "group.streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas",
     )
+
+
+def _check_assignors(config: BrokerConfig, key: str, known: tuple[str, ...]) -> None:
+    """Those that a list names are built in: Java's classes cannot be loaded."""
+    for name in config[key]:
+        _require_plainly(name in known, f"{key}: there is no assignor {name}, but {', '.join(known)}.")
 
 
 def _check_between(config: BrokerConfig, prefix: str, name: str) -> None:

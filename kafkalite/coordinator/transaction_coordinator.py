@@ -37,7 +37,7 @@ from kafkalite.coordinator.transaction_state import (
     TransactionState,
 )
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import TopicPartition
+from kafkalite.identifiers import ProducerIdAndEpoch, TopicPartition
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue, by_number, decode_record
 from kafkalite.protocol.coordinator_records.transaction_log import RECORD_TYPES, TransactionLogKey, TransactionLogValue
 from kafkalite.protocol.messages import describe_transactions, list_transactions
@@ -58,13 +58,6 @@ class TransactionConfig(NamedTuple):
     abort_interval_ms: int = 10_000  # transaction.abort.timed.out.transaction.cleanup.interval.ms
     expiration_interval_ms: int = 3_600_000  # transaction.remove.expired.transaction.cleanup.interval.ms
     is_two_phase_commit_enabled: bool = False  # transaction.two.phase.commit.enable
-
-
-class ProducerIdAndEpoch(NamedTuple):
-    """Who a producer is."""
-
-    producer_id: int
-    producer_epoch: int
 
 
 NO_PRODUCER: Final = ProducerIdAndEpoch(NO_PRODUCER_ID, NO_PRODUCER_EPOCH)

@@ -216,6 +216,14 @@ def test_unknown_names_warn_and_known_ones_of_plugins_and_listeners_do_not() -> 
             {"group.share.max.share.sessions": "5"},
             "group.share.max.share.sessions must be greater than or equal to group.share.max.size",
         ),
+        (
+            {"group.consumer.assignors": "range,com.example.Assignor"},
+            "group.consumer.assignors: there is no assignor com.example.Assignor, but uniform, range.",
+        ),
+        (
+            {"group.streams.assignors": "com.example.Assignor"},
+            "group.streams.assignors: there is no assignor com.example.Assignor, but sticky.",
+        ),
         ({"group.coordinator.rebalance.protocols": "share"}, "Disabling the 'classic' protocol is not supported."),
     ],
 )

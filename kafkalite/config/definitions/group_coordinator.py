@@ -12,6 +12,9 @@ from kafkalite.config.config_value import BOOLEAN, INT, LIST, LONG, SHORT, STRIN
 from kafkalite.config.units import KIB, MAX_INT, MIB, MINUTE_MS, SECOND_MS
 from kafkalite.config.validators import at_least, list_of, one_of_any_case
 
+CONSUMER_ASSIGNORS: Final = ("uniform", "range")
+"""The assignors of consumer groups that there are."""
+
 KEYS: Final = (
     ConfigKey(
         "group.coordinator.rebalance.protocols",
@@ -44,7 +47,7 @@ KEYS: Final = (
     ConfigKey("group.consumer.min.heartbeat.interval.ms", INT, 5 * SECOND_MS, MEDIUM, at_least(1)),
     ConfigKey("group.consumer.max.heartbeat.interval.ms", INT, 15 * SECOND_MS, MEDIUM, at_least(1)),
     ConfigKey("group.consumer.max.size", INT, MAX_INT, MEDIUM, at_least(1)),
-    ConfigKey("group.consumer.assignors", LIST, ("uniform", "range"), MEDIUM, list_of(empty=False)),
+    ConfigKey("group.consumer.assignors", LIST, CONSUMER_ASSIGNORS, MEDIUM, list_of(empty=False)),
     ConfigKey(
         "group.consumer.migration.policy",
         STRING,

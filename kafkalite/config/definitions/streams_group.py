@@ -12,6 +12,9 @@ from kafkalite.config.config_value import BOOLEAN, CLASS, INT, LIST, LONG
 from kafkalite.config.units import MAX_INT, MINUTE_MS, SECOND_MS
 from kafkalite.config.validators import at_least, list_of
 
+STREAMS_ASSIGNORS: Final = ("sticky",)
+"""The assignors of streams groups that there are."""
+
 KEYS: Final = (
     ConfigKey("group.streams.session.timeout.ms", INT, 45 * SECOND_MS, MEDIUM, at_least(1)),
     ConfigKey("group.streams.min.session.timeout.ms", INT, 45 * SECOND_MS, MEDIUM, at_least(1)),
@@ -26,7 +29,7 @@ KEYS: Final = (
     ConfigKey("group.streams.assignment.interval.ms", INT, SECOND_MS, MEDIUM, at_least(0), CLUSTER_WIDE),
     ConfigKey("group.streams.min.assignment.interval.ms", INT, 0, MEDIUM, at_least(0)),
     ConfigKey("group.streams.max.assignment.interval.ms", INT, 15 * SECOND_MS, MEDIUM, at_least(0)),
-    ConfigKey("group.streams.assignors", LIST, ("sticky",), MEDIUM, list_of(empty=False)),
+    ConfigKey("group.streams.assignors", LIST, STREAMS_ASSIGNORS, MEDIUM, list_of(empty=False)),
     ConfigKey("group.streams.assignor.offload.enable", BOOLEAN, True, MEDIUM, mode=CLUSTER_WIDE, internal=True),
     ConfigKey("group.streams.task.offset.interval.ms", INT, MINUTE_MS, MEDIUM, at_least(1), internal=True),
     ConfigKey("group.streams.min.task.offset.interval.ms", INT, 15 * SECOND_MS, MEDIUM, at_least(1), internal=True),

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kafkalite.config.definitions.group_coordinator import CONSUMER_ASSIGNORS
+from kafkalite.config.definitions.streams_group import STREAMS_ASSIGNORS
 from kafkalite.coordinator.assignors import ASSIGNORS
 from kafkalite.coordinator.assignors.partition_assignor import (
     Assignment,
@@ -14,6 +16,7 @@ from kafkalite.coordinator.assignors.partition_assignor import (
     PartitionAssignor,
     SubscriptionType,
 )
+from kafkalite.coordinator.streams import sticky_task_assignor
 from kafkalite.identifiers import Uuid
 
 TOPICS = [Uuid(bytes([number]) * 16) for number in range(1, 5)]
@@ -26,6 +29,11 @@ def spec(members: dict[str, MemberSpec], counts: dict[Uuid, int]) -> GroupSpec:
     is_same = len({member.topic_ids for member in members.values()}) <= 1
     kind = SubscriptionType.HOMOGENEOUS if is_same else SubscriptionType.HETEROGENEOUS
     return GroupSpec(members, kind, counts)
+
+
+def test_those_that_the_configuration_may_name_are_there() -> None:
+    assert tuple(ASSIGNORS) == CONSUMER_ASSIGNORS
+    assert (sticky_task_assignor.NAME,) == STREAMS_ASSIGNORS
 
 
 def sizes(assignments: dict[str, Assignment]) -> dict[str, int]:
