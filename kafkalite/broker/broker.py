@@ -410,15 +410,18 @@ class Broker:
             names = ", ".join(map(str, cluster_ids))
             raise LogDirectoryError(f"The log directories belong to different clusters: {names}")
         self.cluster_id = (cluster_ids.pop() if cluster_ids else None) or str(random_uuid())
-        format_directories(
-            self.filesystem,
-            paths,
-            metadata_directory,
-            DirectoryFormat(self.cluster_id, self.node_id, self.controller_listeners()),
-            now_ms=self.clock.now_ms(),
-            random_uuid=random_uuid,
-            is_synced=self.filesystem.is_durable,
-        )
+        try:
+            format_directories(
+                self.filesystem,
+                paths,
+                metadata_directory,
+                DirectoryFormat(self.cluster_id, self.node_id, self.controller_listeners()),
+                now_ms=self.clock.now_ms(),
+                random_uuid=random_uuid,
+                is_synced=self.filesystem.is_durable,
+            )
+        except OSError as error:
+            raise LogDirectoryError(f"Cannot format log directory {', '.join(paths)}: {error.strerror}") from error
         for directory in directories:
             directory.meta_properties = read_meta_properties(self.filesystem, directory.path)
 

@@ -29,6 +29,7 @@ from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceReq
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch, decode_records, iter_batches
 from kafkalite.storage.filesystem import Buffer, File
+from kafkalite.storage.log_directory import LogDirectoryError
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
 from offline_broker import MovedClock, OfflineBroker
 
@@ -271,3 +272,25 @@ def test_producer_ids_are_not_given_out_before_they_can_be_recorded(disk: Filled
     broker.clock.advance(ROOM_CHECK_INTERVAL_MS)
     assert error_of_init(broker) == 0
     broker.close()
+
+
+def test_a_directory_that_cannot_be_formatted_for_want_of_room_is_so_when_there_is_some() -> None:
+    filesystem = CrowdedFileSystem()
+    refusals = 0
+    for room in range(0, 20_000, 37):
+        filesystem.leave_room(room)
+        try:
+            broker = OfflineBroker(PROPERTIES, filesystem=filesystem)
+        except LogDirectoryError as error:
+            assert str(error).startswith("Cannot format log directory ")
+            assert str(error).endswith("/data: No space left on device")
+            refusals += 1
+            filesystem.held_locks.clear()
+            continue
+        filesystem.capacity = None
+        broker.clock.advance(ROOM_CHECK_INTERVAL_MS)
+        assert create(broker, "t") == 0
+        assert produce(broker, b"v") == 0
+        broker.close()
+        break
+    assert 5 < refusals < 500
