@@ -11,6 +11,8 @@ from struct import Struct
 from typing import Final, TypeAlias
 
 from kafkalite.identifiers import Uuid
+from kafkalite.metadata.metadata_version import LATEST
+from kafkalite.metadata.record_versions import record_version
 from kafkalite.protocol.control_records import (
     Endpoint,
     KRaftVersionFeature,
@@ -23,6 +25,7 @@ from kafkalite.protocol.control_records import (
     VotersRecordVoter,
 )
 from kafkalite.protocol.metadata_record import MetadataRecord, read_frame
+from kafkalite.protocol.metadata_records.settings import FeatureLevelRecord
 from kafkalite.protocol.schema import Message
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import BatchHeader, build_batch, decode_batch
@@ -31,6 +34,8 @@ RaftControlRecord: TypeAlias = (
     LeaderChangeMessage | SnapshotHeaderRecord | SnapshotFooterRecord | KRaftVersionRecord | VotersRecord
 )
 
+_MAX_FRAMES_SIZE: Final = 4 * 1024 * 1024
+"""Half of what Apache Kafka takes for a batch of metadata."""
 _KEY: Final = Struct(">hh")
 _VERSION: Final = Struct(">h")
 _CONTROL_TYPES: Final[dict[int, type[Message]]] = {
@@ -61,6 +66,31 @@ def build_control_batch(
         partition_leader_epoch=leader_epoch,
         is_control=True,
     )
+
+
+def frame_records(records: Iterable[MetadataRecord], metadata_version: int | None) -> list[bytes]:
+    """The framed records, in their versions at that level; None: at the one that they themselves begin with."""
+    level = metadata_version
+    frames = []
+    for record in records:
+        if level is None and isinstance(record, FeatureLevelRecord):
+            level = record.feature_level  # the first one of all is metadata.version
+        frames.append(record.to_frame(record_version(record, LATEST if level is None else level)))
+    return frames
+
+
+def split_frames(frames: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """What goes into each batch."""
+    batch: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if batch and size + len(frame) > _MAX_FRAMES_SIZE:
+            yield batch
+            batch, size = [], 0
+        batch.append(frame)
+        size += len(frame)
+    if batch:
+        yield batch
 
 
 def build_metadata_batch(frames: Sequence[bytes], *, base_offset: int, leader_epoch: int, now_ms: int) -> bytes:

@@ -14,7 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from kafkalite.broker.metadata_batches import build_control_batch, build_metadata_batch, read_control_records
+from kafkalite.broker.metadata_batches import (
+    build_control_batch,
+    build_metadata_batch,
+    read_control_records,
+    split_frames,
+)
 from kafkalite.broker.metadata_batches import read_metadata_records as read_records
 from kafkalite.protocol.control_records import (
     KRaftVersionRecord,
@@ -30,7 +35,6 @@ BOOTSTRAP_CHECKPOINT_FILE: Final = "bootstrap.checkpoint"
 SUFFIX: Final = ".checkpoint"
 PARTIAL_SUFFIX: Final = ".checkpoint.part"
 DELETED_SUFFIX: Final = ".checkpoint.deleted"
-MAX_BATCH_SIZE: Final = 8 * 1024 * 1024
 
 
 class SnapshotId(NamedTuple):
@@ -85,23 +89,9 @@ def encode_snapshot(
             control.append(voters)
     out = [build_control_batch(control, base_offset=0, leader_epoch=leader_epoch, now_ms=now_ms)]
     offset = len(control)
-    batch: list[bytes] = []
-    batch_size = 0
-
-    def finish_batch() -> None:
-        nonlocal offset, batch_size
-        if batch:
-            out.append(build_metadata_batch(batch, base_offset=offset, leader_epoch=leader_epoch, now_ms=now_ms))
-            offset += len(batch)
-            batch.clear()
-            batch_size = 0
-
-    for frame in frames:
-        if batch_size + len(frame) > MAX_BATCH_SIZE // 2:
-            finish_batch()
-        batch.append(frame)
-        batch_size += len(frame)
-    finish_batch()
+    for batch in split_frames(frames):
+        out.append(build_metadata_batch(batch, base_offset=offset, leader_epoch=leader_epoch, now_ms=now_ms))
+        offset += len(batch)
     footer = build_control_batch([SnapshotFooterRecord()], base_offset=offset, leader_epoch=leader_epoch, now_ms=now_ms)
     return b"".join((*out, footer))
 

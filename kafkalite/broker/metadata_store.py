@@ -11,20 +11,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from kafkalite.broker.metadata_batches import (
-    RaftControlRecord,
-    build_control_batch,
-    build_metadata_batch,
-    leader_change,
-)
+from kafkalite.broker.metadata_batches import build_metadata_batch, frame_records, split_frames
 from kafkalite.broker.metadata_commits import MetadataCommits, WrittenChange
-from kafkalite.broker.metadata_log import MetadataLog, MetadataLogError
+from kafkalite.broker.metadata_log import MetadataLog
 from kafkalite.broker.metadata_replay import MetadataReplay, read_bootstrap_records
-from kafkalite.broker.metadata_snapshot import MAX_BATCH_SIZE, SnapshotId
-from kafkalite.broker.quorum_state import QuorumState, read_quorum_state, write_quorum_state
+from kafkalite.broker.metadata_snapshot import SnapshotId
+from kafkalite.broker.raft_election import RaftElection
 from kafkalite.broker.snapshot_generator import SnapshotGenerator, SnapshotSettings, SnapshotSource
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
@@ -40,17 +35,13 @@ from kafkalite.metadata.cluster_control import (
 )
 from kafkalite.metadata.cluster_image import Endpoint
 from kafkalite.metadata.metadata_image import MetadataImage
-from kafkalite.metadata.record_versions import record_version
-from kafkalite.protocol.control_records import KRaftVersionRecord
 from kafkalite.protocol.metadata_record import MetadataRecord
 from kafkalite.protocol.metadata_records.control import (
     BeginTransactionRecord,
     EndTransactionRecord,
 )
-from kafkalite.protocol.metadata_records.settings import FeatureLevelRecord
 from kafkalite.records.record_batch import read_header
 from kafkalite.storage.filesystem import FileSystem
-from kafkalite.storage.log_directory import is_want_of_room
 
 _logger = logging.getLogger(__name__)
 
@@ -104,7 +95,6 @@ class MetadataStore:
         self._consequences: list[Steps] = []
         self._failure: OSError | None = None
         self._is_starting = False
-        self._unwritten_election: QuorumState | None = None
         self.on_failure: Callable[[OSError, bool], None] = lambda error, is_sync: None
         """Told of every failed write, and whether it was a sync."""
         self.log = MetadataLog(
@@ -114,6 +104,7 @@ class MetadataStore:
             segment_bytes=self._settings.segment_bytes,
             segment_ms=self._settings.segment_ms,
         )
+        self._election = RaftElection(filesystem, self.log, node_id, is_synced=self._settings.is_synced)
         self._replay = MetadataReplay()
         self._snapshots = SnapshotGenerator(
             filesystem,
@@ -188,7 +179,8 @@ class MetadataStore:
         before. Raises OSError, KafkaError where the features of the cluster are not supported.
         """
         self._is_starting = True
-        self._begin_epoch()
+        self.leader_epoch = self._election.win(self._replay, self._now_ms())
+        self.last_applied_offset = self.log.end_offset - 1
         self._append(self._activation_records(), sync=False)
         controller = node._replace(listeners=controller_listeners)
         registration = register_controller(self.image, controller)
@@ -208,11 +200,7 @@ class MetadataStore:
 
     def write_held_back(self) -> None:
         """Records the start. Raises OSError where there still is no room, and may be called again."""
-        if self._unwritten_election is not None:
-            write_quorum_state(
-                self._filesystem, self.log.directory, self._unwritten_election, sync=self._settings.is_synced
-            )
-            self._unwritten_election = None
+        self._election.write_held_back()
         self.log.write_held_back(self._now_ms())
         self._sync()
         self._maybe_snapshot()
@@ -234,42 +222,6 @@ class MetadataStore:
         self._snapshots.finish()
         self._commits.close()
         self.log.close()
-
-    def _begin_epoch(self) -> None:
-        directory = self.log.directory
-        try:
-            state = read_quorum_state(self._filesystem, directory)
-        except ValueError as error:
-            raise MetadataLogError(str(error)) from None
-        known_epoch = 0 if state is None else state.leader_epoch
-        self.leader_epoch = max(known_epoch, self.log.last_epoch) + 1
-        replay = self._replay
-        is_dynamic = replay.kraft_version >= 1
-        voters = [self.node_id] if replay.voters is None else [voter.voter_id for voter in replay.voters.voters]
-        elected = QuorumState(
-            leader_id=self.node_id,
-            leader_epoch=self.leader_epoch,
-            data_version=1 if is_dynamic else 0,
-            current_voters=() if is_dynamic else tuple(voters),
-        )
-        try:
-            write_quorum_state(self._filesystem, directory, elected, sync=self._settings.is_synced)
-        except OSError as error:
-            if not is_want_of_room(error):
-                raise
-            self._unwritten_election = elected
-            self.log.hold_back()
-        control: list[RaftControlRecord] = [leader_change(self.node_id, voters)]
-        if is_dynamic and replay.voters is not None and not replay.has_voters_in_log:
-            control += [KRaftVersionRecord(k_raft_version=replay.kraft_version), replay.voters]
-            replay.has_voters_in_log = True
-        now_ms = self._now_ms()
-        batch = build_control_batch(
-            control, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
-        )
-        self.log.begin_epoch(self.leader_epoch)
-        self.log.append_or_hold_back(batch, read_header(batch), now_ms=now_ms)
-        self.last_applied_offset = self.log.end_offset - 1
 
     def _activation_records(self) -> list[MetadataRecord]:
         is_log_empty = self.image.features.metadata_version is None
@@ -379,7 +331,7 @@ class MetadataStore:
         now_ms = self._now_ms()
         start_offset = self.log.end_offset
         try:
-            for frames in self._split(self._to_frames(records)):
+            for frames in self._to_batches(records):
                 batch = build_metadata_batch(
                     frames, base_offset=self.log.end_offset, leader_epoch=self.leader_epoch, now_ms=now_ms
                 )
@@ -393,6 +345,19 @@ class MetadataStore:
         if self._written_image is not None:
             for record in records:
                 self._written_image.replay(record)
+
+    def _to_batches(self, records: Sequence[MetadataRecord]) -> list[list[bytes]]:
+        """What goes into one batch, or where that would be too large into several within one metadata transaction."""
+        image = self.written_image
+        batches = list(split_frames(frame_records(records, image.features.metadata_version)))
+        if (
+            len(batches) > 1
+            and not self.is_in_transaction
+            and versions.are_transactions_supported(image.features.metadata_version_or_raise())
+        ):
+            batches[0].insert(0, BeginTransactionRecord().to_frame(0))
+            batches[-1].append(EndTransactionRecord().to_frame(0))
+        return batches
 
     def _sync(self) -> None:
         if self._settings.is_synced:
@@ -412,35 +377,6 @@ class MetadataStore:
         _logger.error("The metadata log takes no more changes until the next start: %s", error)
         self._failure = error
         self._written_image = None
-
-    def _to_frames(self, records: Iterable[MetadataRecord]) -> list[bytes]:
-        level = self.written_image.features.metadata_version
-        frames = []
-        for record in records:
-            if level is None and isinstance(record, FeatureLevelRecord):
-                level = record.feature_level  # the first one of all is metadata.version
-            frames.append(record.to_frame(record_version(record, versions.LATEST if level is None else level)))
-        return frames
-
-    def _split(self, frames: list[bytes]) -> list[list[bytes]]:
-        if sum(map(len, frames)) <= MAX_BATCH_SIZE // 2:
-            return [frames]
-        batches: list[list[bytes]] = [[]]
-        size = 0
-        can_enclose = not self.is_in_transaction and versions.are_transactions_supported(
-            self.written_image.features.metadata_version_or_raise()
-        )
-        if can_enclose:
-            batches[0].append(BeginTransactionRecord().to_frame(0))
-        for frame in frames:
-            if size + len(frame) > MAX_BATCH_SIZE // 2:
-                batches.append([])
-                size = 0
-            batches[-1].append(frame)
-            size += len(frame)
-        if can_enclose:
-            batches[-1].append(EndTransactionRecord().to_frame(0))
-        return batches
 
     # --- snapshots ---
 
