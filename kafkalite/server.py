@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -213,6 +214,17 @@ class Server:
             host, port = self.broker.advertised_listeners.get(name) or (endpoint.host or "localhost", listener.port)
             endpoints.append(Endpoint(name, host, port, SECURITY_PROTOCOLS.index(endpoint.security_protocol)))
         return endpoints
+
+    def let_go_after_fork(self) -> None:
+        """In a child process: lets go of the sockets, so that they end when the parent closes them.
+
+        The descriptors stay taken, by nothing, because objects that the child has inherited would close them again.
+        """
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for listener in (*self._listeners, *self._retired):
+            for descriptor in listener.descriptors():
+                os.dup2(nothing, descriptor, inheritable=False)
+        os.close(nothing)
 
     async def stop(self) -> None:
         """Answers what is under way, ends all connections, and leaves the data directory cleanly shut down."""

@@ -109,6 +109,11 @@ class Connection(asyncio.BufferedProtocol):
         self._context = context
         self._fd = transport.get_extra_info("socket").fileno()
 
+    def descriptors(self) -> tuple[int, int]:
+        """The file descriptors of its socket, -1 where it has none."""
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return -1 if sock is None else sock.fileno(), self._writer_fd
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._fd = -1
         self._unwatch()

@@ -165,6 +165,11 @@ class Listener:
         for sock in self._sockets:
             sock.close()
 
+    def descriptors(self) -> list[int]:
+        """The file descriptors of its sockets and of its connections'."""
+        sockets = [sock.fileno() for sock in self._sockets]
+        return [fd for fd in (*sockets, *(fd for c in self._connections for fd in c.descriptors())) if fd >= 0]
+
     def close_connections(self, *, only_idle: bool) -> int:
         """Ends connections, all or those with nothing under way; returns how many are left."""
         for connection in list(self._connections):
