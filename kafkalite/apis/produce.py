@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Iterator
 from typing import Final, TypeAlias
 
 from kafkalite.broker.api_registry import serves
+from kafkalite.broker.batch_validator import is_slow_to_validate
 from kafkalite.broker.log_appender import LARGE_BATCH
 from kafkalite.broker.repeated_produce import FIRST_VERSION, RepeatedProduce
 from kafkalite.broker.request_context import RequestContext
@@ -42,6 +43,7 @@ from kafkalite.records.record_batch import (
     read_header,
 )
 from kafkalite.records.record_validation import RecordValidationError
+from kafkalite.storage.log_append_info import LogAppendInfo
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import VerificationState
 from kafkalite.storage.unfinished_append import UnfinishedAppend
@@ -290,6 +292,19 @@ def _append(
     try:
         if (
             plain_header is not None
+            and request.acks
+            and data.records is not None
+            and not log.append_rules.must_validate_records
+            and is_slow_to_validate(plain_header)
+        ):
+            answer = PartitionProduceResponse(index=index)
+            records = data.records if plain_header[1] >= LARGE_BATCH else memoryview(bytes(data.records))
+            appending = _validate_and_append(context, topic, log, records, plain_header, answer)
+            # What has been received is appended, whether or not its client is still there to hear of it.
+            unfinished.append((asyncio.shield(asyncio.ensure_future(appending)), log, answer))
+            return answer
+        if (
+            plain_header is not None
             and plain_header[1] >= LARGE_BATCH
             and request.acks
             and log.context.filesystem.is_durable  # memory takes any batch at once
@@ -332,6 +347,43 @@ async def _finish_append(
         appended = append.finish()
     except KafkaError as error:
         return error
+    return await _finish_answer(context, appended, log, answer)
+
+
+async def _validate_and_append(
+    context: RequestContext,
+    topic: str,
+    log: PartitionLog,
+    records: memoryview,
+    header: BatchHeader,
+    answer: PartitionProduceResponse,
+) -> KafkaError | None:
+    """Appends a batch that a worker thread looks into first, if it still finds its log then."""
+    broker, config = context.broker, log.config
+    refusal = await broker.batch_validator.validate(records, log.topic_partition, config.max_message_bytes, header)
+    if refusal is not None:
+        return refusal
+    try:
+        found = broker.leader_log(topic, answer.index)  # not always the same: it may have been deleted, or moved
+        if found.topic_id != log.topic_id:
+            return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        appended = found.begin_append(
+            records, now_ms=broker.clock.now_ms(), header=header, is_validated=found.config is config
+        )
+        if isinstance(appended, UnfinishedAppend):
+            if header[1] >= LARGE_BATCH and found.context.filesystem.is_durable:
+                return await _finish_append(context, appended, broker.log_appender.write(appended), found, answer)
+            appended.write()
+            appended = appended.finish()
+    except KafkaError as error:
+        return error
+    return await _finish_answer(context, appended, found, answer)
+
+
+async def _finish_answer(
+    context: RequestContext, appended: LogAppendInfo, log: PartitionLog, answer: PartitionProduceResponse
+) -> KafkaError | None:
+    """Fills in where a batch went, and waits for its flush where one is due."""
     answer.base_offset = appended.first_offset
     answer.log_append_time_ms = appended.log_append_time_ms
     answer.log_start_offset = appended.log_start_offset

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from kafkalite.broker.batch_validator import BatchValidator
 from kafkalite.broker.clock import Clock, Timer
 from kafkalite.broker.fetch_sessions import FetchSessionCache
 from kafkalite.broker.load_progress import LoadProgress
@@ -102,6 +103,7 @@ class Broker:
         self.metadata: MetadataStore
         self.logs: LogManager
         self.log_appender = LogAppender()
+        self.batch_validator = BatchValidator()
         self.log_flusher = LogFlusher(clock.now_ms)
         self.fetch_purgatory = Purgatory(clock)
         self.fetch_sessions = FetchSessionCache(
@@ -272,6 +274,7 @@ class Broker:
         Raises KafkaError or OSError where the metadata log could not be left as a clean stop leaves it (its disk is
         full, say); the logs have been closed then all the same.
         """
+        self.batch_validator.close()
         self.log_appender.close()
         self.log_flusher.close()
         if not hasattr(self, "logs"):

@@ -7,7 +7,8 @@ only offsets change. What remains is to look at the batch, and all that one read
 partition is appended with one write.
 
 Whatever is out of the ordinary is left to the API's handler: requests for several partitions, transactions, topics
-whose records the broker has to look at, flushes to wait for, large batches, and errors.
+whose records the broker has to look at, flushes to wait for, large batches (whose validation or writing takes long),
+and errors.
 
 Where writing takes long, a worker thread does it; the connection waits, and others go on.
 """
@@ -18,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from kafkalite.broker.batch_validator import LARGE_GZIP_BATCH, is_slow_to_validate
 from kafkalite.broker.log_appender import LARGE_BATCH
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.codec import compile_encoder
@@ -278,7 +280,11 @@ class RepeatedProduce:
             if not RECORD_BATCH_OVERHEAD < length < LARGE_BATCH or view[at + MAGIC_POSITION] != 2:
                 break
             header = read_header(view, at)
-            if header[1] + LOG_OVERHEAD != length or header[5] & _UNUSUAL_ATTRIBUTES:
+            if (
+                header[1] + LOG_OVERHEAD != length
+                or header[5] & _UNUSUAL_ATTRIBUTES
+                or (length > LARGE_GZIP_BATCH and is_slow_to_validate(header))
+            ):
                 break
             if found is not known:
                 if known is not None:

@@ -81,18 +81,22 @@ def place_client_batch(
     leader_epoch: int | None,
     produce_version: int,
     verification_guard: VerificationState | None,
+    *,
+    is_validated: bool = False,
 ) -> PlacedBatch | LogAppendInfo:
-    """Checks a batch and finds its place; rolls the log where it has to. Or the answer of a duplicate."""
+    """Checks a batch, but for what `validate_client_batch` looks at where that `is_validated`, and finds its place;
+    rolls the log where it has to. Or the answer of a duplicate."""
     if log.context.is_read_only:
         log.context.check_writable()
     config, rules = log.config, log.append_rules
-    header = validate_client_batch(
-        records,
-        log.topic_partition,
-        max_message_bytes=config.max_message_bytes,
-        produce_version=produce_version,
-        header=header,
-    )
+    if header is None or not is_validated:
+        header = validate_client_batch(
+            records,
+            log.topic_partition,
+            max_message_bytes=config.max_message_bytes,
+            produce_version=produce_version,
+            header=header,
+        )
     size = header[1] + 12
     view = records if type(records) is memoryview else memoryview(records)
     if len(view) != size:

@@ -295,15 +295,16 @@ class PartitionLog:
         return append_plain(self, batches, now_ms, may_put_off) if self.append_rules.takes_plain_batches else None
 
     def begin_append(
-        self, records: Buffer, *, now_ms: int, header: BatchHeader | None = None
+        self, records: Buffer, *, now_ms: int, header: BatchHeader | None = None, is_validated: bool = False
     ) -> UnfinishedAppend | LogAppendInfo:
-        """As `append` of a client's batch, but the bytes are still to be written, by whichever thread.
+        """As `append` of a client's batch, but the bytes are still to be written, by whichever thread. `is_validated`:
+        the batch, given with its header, has passed `validate_client_batch`.
 
         Nothing of it can be seen before `UnfinishedAppend.finish`. Whoever changes the log meanwhile waits for that.
         The answer of a duplicate comes at once.
         """
         self.finish_append()
-        placed = place_client_batch(self, records, now_ms, header, None, 13, None)
+        placed = place_client_batch(self, records, now_ms, header, None, 13, None, is_validated=is_validated)
         if isinstance(placed, LogAppendInfo):
             return placed
         segment, prefix, rest, header, log_append_time_ms = placed
