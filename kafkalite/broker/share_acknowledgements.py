@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from kafkalite.broker.share_sessions import SessionKey, TopicIdPartition
+from kafkalite.coordinator.share_acknowledgement import AcknowledgementBatch, AcknowledgeType
 from kafkalite.coordinator.share_coordinator import SharePartitionKey
-from kafkalite.coordinator.share_partition import AcknowledgementBatch, AcknowledgeType
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 

@@ -17,6 +17,7 @@ from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.share_group_dlq_manager import ShareGroupDLQManager
 from kafkalite.broker.share_sessions import SessionKey, ShareSessionCache
 from kafkalite.config.group_config import GroupConfig
+from kafkalite.coordinator.share_acknowledgement import AcknowledgementBatch, acknowledge
 from kafkalite.coordinator.share_acquisition import (
     AcquiredRecords,
     AcquireLimits,
@@ -26,7 +27,6 @@ from kafkalite.coordinator.share_acquisition import (
 )
 from kafkalite.coordinator.share_coordinator import SharePartitionKey, ShareStateWrite
 from kafkalite.coordinator.share_partition import (
-    AcknowledgementBatch,
     DeadLetters,
     SharePartition,
     SharePartitionSettings,
@@ -246,7 +246,7 @@ class SharePartitions:
         loaded = self._loaded.get(key)
         if loaded is None:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        change = loaded.partition.acknowledge(member_id, batches, self._broker.clock.steady_ms())
+        change = acknowledge(loaded.partition, member_id, batches, self._broker.clock.steady_ms())
         self._write(loaded, change)
         self._arm(loaded)
 

@@ -3,14 +3,13 @@
 Records between the start offset (all before it are done with) and the end offset are in flight. `acquire` gives records
 to a member and locks them for a time; members acknowledge them, or lose them when they go, or when the lock's time is
 over. What has to be kept stands in a `StateChange`: whoever drives the share partition writes its batches and then
-tells `complete` whether that went well. Apache Kafka's SharePartition; its parts are in_flight_records and
-share_acquisition.
+tells `complete` whether that went well. Apache Kafka's SharePartition; its parts are in_flight_records,
+share_acquisition and share_acknowledgement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from enum import IntEnum
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
@@ -19,36 +18,16 @@ from kafkalite.coordinator.in_flight_records import (
     ARCHIVED,
     ARCHIVING,
     AVAILABLE,
-    NO_MEMBER,
     InFlightBatch,
     InFlightBatches,
     InFlightState,
     state_batch,
 )
 from kafkalite.coordinator.share_state_batches import PersisterStateBatch, RecordState
-from kafkalite.errors import ErrorCode, KafkaError
 
 NO_OFFSET: Final = -1
 CLIENT_REJECT: Final = "Offset rejected by client."
 DELIVERY_COUNT_EXCEEDED: Final = "Offset delivery count exceeded the threshold."
-
-
-class AcknowledgeType(IntEnum):
-    """What a member says of a record."""
-
-    GAP = 0  # there is no record at the offset
-    ACCEPT = 1
-    RELEASE = 2
-    REJECT = 3
-    RENEW = 4
-
-
-_ACKNOWLEDGED_STATE: Final = {
-    AcknowledgeType.GAP: ARCHIVED,
-    AcknowledgeType.ACCEPT: RecordState.ACKNOWLEDGED,
-    AcknowledgeType.RELEASE: AVAILABLE,
-    AcknowledgeType.REJECT: ARCHIVED,
-}
 
 
 class SharePartitionSettings(NamedTuple):
@@ -59,18 +38,6 @@ class SharePartitionSettings(NamedTuple):
     record_lock_duration_ms: int = 30_000  # share.record.lock.duration.ms
     is_renew_enabled: bool = True  # share.renew.acknowledge.enable
     has_dead_letter_queue: bool = False  # errors.deadletterqueue.topic.name
-
-
-class AcknowledgementBatch(NamedTuple):
-    """What a member says of some records: one type for all of them, or one for each."""
-
-    first_offset: int
-    last_offset: int
-    acknowledge_types: Sequence[int]
-
-    def type_at(self, offset: int) -> int:
-        types = self.acknowledge_types
-        return types[offset - self.first_offset] if len(types) > 1 else types[0]
 
 
 class DeadLetters(NamedTuple):
@@ -244,95 +211,7 @@ class SharePartition:
         change.undo.clear()  # A lock that has ended has ended, whether that could be written or not.
         return change
 
-    # What members say
-
-    def acknowledge(self, member_id: str, acknowledgements: Iterable[AcknowledgementBatch], now_ms: int) -> StateChange:
-        """Raises KafkaError, and changes nothing, where a member may not say that of these records."""
-        change = StateChange(self.delivery_complete_count)
-        try:
-            for acknowledgement in acknowledgements:
-                if acknowledgement.last_offset >= self.start_offset:
-                    for batch in self._acknowledged_batches(acknowledgement):
-                        if batch.last_offset >= self.start_offset:
-                            self._acknowledge(member_id, acknowledgement, batch, change, now_ms)
-        except KafkaError:
-            self.complete(change, is_persisted=False)
-            raise
-        return change
-
-    def _acknowledged_batches(self, acknowledgement: AcknowledgementBatch) -> list[InFlightBatch]:
-        first_offset, last_offset = acknowledgement.first_offset, acknowledgement.last_offset
-        floor = self.batches.floor(first_offset)
-        if floor is None and first_offset < self.start_offset <= last_offset:
-            floor = self.batches.floor(self.start_offset)
-        if floor is None:
-            raise KafkaError(
-                ErrorCode.INVALID_RECORD_STATE,
-                "Batch record not found. The request batch offsets are not found in the cache.",
-            )
-        found = self.batches.between(floor.first_offset, last_offset)
-        if found[-1].last_offset < first_offset:
-            raise KafkaError(
-                ErrorCode.INVALID_REQUEST,
-                "Batch record not found. The first offset in request is past acquired records.",
-            )
-        if found[-1].last_offset < last_offset:
-            raise KafkaError(
-                ErrorCode.INVALID_REQUEST,
-                "Batch record not found. The last offset in request is past acquired records.",
-            )
-        return found
-
-    def _acknowledge(
-        self,
-        member_id: str,
-        acknowledgement: AcknowledgementBatch,
-        batch: InFlightBatch,
-        change: StateChange,
-        now_ms: int,
-    ) -> None:
-        first_offset, last_offset = acknowledgement.first_offset, acknowledgement.last_offset
-        common = batch.common
-        if common is not None:
-            if common.member_id == NO_MEMBER:
-                raise _invalid_state("The batch cannot be acknowledged. The batch is not in the acquired state.")
-            if common.member_id != member_id:
-                raise _invalid_state("Member is not the owner of batch record")
-            if (
-                batch.is_within(first_offset, last_offset)
-                and len(acknowledgement.acknowledge_types) == 1
-                and not batch.begins_before(self.start_offset)
-            ):
-                self._apply(
-                    acknowledgement.acknowledge_types[0], batch.first_offset, batch.last_offset, common, change, now_ms
-                )
-                return
-            batch.split()
-        for offset, state in batch.own_states(max(first_offset, self.start_offset), last_offset):
-            if state.state is not ACQUIRED:
-                raise _invalid_state("The offset cannot be acknowledged. The offset is not acquired.")
-            if state.member_id != member_id:
-                raise _invalid_state("Member is not the owner of offset")
-            self._apply(acknowledgement.type_at(offset), offset, offset, state, change, now_ms)
-
-    def _apply(
-        self,
-        acknowledge_type: int,
-        first_offset: int,
-        last_offset: int,
-        state: InFlightState,
-        change: StateChange,
-        now_ms: int,
-    ) -> None:
-        if acknowledge_type == AcknowledgeType.RENEW:
-            if not self.settings.is_renew_enabled:
-                raise _invalid_state("Renewing acquisition locks is not enabled for the group.")
-            state.lock_deadline_ms = self.lock(first_offset, last_offset, now_ms)
-            return
-        new_state = _ACKNOWLEDGED_STATE[AcknowledgeType(acknowledge_type)]
-        if acknowledge_type == AcknowledgeType.REJECT and self.settings.has_dead_letter_queue:
-            new_state = ARCHIVING
-        self._finish(first_offset, last_offset, state, new_state, change)
+    # What becomes of records that members had
 
     def release(self, member_id: str) -> StateChange:
         """Takes all records from a member that goes."""
@@ -351,11 +230,12 @@ class SharePartition:
         for first_offset, last_offset, state in batch.runs():
             if state.state is ACQUIRED and is_meant(state):
                 released = ARCHIVED if last_offset < self.start_offset else AVAILABLE
-                self._finish(first_offset, last_offset, state, released, change)
+                self.finish(first_offset, last_offset, state, released, change)
 
-    def _finish(
+    def finish(
         self, first_offset: int, last_offset: int, state: InFlightState, new_state: RecordState, change: StateChange
     ) -> None:
+        """A member has done with records that it had acquired, in one way or another."""
         change.undo.append((state, state.copy()))
         settings = self.settings
         given_up = ARCHIVING if settings.has_dead_letter_queue else ARCHIVED
@@ -472,7 +352,3 @@ class SharePartition:
                 found = last_offset
                 count += self._count_from_start(first_offset, last_offset)
         return found, count
-
-
-def _invalid_state(message: str) -> KafkaError:
-    return KafkaError(ErrorCode.INVALID_RECORD_STATE, message)

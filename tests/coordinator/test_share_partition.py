@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kafkalite.coordinator.share_acknowledgement import AcknowledgementBatch, AcknowledgeType, acknowledge
 from kafkalite.coordinator.share_acquisition import (
     AcquiredRecords,
     AcquireLimits,
@@ -17,8 +18,6 @@ from kafkalite.coordinator.share_acquisition import (
     without_aborted,
 )
 from kafkalite.coordinator.share_partition import (
-    AcknowledgementBatch,
-    AcknowledgeType,
     SharePartition,
     SharePartitionSettings,
     StateChange,
@@ -57,7 +56,7 @@ class Share:
         return [(*run,) for run in acquire(self.partition, member, read, offset, limits, self.now_ms)]
 
     def acknowledge(self, member: str, first: int, last: int, *types: int) -> None:
-        self.keep(self.partition.acknowledge(member, [AcknowledgementBatch(first, last, types)], self.now_ms))
+        self.keep(acknowledge(self.partition, member, [AcknowledgementBatch(first, last, types)], self.now_ms))
 
     def release(self, member: str) -> None:
         self.keep(self.partition.release(member))
@@ -213,7 +212,8 @@ def test_what_a_member_may_not_say_changes_nothing(member: str, first: int, last
     share.fetch("a")
     before = share.states()
     with pytest.raises(KafkaError) as refused:
-        share.partition.acknowledge(
+        acknowledge(
+            share.partition,
             "a" if member == "a" else member,
             [AcknowledgementBatch(0, 0, [ACCEPT]), AcknowledgementBatch(first, last, [ACCEPT])]
             if member == "a"
@@ -228,13 +228,13 @@ def test_what_a_member_may_not_say_changes_nothing(member: str, first: int, last
 def test_records_that_are_given_up_wait_for_their_dead_letters() -> None:
     share = Share(10, config=SharePartitionSettings(max_delivery_count=1, has_dead_letter_queue=True))
     share.fetch("m")
-    change = share.partition.acknowledge("m", [AcknowledgementBatch(0, 4, [REJECT])], 0)
+    change = acknowledge(share.partition, "m", [AcknowledgementBatch(0, 4, [REJECT])], 0)
     share.keep(change)
     assert [(one.first_offset, one.last_offset, one.cause) for one in change.dead_letters[:2]] == [
         (0, 0, "Offset rejected by client."),
         (1, 1, "Offset rejected by client."),
     ]
-    exceeded = share.partition.acknowledge("m", [AcknowledgementBatch(5, 9, [RELEASE])], 0)
+    exceeded = acknowledge(share.partition, "m", [AcknowledgementBatch(5, 9, [RELEASE])], 0)
     share.keep(exceeded)
     assert exceeded.dead_letters[0].cause == "Offset delivery count exceeded the threshold."
     assert {state for state, _, _ in share.states().values()} == {RecordState.ARCHIVING}
@@ -247,7 +247,7 @@ def test_records_that_are_given_up_wait_for_their_dead_letters() -> None:
 def test_dead_letters_that_were_under_way_at_a_restart_are_written_again() -> None:
     share = Share(10, config=SharePartitionSettings(max_delivery_count=1, has_dead_letter_queue=True))
     share.fetch("m")
-    share.keep(share.partition.acknowledge("m", [AcknowledgementBatch(0, 9, [REJECT])], 0))
+    share.keep(acknowledge(share.partition, "m", [AcknowledgementBatch(0, 9, [REJECT])], 0))
     share.restart()
     [letters] = share.partition.unwritten_dead_letters
     assert (letters.first_offset, letters.last_offset, letters.delivery_count) == (0, 9, 1)
@@ -259,7 +259,7 @@ def test_a_change_that_could_not_be_written_is_taken_back() -> None:
     share = Share()
     share.fetch("a")
     before = share.states()
-    change = share.partition.acknowledge("a", [AcknowledgementBatch(0, 50, [ACCEPT])], share.now_ms)
+    change = acknowledge(share.partition, "a", [AcknowledgementBatch(0, 50, [ACCEPT])], share.now_ms)
     share.partition.complete(change, is_persisted=False)
     assert share.states() == before
     assert (share.partition.start_offset, share.partition.delivery_complete_count) == (0, 0)
