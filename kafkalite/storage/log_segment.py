@@ -276,14 +276,17 @@ class LogSegment:
         return timestamp if timestamp >= 0 else self.modified_ms()
 
     def first_batch_timestamp(self) -> int:
-        """The maximum timestamp of the first batch, -1 while there is none."""
+        """The maximum timestamp of the first batch, -1 while there is none, and where it is damaged."""
         timestamp = self._first_batch_timestamp
         if timestamp is None:
             timestamp = NO_TIMESTAMP
             if self.size:
-                for _, header in iter_file_batches(self.file, 0, self.size):
-                    timestamp = header.max_timestamp
-                    break
+                try:
+                    for _, header in iter_file_batches(self.file, 0, self.size):
+                        timestamp = header.max_timestamp
+                        break
+                except KafkaError as error:  # whoever reads it is told; the log's end is none the worse for it
+                    _logger.error("The first batch of %s cannot be read: %s", self.path(LOG_SUFFIX), error.message)
                 self._first_batch_timestamp = timestamp
         return timestamp
 

@@ -472,6 +472,23 @@ def test_reserved_room_at_the_end_of_a_segment_is_no_damage(disk: Disk, batch: B
     disk.close()
 
 
+def test_a_log_whose_last_segment_begins_with_damage_takes_records(
+    memory_disk: Disk, batch: BatchMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = memory_disk.open_log(index_interval_bytes=100)
+    for number in range(6):
+        log.append(batch(b"%d" % number + bytes(100)), now_ms=memory_disk.now_ms)
+    memory_disk.close()
+    data = bytearray(memory_disk.read("00000000000000000000.log"))
+    data[8] ^= 0x80  # the length of the first batch is negative now
+    memory_disk.write("00000000000000000000.log", data)
+    log = memory_disk.open_log(index_interval_bytes=100)
+    with caplog.at_level(logging.ERROR):
+        assert log.append(batch(b"afterwards"), now_ms=memory_disk.now_ms).first_offset == 6
+        assert log.append(batch(b"and again"), now_ms=memory_disk.now_ms).first_offset == 7
+    assert caplog.text.count("The first batch of /data/topic-0/00000000000000000000.log cannot be read") == 1
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_is_damaged_the_log_opens_with_a_valid_prefix(memory_disk: Disk, batch: BatchMaker, seed: int) -> None:
     damage_and_open(memory_disk, batch, seed)
