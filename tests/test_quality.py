@@ -1,8 +1,9 @@
-"""Style, types and layers are tests like the others: ruff, mypy --strict, import-linter."""
+"""Style, types and layers are tests like the others: ruff, mypy --strict, import-linter; and what the docs say of them."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,10 @@ def test_the_source_passes(check: str) -> None:
     environment = {**os.environ, "NO_COLOR": "1"}
     finished = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert finished.returncode == 0, f"{' '.join(command)}\n\n{finished.stdout}\n{finished.stderr}"
+
+
+def test_the_architecture_page_names_every_module_of_storage() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text()
+    table = page.partition("## What lies in storage/")[2].partition("\n\nA module")[0]
+    modules = {path.stem for path in (REPOSITORY / "kafkalite" / "storage").glob("*.py")} - {"__init__"}
+    assert set(re.findall(r"`(\w+)`", table)) == modules
