@@ -32,6 +32,7 @@ from kafkalite.config.units import HOUR_MS, MINUTE_MS
 
 # Read by classes that Apache Kafka names in properties of its own, or by its authorizer.
 _FOREIGN_NAMES: Final = frozenset(("allow.everyone.if.no.acl.found", "super.users"))
+_LISTS_OF_CLASSES: Final = ("metric.reporters", "kafka.metrics.reporters")
 _FOREIGN_PREFIXES: Final = ("config.providers.", "rlmm.config.", "rsm.config.")
 
 
@@ -276,4 +277,9 @@ def _warnings(properties: Mapping[str, str]) -> list[str]:
             warnings.append(f"Unknown property {name} is ignored{hint}")
         elif key is not None and key.type is CLASS and text.strip() not in ("", key.default):
             warnings.append(f"{name} names a Java class, which has no effect here: {text.strip()}")
+        elif key is not None and name in _LISTS_OF_CLASSES:
+            known = (*key.default, CLIENT_TELEMETRY_REPORTER)
+            foreign = [each for each in map(str.strip, text.split(",")) if each and each not in known]
+            if foreign:
+                warnings.append(f"{name} names Java classes, which have no effect here: {', '.join(foreign)}")
     return warnings

@@ -46,8 +46,8 @@ A configuration file is a `server.properties` as Apache Kafka reads it; Apache K
   be part of. Listeners of `controller.listener.names` are accepted, and nothing listens there.
 - `inter.broker.listener.name` need not be set: no broker talks to another.
 - Without `advertised.listeners` each client is told the address by which it came, not the name of the host.
-- What is meant to protect and is not served yet stops the start: listeners other than PLAINTEXT,
-  `authorizer.class.name`.
+- What is meant to protect and is not served yet stops the start: SASL listeners,
+  `authorizer.class.name`. An SSL listener needs a key store.
 - Java classes of one's own cannot be loaded: policies, callbacks, reporters, interceptors. One reporter is built in:
   with `metric.reporters=kafkalite.ClientTelemetry` clients are told that they may push their metrics (KIP-714), what
   `kafka-client-metrics` subscribes to is kept in the topic `client-telemetry`, and any consumer shows it: each number

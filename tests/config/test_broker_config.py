@@ -137,6 +137,8 @@ def test_unknown_names_warn_and_known_ones_of_plugins_and_listeners_do_not() -> 
             "listener.name.external.scram-sha-256.sasl.jaas.config": "x",
             "listener.name.external.ssl.keystore.location": "/x",
             "create.topic.policy.class.name": "com.example.Policy",
+            "metric.reporters": "org.apache.kafka.common.metrics.JmxReporter, com.example.A,kafkalite.ClientTelemetry",
+            "kafka.metrics.reporters": "com.example.B",
         }
     )
     assert config.warnings == [
@@ -144,6 +146,8 @@ def test_unknown_names_warn_and_known_ones_of_plugins_and_listeners_do_not() -> 
         "Unknown property zookeeper.connect is ignored",
         "Unknown property retention.ms is ignored; the broker's name for this topic property is log.retention.ms",
         "create.topic.policy.class.name names a Java class, which has no effect here: com.example.Policy",
+        "metric.reporters names Java classes, which have no effect here: com.example.A",
+        "kafka.metrics.reporters names Java classes, which have no effect here: com.example.B",
     ]
 
 
