@@ -1,4 +1,4 @@
-"""Style, types and layers are tests like the others: ruff, mypy --strict, import-linter; and what the docs say of them."""
+"""Style, types and layers are tests like the others: ruff, mypy --strict, import-linter; so is a table of the docs."""
 
 from __future__ import annotations
 
