@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
+import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
@@ -106,9 +106,7 @@ class Broker:
         self.batch_validator = BatchValidator()
         self.log_flusher = LogFlusher(clock.now_ms)
         self.fetch_purgatory = Purgatory(clock)
-        self.fetch_sessions = FetchSessionCache(
-            config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 1 << 31)
-        )
+        self.fetch_sessions = FetchSessionCache(config.max_incremental_fetch_session_cache_slots, _random_session_id)
         self.known_produce_requests: defaultdict[int, KnownRequests] = defaultdict(KnownRequests)
         """By version."""
         self.producer_ids = ProducerIds(self._reserve_producer_ids, self._request_producer_ids)
@@ -489,6 +487,11 @@ class Broker:
         reserved = self.metadata.commit(result.records, lambda error: take(None if error else result.response))
         if reserved is not None:
             self._reserving = asyncio.ensure_future(reserved)
+
+
+def _random_session_id() -> int:
+    """From 1 to 2^31 - 1."""
+    return int.from_bytes(os.urandom(4)) >> 1 or 1
 
 
 def check_leader_epoch(log: PartitionLog, current_leader_epoch: int) -> None:

@@ -58,9 +58,11 @@ class Listener:
         """Binds all addresses of its host (an empty host: every interface); port 0 picks a free one. Raises OSError."""
         host, port = self.endpoint.host, self.endpoint.port
         config = self.broker.config
+        # As bytes, or else Python loads its tables of international names.
+        name = host.encode() if host.isascii() else host
         try:
             found = await self._loop.getaddrinfo(
-                host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if not host else 0
+                name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if not host else 0
             )
         except OSError as error:
             raise OSError(error.errno, f"Cannot listen on {host}:{port}: {error.strerror}") from None

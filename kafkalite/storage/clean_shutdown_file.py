@@ -9,13 +9,13 @@ interrupted.) An empty one or one with another epoch counts too, as in Apache Ka
 
 from __future__ import annotations
 
-import json
-
 from kafkalite.storage.file_names import CLEAN_SHUTDOWN_FILE
 from kafkalite.storage.filesystem import FileSystem, remove_if_exists, write_file_atomically
 
 
 def write_clean_shutdown_file(filesystem: FileSystem, log_directory: str, broker_epoch: int = -1) -> None:
+    import json
+
     content = json.dumps({"version": 0, "brokerEpoch": broker_epoch}, separators=(",", ":")).encode()
     write_file_atomically(filesystem, f"{log_directory}/{CLEAN_SHUTDOWN_FILE}", content)
 
@@ -23,9 +23,15 @@ def write_clean_shutdown_file(filesystem: FileSystem, log_directory: str, broker
 def read_clean_shutdown_broker_epoch(filesystem: FileSystem, log_directory: str) -> int | None:
     """The epoch of the broker that ended cleanly; None where there is no file or none in it."""
     try:
-        content = json.loads(filesystem.read_bytes(f"{log_directory}/{CLEAN_SHUTDOWN_FILE}"))
+        data = filesystem.read_bytes(f"{log_directory}/{CLEAN_SHUTDOWN_FILE}")
+    except OSError:
+        return None
+    import json  # few starts are someone's first; those have nothing to read
+
+    try:
+        content = json.loads(data)
         return int(content["brokerEpoch"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
