@@ -1,3 +1,4 @@
+// Our program, and which franz-go it drives; the tests of that very version are run too.
 module kafkalite/tests/clients/franz_go
 
 go 1.26.0
