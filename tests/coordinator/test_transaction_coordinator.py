@@ -10,7 +10,6 @@ from kafkalite.coordinator.coordinator_result import CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.transaction_coordinator import (
     NO_PRODUCER,
-    ProducerIdAndEpoch,
     TransactionConfig,
     TransactionCoordinatorShard,
 )
@@ -25,7 +24,7 @@ from kafkalite.coordinator.transaction_state import (
     TransactionState,
 )
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import TopicPartition
+from kafkalite.identifiers import ProducerIdAndEpoch, TopicPartition
 
 A0, A1, B0 = TopicPartition("a", 0), TopicPartition("a", 1), TopicPartition("b", 0)
 TV0, TV2 = 0, 2

@@ -11,14 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from kafkalite.coordinator.coordinator_result import CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.transaction_coordinator import (
-    ProducerIdAndEpoch,
     TransactionConfig,
     TransactionCoordinatorShard,
 )
 from kafkalite.coordinator.transaction_metadata import TransactionMetadata
 from kafkalite.coordinator.transaction_state import ONGOING, PREPARE_COMMIT
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import TopicPartition
+from kafkalite.identifiers import ProducerIdAndEpoch, TopicPartition
 
 PARTITIONS = [TopicPartition("t", index) for index in range(3)]
 IDS = st.sampled_from(["x", "y"])
