@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from kafkalite.broker.authorized_operations import AclOperation
 from kafkalite.cli.command_line import (
     Option,
     OptionParser,
@@ -38,32 +39,13 @@ class PatternType(IntEnum):
     PREFIXED = 4
 
 
-class Operation(IntEnum):
-    UNKNOWN = 0
-    ANY = 1
-    ALL = 2
-    READ = 3
-    WRITE = 4
-    CREATE = 5
-    DELETE = 6
-    ALTER = 7
-    DESCRIBE = 8
-    CLUSTER_ACTION = 9
-    DESCRIBE_CONFIGS = 10
-    ALTER_CONFIGS = 11
-    IDEMPOTENT_WRITE = 12
-    CREATE_TOKENS = 13
-    DESCRIBE_TOKENS = 14
-    TWO_PHASE_COMMIT = 15
-
-
 class PermissionType(IntEnum):
     ANY = 1
     DENY = 2
     ALLOW = 3
 
 
-_O = Operation
+_O = AclOperation
 _ABOUT_CONFIGS: Final = (_O.DESCRIBE_CONFIGS, _O.ALTER_CONFIGS)
 _SUPPORTED: Final = {
     ResourceType.TOPIC: (_O.READ, _O.WRITE, _O.CREATE, _O.DESCRIBE, _O.DELETE, _O.ALTER, *_ABOUT_CONFIGS),
@@ -97,7 +79,7 @@ class Entry(NamedTuple):
 
     principal: str
     host: str
-    operation: Operation
+    operation: AclOperation
     permission_type: PermissionType
 
     def __str__(self) -> str:
@@ -110,12 +92,12 @@ class Entry(NamedTuple):
 Acls = dict[Pattern, list[Entry]]
 
 
-def pascal_case(operation: Operation) -> str:
+def pascal_case(operation: AclOperation) -> str:
     return operation.name.title().replace("_", "")
 
 
 _OPERATIONS_BY_NAME: Final = {
-    name: operation for operation in Operation for name in (pascal_case(operation).lower(), operation.name.lower())
+    name: operation for operation in AclOperation for name in (pascal_case(operation).lower(), operation.name.lower())
 }
 
 
@@ -165,7 +147,7 @@ class AclCommandOptions:
         self.add = flag("add", "Add entries.")
         self.remove = flag("remove", "Remove entries.")
         self.list = flag("list", "List the entries of the resources, or all.")
-        names = "\n".join(f"\t{pascal_case(each)}" for each in Operation if each > Operation.ANY)
+        names = "\n".join(f"\t{pascal_case(each)}" for each in AclOperation if each > AclOperation.ANY)
         self.operation = option("operation", f"An operation that is allowed or denied:\n{names}\n", default="All")
         self.allow_principal = option(
             "allow-principal", "Who is allowed: type:name, for example User:'*' for everybody.", "allow-principal"
@@ -300,7 +282,7 @@ class AclCommandOptions:
         self._check_operations(acls)
         return acls
 
-    def _entries(self, operations: Iterable[Operation]) -> list[Entry]:
+    def _entries(self, operations: Iterable[AclOperation]) -> list[Entry]:
         entries: dict[Entry, None] = {}
         for permission, principal_option, host_option in (
             (PermissionType.ALLOW, self.allow_principal, self.allow_host),
@@ -315,7 +297,7 @@ class AclCommandOptions:
 
     def _check_operations(self, acls: Acls) -> None:
         for pattern, entries in acls.items():
-            supported = {*_SUPPORTED[pattern.resource_type], Operation.ALL}
+            supported = {*_SUPPORTED[pattern.resource_type], AclOperation.ALL}
             if any(entry.operation not in supported for entry in entries):
                 names = ", ".join(operation.name for operation in sorted(supported))
                 exit_with_usage(
@@ -326,5 +308,5 @@ class AclCommandOptions:
 _CLUSTER: Final = Pattern(ResourceType.CLUSTER, _CLUSTER_NAME, PatternType.LITERAL)
 
 
-def _operation(text: str) -> Operation:
-    return _OPERATIONS_BY_NAME.get(text.strip().lower(), Operation.UNKNOWN)
+def _operation(text: str) -> AclOperation:
+    return _OPERATIONS_BY_NAME.get(text.strip().lower(), AclOperation.UNKNOWN)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from kafkalite.broker.authorized_operations import AclOperation
 from kafkalite.cli.acl_options import (
     AclCommandOptions,
     Acls,
     Entry,
-    Operation,
     Pattern,
     PatternType,
     PermissionType,
@@ -33,7 +33,7 @@ def describe_acls(admin: Admin, pattern: Pattern | None) -> Acls:
         pattern_type_filter=PatternType.ANY if pattern is None else pattern.pattern_type,
         principal_filter=None,
         host_filter=None,
-        operation=Operation.ANY,
+        operation=AclOperation.ANY,
         permission_type=PermissionType.ANY,
     )
     response = admin.send(request, call="describeAcls")
@@ -46,7 +46,7 @@ def describe_acls(admin: Admin, pattern: Pattern | None) -> Acls:
         entries = acls.setdefault(found, [])
         for acl in resource.acls:
             entries.append(
-                Entry(acl.principal, acl.host, Operation(acl.operation), PermissionType(acl.permission_type))
+                Entry(acl.principal, acl.host, AclOperation(acl.operation), PermissionType(acl.permission_type))
             )
     return acls
 
@@ -112,7 +112,7 @@ def _delete_acls(admin: Admin, pattern: Pattern, entries: Sequence[Entry]) -> No
             pattern_type_filter=pattern.pattern_type,
             principal_filter=None if entry is None else entry.principal,
             host_filter=None if entry is None else entry.host,
-            operation=Operation.ANY if entry is None else entry.operation,
+            operation=AclOperation.ANY if entry is None else entry.operation,
             permission_type=PermissionType.ANY if entry is None else entry.permission_type,
         )
         for entry in wanted

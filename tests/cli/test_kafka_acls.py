@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from kafkalite.broker.authorized_operations import AclOperation
 from kafkalite.cli.acl_options import (
     AclCommandOptions,
     Entry,
-    Operation,
     Pattern,
     PatternType,
     PermissionType,
@@ -105,12 +105,15 @@ def test_wrong_command_lines_and_no_authorizer_are_answered_as_apache_kafka_does
 def test_a_consumer_reads_topics_and_its_group() -> None:
     words = ["--bootstrap-server=b:1", "--add", "--consumer", "--topic=t", "--group=g", "--allow-principal=User:a"]
 
-    def allowed(operation: Operation) -> Entry:
+    def allowed(operation: AclOperation) -> Entry:
         return Entry("User:a", "*", operation, PermissionType.ALLOW)
 
     assert AclCommandOptions(words).acls_to_add() == {
-        Pattern(ResourceType.TOPIC, "t", PatternType.LITERAL): [allowed(Operation.READ), allowed(Operation.DESCRIBE)],
-        Pattern(ResourceType.GROUP, "g", PatternType.LITERAL): [allowed(Operation.READ)],
+        Pattern(ResourceType.TOPIC, "t", PatternType.LITERAL): [
+            allowed(AclOperation.READ),
+            allowed(AclOperation.DESCRIBE),
+        ],
+        Pattern(ResourceType.GROUP, "g", PatternType.LITERAL): [allowed(AclOperation.READ)],
     }
 
 
