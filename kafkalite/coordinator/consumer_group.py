@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from kafkalite.coordinator.assignors.partition_assignor import Assignment, SubscriptionType
+from kafkalite.coordinator.committing_group import CommittingGroup
 from kafkalite.coordinator.consumer_group_member import (
     LEAVE_GROUP_MEMBER_EPOCH,
     NO_PARTITIONS,
@@ -32,9 +33,7 @@ from kafkalite.coordinator.consumer_group_records import (
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord
 from kafkalite.coordinator.group import GroupType, PartitionCommitValidator
-from kafkalite.coordinator.modern_group import ModernGroup
 from kafkalite.coordinator.string_hash import hash_map_order
-from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
 from kafkalite.protocol.coordinator_records.consumer_group import (
@@ -57,9 +56,7 @@ from kafkalite.protocol.messages.consumer_group_describe import DescribedGroup
 logger = logging.getLogger(__name__)
 
 CONSUMER_PROTOCOL_TYPE: Final = "consumer"
-CONSUMER_OFFSET_COMMIT_MIN_VERSION: Final = 9
 """Members of consumer groups commit with this version of OffsetCommit or later: it knows member epochs."""
-FIRST_EPOCH: Final = 1
 NO_EPOCH: Final = -1
 NO_SUCCESSORS: Final[Mapping[str, str]] = {}
 
@@ -99,7 +96,7 @@ class Subscriptions(NamedTuple):
         return Subscriptions(self.by_name.copy(), self.by_regex.copy())
 
 
-class ConsumerGroup(ModernGroup[ConsumerGroupMember]):
+class ConsumerGroup(CommittingGroup[ConsumerGroupMember]):
     """One consumer group."""
 
     __slots__ = (
@@ -108,14 +105,12 @@ class ConsumerGroup(ModernGroup[ConsumerGroupMember]):
         "regex_counts",
         "resolved_regexes",
         "server_assignors",
-        "static_members",
         "subscriptions",
         "target_assignment",
     )
 
     def __init__(self, group_id: str) -> None:
-        super().__init__(group_id, GroupType.CONSUMER, group_epoch=FIRST_EPOCH, assignment_epoch=FIRST_EPOCH)
-        self.static_members: dict[str, str] = {}
+        super().__init__(group_id, GroupType.CONSUMER)
         self.server_assignors: Counter[str] = Counter()
         self.subscriptions = Subscriptions(Counter(), Counter())
         self.regex_counts: Counter[str] = Counter()
@@ -144,77 +139,27 @@ class ConsumerGroup(ModernGroup[ConsumerGroupMember]):
     def listed_protocol_type(self) -> str:
         return CONSUMER_PROTOCOL_TYPE
 
-    @property
-    def can_expire(self) -> bool:
-        return True
+    def _uses_classic_protocol(self, member: ConsumerGroupMember) -> bool:
+        return member.uses_classic_protocol
 
-    def validate_offset_commit(
-        self,
-        member_id: str,
-        group_instance_id: str | None,
-        generation_id: int,
-        *,
-        is_transactional: bool,
-        api_version: int,
-    ) -> PartitionCommitValidator | None:
-        """Members commit at their epoch, or at an older one what they already had then; others while it is empty."""
-        if generation_id < 0 and not self.members:
-            return None
-        if is_transactional and generation_id == -1 and not member_id and group_instance_id is None:
-            return None
-        member = self.member(member_id)
-        uses_classic_protocol = member.uses_classic_protocol
-        if not is_transactional and not uses_classic_protocol and api_version < CONSUMER_OFFSET_COMMIT_MIN_VERSION:
-            raise KafkaError(
-                ErrorCode.UNSUPPORTED_VERSION,
-                "OffsetCommit version 9 or above must be used by members using the consumer group protocol",
-            )
-        if generation_id == member.member_epoch:
-            return None
-        error, epoch_name = _epoch_error(member), "generation id" if uses_classic_protocol else "member epoch"
-        if generation_id > member.member_epoch:
-            raise KafkaError(
-                error,
-                f"Received {epoch_name} {generation_id} is newer than current member epoch {member.member_epoch}.",
-            )
-
+    def _validate_earlier_epoch(self, member: ConsumerGroupMember, member_epoch: int) -> PartitionCommitValidator:
         def validate(topic: str, topic_id: Uuid, partition: int) -> None:
             assignment_epoch = member.assignment_epoch(topic_id, partition)
             if assignment_epoch is None:
-                raise KafkaError(
-                    error, f"Partition {topic}-{partition} is not assigned or pending revocation for member."
+                raise self.stale(
+                    member, f"Partition {topic}-{partition} is not assigned or pending revocation for member."
                 )
-            if generation_id < assignment_epoch:
-                raise KafkaError(
-                    error,
-                    f"Received {epoch_name} {generation_id} is older than assignment epoch {assignment_epoch} for "
-                    f"partition {topic}-{partition}.",
+            if member_epoch < assignment_epoch:
+                raise self.stale(
+                    member,
+                    f"Received {self.epoch_name(member)} {member_epoch} is older than assignment epoch "
+                    f"{assignment_epoch} for partition {topic}-{partition}.",
                 )
 
         return validate
 
-    def validate_offset_fetch(self, member_id: str | None, member_epoch: int) -> None:
-        if member_id is None and member_epoch < 0:
-            return
-        if member_id is None:  # Apache Kafka's members cannot be asked for nobody.
-            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
-        member = self.member(member_id)
-        if member_epoch != member.member_epoch:
-            epoch_name = "generation id" if member.uses_classic_protocol else "member epoch"
-            raise KafkaError(
-                _epoch_error(member),
-                f"The received {epoch_name} {member_epoch} does not match the expected member epoch "
-                f"{member.member_epoch}.",
-            )
-
-    def validate_offset_delete(self) -> None:
-        return
-
     def is_subscribed_to_topic(self, topic: str) -> bool:
         return topic in self.subscriptions.by_name or topic in self.subscriptions.by_regex
-
-    def offset_expiration_base_ms(self, commit_timestamp_ms: int) -> int | None:
-        return commit_timestamp_ms
 
     def tombstones(self, successors: Mapping[str, str] = NO_SUCCESSORS) -> list[CoordinatorRecord]:
         """Those that end the group; `successors` names, by their ids, members that other ones have replaced in records
@@ -232,11 +177,6 @@ class ConsumerGroup(ModernGroup[ConsumerGroupMember]):
         ]
 
     # Members and what they want
-
-    def static_member(self, instance_id: str | None) -> ConsumerGroupMember | None:
-        """The member that bears an instance id."""
-        member_id = None if instance_id is None else self.static_members.get(instance_id)
-        return None if member_id is None else self.members[member_id]
 
     @property
     def classic_member_count(self) -> int:
@@ -449,10 +389,6 @@ def subscription_type(
     else:
         is_same = False
     return SubscriptionType.HOMOGENEOUS if is_same else SubscriptionType.HETEROGENEOUS
-
-
-def _epoch_error(member: ConsumerGroupMember) -> ErrorCode:
-    return ErrorCode.ILLEGAL_GENERATION if member.uses_classic_protocol else ErrorCode.STALE_MEMBER_EPOCH
 
 
 def count(counter: Counter[str], names: Iterable[str], step: int) -> None:

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
+from kafkalite.coordinator.committing_group import CommittingGroup
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord
 from kafkalite.coordinator.group import GroupType, PartitionCommitValidator
-from kafkalite.coordinator.modern_group import ModernGroup
 from kafkalite.coordinator.streams.configured_topology import ConfiguredTopology
 from kafkalite.coordinator.streams.current_assignment_builder import TaskOwners
 from kafkalite.coordinator.streams.streams_group_member import (
@@ -55,9 +55,7 @@ from kafkalite.protocol.messages.streams_group_describe import DescribedGroup
 logger = logging.getLogger(__name__)
 
 STREAMS_PROTOCOL_TYPE: Final = "streams"
-STREAMS_OFFSET_COMMIT_MIN_VERSION: Final = 9
 """Members of streams groups commit with this version of OffsetCommit or later: it knows member epochs."""
-FIRST_EPOCH: Final = 1
 NO_EPOCH: Final = -1
 NO_TARGET: Final = TasksTuple()
 
@@ -78,7 +76,7 @@ class StreamsGroupState(Enum):
         return "not_ready" if self is StreamsGroupState.NOT_READY else self.value.lower()
 
 
-class StreamsGroup(ModernGroup[StreamsGroupMember]):
+class StreamsGroup(CommittingGroup[StreamsGroupMember]):
     """One streams group."""
 
     __slots__ = (
@@ -91,7 +89,6 @@ class StreamsGroup(ModernGroup[StreamsGroupMember]):
         "failed_description_topology_epoch",
         "peak_member_count",
         "shutdown_request_member_id",
-        "static_members",
         "stored_description_topology_epoch",
         "target_assignment",
         "task_offsets",
@@ -100,14 +97,13 @@ class StreamsGroup(ModernGroup[StreamsGroupMember]):
     )
 
     def __init__(self, group_id: str) -> None:
-        super().__init__(group_id, GroupType.STREAMS, group_epoch=FIRST_EPOCH, assignment_epoch=FIRST_EPOCH)
+        super().__init__(group_id, GroupType.STREAMS)
         self.validated_topology_epoch = NO_EPOCH
         self.assignment_configs: Mapping[str, str] = {}
         self.stored_description_topology_epoch = NO_EPOCH
         self.failed_description_topology_epoch = NO_EPOCH
         self.topology: StreamsTopology | None = None
         self.peak_member_count = 0
-        self.static_members: dict[str, str] = {}
         self.target_assignment: dict[str, TasksTuple] = {}
         self._active_process: dict[tuple[str, int], str] = {}
         self._standby_processes: dict[tuple[str, int], Counter[str]] = {}
@@ -140,77 +136,31 @@ class StreamsGroup(ModernGroup[StreamsGroupMember]):
     def listed_protocol_type(self) -> str:
         return STREAMS_PROTOCOL_TYPE
 
-    @property
-    def can_expire(self) -> bool:
-        return True
-
-    def validate_offset_commit(
-        self,
-        member_id: str,
-        group_instance_id: str | None,
-        generation_id: int,
-        *,
-        is_transactional: bool,
-        api_version: int,
-    ) -> PartitionCommitValidator | None:
-        """Members commit at their epoch, or at an older one for tasks they had then; others while it is empty."""
-        if generation_id < 0 and not self.members:
-            return None
-        if is_transactional and generation_id == -1 and not member_id and group_instance_id is None:
-            return None
-        member = self.member(member_id)
-        if not is_transactional and api_version < STREAMS_OFFSET_COMMIT_MIN_VERSION:
-            raise KafkaError(
-                ErrorCode.UNSUPPORTED_VERSION,
-                "OffsetCommit version 9 or above must be used by members using the streams group protocol",
-            )
-        if generation_id == member.member_epoch:
-            return None
-        if generation_id > member.member_epoch:
-            raise _stale(
-                f"Received member epoch {generation_id} is newer than current member epoch {member.member_epoch}."
-            )
+    def _validate_earlier_epoch(self, member: StreamsGroupMember, member_epoch: int) -> PartitionCommitValidator:
         topology = self.topology
         if topology is None:
-            raise _stale("Topology is not available for offset commit validation.")
+            raise self.stale(member, "Topology is not available for offset commit validation.")
 
         def validate(topic: str, topic_id: Uuid, partition: int) -> None:
             subtopology = topology.subtopology_reading(topic)
             if subtopology is None:
-                raise _stale(f"Topic {topic} is not in the topology.")
+                raise self.stale(member, f"Topic {topic} is not in the topology.")
             task = f"{subtopology.subtopology_id}-{partition}"
             epoch = member.assignment_epoch(subtopology.subtopology_id, partition)
             if epoch is None:
-                raise _stale(f"Task {task} is not assigned or pending revocation for member.")
-            if generation_id < epoch:
-                raise _stale(
-                    f"Received member epoch {generation_id} is older than assignment epoch {epoch} for task {task}."
+                raise self.stale(member, f"Task {task} is not assigned or pending revocation for member.")
+            if member_epoch < epoch:
+                raise self.stale(
+                    member,
+                    f"Received member epoch {member_epoch} is older than assignment epoch {epoch} for task {task}.",
                 )
 
         return validate
-
-    def validate_offset_fetch(self, member_id: str | None, member_epoch: int) -> None:
-        if member_id is None and member_epoch < 0:
-            return
-        if member_id is None:  # Apache Kafka's members cannot be asked for nobody.
-            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
-        member = self.member(member_id)
-        if member_epoch != member.member_epoch:
-            raise _stale(
-                f"The received member epoch {member_epoch} does not match the expected member epoch "
-                f"{member.member_epoch}."
-            )
-
-    def validate_offset_delete(self) -> None:
-        return
 
     def is_subscribed_to_topic(self, topic: str) -> bool:
         if not self.members or self.topology is None:
             return False
         return self.topology.subtopology_reading(topic) is not None
-
-    def offset_expiration_base_ms(self, commit_timestamp_ms: int) -> int | None:
-        return commit_timestamp_ms
 
     def tombstones(self) -> list[CoordinatorRecord]:
         group_id = self.group_id
@@ -224,11 +174,6 @@ class StreamsGroup(ModernGroup[StreamsGroupMember]):
         ]
 
     # Members and their tasks
-
-    def static_member(self, instance_id: str) -> StreamsGroupMember | None:
-        """The member that bears an instance id."""
-        member_id = self.static_members.get(instance_id)
-        return None if member_id is None else self.members[member_id]
 
     def target_of(self, member: StreamsGroupMember) -> TasksTuple:
         """What a member is to have; a static one that comes in another's place is to have what that was to have."""
@@ -389,7 +334,3 @@ class StreamsGroup(ModernGroup[StreamsGroupMember]):
                             del counts[member.process_id]
                         if not counts:
                             processes.pop(task, None)
-
-
-def _stale(message: str) -> KafkaError:
-    return KafkaError(ErrorCode.STALE_MEMBER_EPOCH, message)
