@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
+from kafkalite.coordinator.topic_regex.pattern import TopicPattern
+from kafkalite.coordinator.topic_regex.syntax import PatternSyntaxError
 from kafkalite.coordinator.transaction_state import STATES_BY_TITLE
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.messages.list_transactions import ListTransactionsRequest, ListTransactionsResponse
@@ -14,12 +17,12 @@ from kafkalite.protocol.messages.list_transactions import ListTransactionsReques
 @serves(ListTransactionsRequest)
 def list_transactions(context: RequestContext, request: ListTransactionsRequest) -> ListTransactionsResponse:
     try:
-        pattern = re.compile(request.transactional_id_pattern) if request.transactional_id_pattern else None
-    except re.error:
+        matches = _matcher(request.transactional_id_pattern) if request.transactional_id_pattern else None
+    except PatternSyntaxError:
         return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION)
     try:
         found = context.broker.transaction_coordinator.list_transactions(
-            request.state_filters, request.producer_id_filters, request.duration_filter, pattern
+            request.state_filters, request.producer_id_filters, request.duration_filter, matches
         )
     except KafkaError as error:
         return ListTransactionsResponse(error_code=error.error)
@@ -27,3 +30,18 @@ def list_transactions(context: RequestContext, request: ListTransactionsRequest)
         unknown_state_filters=[title for title in dict.fromkeys(request.state_filters) if title not in STATES_BY_TITLE],
         transaction_states=found,
     )
+
+
+def _matcher(text: str) -> Callable[[str], bool]:
+    """Whether a transactional id matches a pattern of RE2's syntax as a whole; raises PatternSyntaxError."""
+    pattern = TopicPattern(text)
+
+    def matches(transactional_id: str) -> bool:
+        if transactional_id.isascii():
+            return pattern.matches(transactional_id)
+        try:
+            return re.fullmatch(text, transactional_id) is not None
+        except re.error:
+            return False
+
+    return matches

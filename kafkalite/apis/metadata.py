@@ -40,7 +40,7 @@ def metadata(context: RequestContext, request: MetadataRequest) -> MetadataRespo
     if request.topics and request.allow_auto_topic_creation and broker.config.auto_create_topics_enable:
         by_name = broker.metadata.image.topics.by_name
         missing = [topic.name or "" for topic in request.topics if topic.name not in by_name]
-        if missing and not _names_by_id(context, request):
+        if missing and not _names_by_id(context, request) and not _has_nothing(request):
             if broker.is_loading:
                 creatable = [name for name in missing if reason_invalid(name) is None]
                 return _answer(context, request, dict.fromkeys(creatable, ErrorCode.LEADER_NOT_AVAILABLE))
@@ -65,7 +65,7 @@ def _answer(context: RequestContext, request: MetadataRequest, failed: dict[str,
         topics = [_described(broker, topic, version, operations) for topic in topics_image.by_name.values()]
     elif version < _FIRST_VERSION_WITH_IDS:
         if _names_by_id(context, request):
-            return _refuse(request)
+            return _refuse(request, ErrorCode.INVALID_REQUEST)
         topics = _by_name(context, request, operations, failed)
     elif _names_by_id(context, request):
         topics = []
@@ -77,6 +77,8 @@ def _answer(context: RequestContext, request: MetadataRequest, failed: dict[str,
                 )
             else:
                 topics.append(_described(broker, topic, version, operations))
+    elif _has_nothing(request):
+        return _refuse(request, ErrorCode.UNKNOWN_SERVER_ERROR)
     else:
         topics = _by_name(context, request, operations, failed)
     host, port = context.advertised_address()
@@ -92,14 +94,19 @@ def _answer(context: RequestContext, request: MetadataRequest, failed: dict[str,
     )
 
 
-def _refuse(request: MetadataRequest) -> MetadataResponse:
-    """Versions before 12 name their topics, and by nothing else."""
+def _has_nothing(request: MetadataRequest) -> bool:
+    """Whether a topic is asked for by neither name nor id."""
+    return any(topic.name is None for topic in request.topics or ())
+
+
+def _refuse(request: MetadataRequest, error: ErrorCode) -> MetadataResponse:
+    """Tells it of every topic: before version 12 all have a name and nothing else, later a name or an id."""
     return MetadataResponse(
         topics=[
-            MetadataResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name=topic.name or "", topic_id=topic.topic_id)
+            MetadataResponseTopic(error_code=error, name=topic.name or "", topic_id=topic.topic_id)
             for topic in request.topics or ()
         ],
-        error_code=ErrorCode.INVALID_REQUEST,
+        error_code=error,
     )
 
 

@@ -450,24 +450,27 @@ def _plain_header(version: int, records: memoryview | None) -> BatchHeader | Non
 def _refusal_of_request(
     context: RequestContext, request: ProduceRequest, topic_data: list[TopicProduceData]
 ) -> KafkaError | None:
-    """What is wrong with some batch in a way for which Apache Kafka refuses every partition of the request."""
-    batches = (
-        (data, partition.index, header)
-        for data in topic_data
-        for partition in data.partition_data
-        for _, header in iter_batches(partition.records or EMPTY)
-    )
-    is_codec_unknown = False
-    try:
-        for data, index, header in batches:
-            if header.is_transactional and request.transactional_id is None:
-                return KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    """What is wrong with some first batch in a way for which Apache Kafka refuses every partition of the request: it
+    looks for one that is transactional before anything else, and no further."""
+    is_transactional = is_codec_unknown = False
+    for data in topic_data:
+        for partition in data.partition_data:
+            try:
+                header = next((header for _, header in iter_batches(partition.records or EMPTY)), None)
+            except KafkaError as error:
+                if is_transactional:
+                    continue  # its own partition's trouble
+                return error
+            if header is None:
+                continue
+            if header.is_transactional:
+                if request.transactional_id is None:
+                    return KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+                is_transactional = True
             if context.api_version < FIRST_ZSTD_VERSION and header.attributes & COMPRESSION_MASK > CompressionType.ZSTD:
                 # Apache Kafka looks at the codec of what is for partitions that it knows.
                 topic = context.broker.metadata.image.topics.topic(data.name)
-                is_codec_unknown |= topic is not None and index in topic.partitions
-    except KafkaError as error:
-        return error
+                is_codec_unknown |= topic is not None and partition.index in topic.partitions
     return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR) if is_codec_unknown else None
 
 

@@ -8,9 +8,8 @@ TransactionCoordinator with its TransactionMarkerChannelManager and AddPartition
 from __future__ import annotations
 
 import logging
-import re
 from asyncio import Future
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
@@ -185,14 +184,18 @@ class TransactionCoordinator:
             return describe_transactions.TransactionState(transactional_id=transactional_id, error_code=error.error)
 
     def list_transactions(
-        self, states: Collection[str], producer_ids: Collection[int], duration_ms: int, pattern: re.Pattern[str] | None
+        self,
+        states: Collection[str],
+        producer_ids: Collection[int],
+        duration_ms: int,
+        matches: Callable[[str], bool] | None,
     ) -> list[list_transactions.TransactionState]:
         """ListTransactions."""
         now_ms = self._broker.clock.now_ms()
         return [
             transaction
             for context in self.runtime.contexts()
-            for transaction in context.shard.list_transactions(states, producer_ids, duration_ms, pattern, now_ms)
+            for transaction in context.shard.list_transactions(states, producer_ids, duration_ms, matches, now_ms)
         ]
 
     # Writes of producers

@@ -29,7 +29,8 @@ def parse_match(patterns: tuple[str, ...]) -> dict[str, re.Pattern[str]]:
     """Client attribute -> pattern of a `match` list; raises ConfigException."""
     matchers = {}
     for pattern in patterns:
-        name, *values = (part.strip() for part in pattern.split("="))
+        # Nothing behind the last = is no part at all, as Java splits.
+        name, *values = (part.strip() for part in pattern.rstrip("=").split("="))
         try:
             if name not in MATCH_PARAMETERS or len(values) != 1:
                 raise re.error("not NAME=PATTERN")

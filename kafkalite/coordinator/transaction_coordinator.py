@@ -12,7 +12,6 @@ State changes only with a record in the log. Apache Kafka's TransactionCoordinat
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple
 
@@ -414,10 +413,10 @@ class TransactionCoordinatorShard:
         states: Collection[str],
         producer_ids: Collection[int],
         duration_ms: int,
-        pattern: re.Pattern[str] | None,
+        matches: Callable[[str], bool] | None,
         now_ms: int,
     ) -> list[list_transactions.TransactionState]:
-        """Those that pass all filters; empty filters, a negative duration and no pattern let everything pass."""
+        """Those that pass all filters; empty filters, a negative duration and no matcher let everything pass."""
         wanted = {STATES_BY_TITLE[title] for title in states if title in STATES_BY_TITLE}
         return [
             list_transactions.TransactionState(
@@ -429,7 +428,7 @@ class TransactionCoordinatorShard:
             if (not producer_ids or metadata.producer_id in producer_ids)
             and (not states or metadata.state in wanted)
             and (duration_ms < 0 or now_ms - metadata.start_ms > duration_ms)
-            and (pattern is None or pattern.fullmatch(metadata.transactional_id))
+            and (matches is None or matches(metadata.transactional_id))
         ]
 
     # Replay

@@ -95,13 +95,14 @@ class _RequestedSettings:
             self._valid.add(key)
 
     def describe(self, configs: dict[str, str]) -> list[CreatableTopicConfigs]:
+        """What is in force for such a topic; its own values stand as they were written."""
         key = tuple(configs.items())
         described = self._described.get(key)
         if described is None:
             described = self._described[key] = [
                 CreatableTopicConfigs(
                     name=entry.name,
-                    value=entry.value,
+                    value=configs.get(entry.name, entry.value),
                     read_only=entry.is_read_only,
                     config_source=entry.source,
                     is_sensitive=entry.is_sensitive,

@@ -14,6 +14,7 @@ def test_a_subscription_may_name_metrics_interval_and_clients() -> None:
         "s", {"metrics": "a.,b.", "interval.ms": "100", "match": "client_id=x.*,client_source_port=9\\d+"}
     )
     assert parse_match(("client_id = x.*",))["client_id"].pattern == "x.*"
+    assert parse_match(("client_id=x=",))["client_id"].pattern == "x"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_a_bad_subscription_is_an_invalid_request(subscription: str, overrides: 
     assert (refusal.value.error, refusal.value.message) == (ErrorCode.INVALID_REQUEST, message)
 
 
-@pytest.mark.parametrize("pattern", ["client_id", "client_id=a=b", "colour=red", "client_id=("])
+@pytest.mark.parametrize("pattern", ["client_id", "client_id=", "client_id=a=b", "colour=red", "client_id=("])
 def test_a_pattern_that_cannot_match_a_client_is_refused(pattern: str) -> None:
     with pytest.raises(ConfigException) as refusal:
         validate_client_metrics_overrides("s", {"match": pattern})

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from kafkalite.coordinator.coordinator_result import CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
+from kafkalite.coordinator.topic_regex.pattern import TopicPattern
 from kafkalite.coordinator.transaction_coordinator import (
     NO_PRODUCER,
     TransactionConfig,
@@ -441,8 +441,8 @@ def test_transactions_are_listed_by_filters(simulation: Simulation) -> None:
     def listed(
         states: tuple[str, ...] = (), ids: tuple[int, ...] = (), duration_ms: int = -1, pattern: str | None = None
     ) -> list[str]:
-        compiled = None if pattern is None else re.compile(pattern)
-        found = simulation.shard.list_transactions(states, ids, duration_ms, compiled, simulation.now_ms)
+        matches = None if pattern is None else TopicPattern(pattern).matches
+        found = simulation.shard.list_transactions(states, ids, duration_ms, matches, simulation.now_ms)
         return [transaction.transactional_id for transaction in found]
 
     producer = simulation.init()
