@@ -218,10 +218,9 @@ class _Fetch:
                     )
             if data.diverging_epoch.epoch >= 0:
                 is_due = True
-            if data.records:
-                records_size = len(data.records)
-                size += records_size
-                limit = max(0, limit - records_size)
+            records_size = len(data.records)
+            size += records_size
+            limit = max(0, limit - records_size)  # of a negative limit, too, nothing is left for the next
             readable.append((wanted, data))
         if unknown_ids is not erroneous:
             erroneous = unknown_ids + erroneous

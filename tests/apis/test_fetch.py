@@ -55,6 +55,20 @@ def test_nobody_reads_less_than_nothing(broker: OfflineBroker) -> None:
     assert error(partition={"partition_max_bytes": -1, "fetch_offset": 9}) == ErrorCode.OFFSET_OUT_OF_RANGE
 
 
+def test_a_limit_below_nothing_concerns_the_first_partition_alone(broker: OfflineBroker) -> None:
+    wanted = [FetchPartition(partition=0, partition_max_bytes=1000) for _ in range(2)]
+    broker.create_topic("u")
+    batch = build_batch([Record(0, broker.clock.now_ms(), None, b"x")])
+    data = TopicProduceData(name="u", partition_data=[PartitionProduceData(records=batch)])
+    broker.ask(ProduceRequest(acks=-1, timeout_ms=1000, topic_data=[data]), 9)
+    topics = [FetchTopic(topic=name, partitions=[one]) for name, one in zip("tu", wanted, strict=True)]
+    first, second = (
+        topic.partitions[0] for topic in broker.ask(FetchRequest(max_bytes=-1, topics=topics), 12).responses
+    )
+    assert (first.error_code, len(first.records)) == (ErrorCode.UNKNOWN_SERVER_ERROR, 0)
+    assert (second.error_code, len(second.records)) == (ErrorCode.NONE, len(batch))
+
+
 def test_any_negative_epoch_of_a_leader_is_none(broker: OfflineBroker) -> None:
     response = fetch(broker, partition={"current_leader_epoch": -5})
     assert response.responses[0].partitions[0].error_code == ErrorCode.NONE
