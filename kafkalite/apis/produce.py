@@ -295,7 +295,7 @@ def _append(
             and request.acks
             and data.records is not None
             and not log.append_rules.must_validate_records
-            and is_slow_to_validate(plain_header)
+            and is_slow_to_validate(plain_header, data.records)
         ):
             answer = PartitionProduceResponse(index=index)
             records = data.records if plain_header[1] >= LARGE_BATCH else memoryview(bytes(data.records))

@@ -13,19 +13,23 @@ from typing import Final
 
 from kafkalite.broker.log_appender import LARGE_BATCH
 from kafkalite.errors import KafkaError
-from kafkalite.records.compression import CompressionType
+from kafkalite.records.compression import Buffer, CompressionType
 from kafkalite.records.log_validator import validate_client_batch
 from kafkalite.records.record_batch import COMPRESSION_MASK, BatchHeader
 
 LARGE_GZIP_BATCH: Final = 64 * 1024
 """Bytes from which a batch in gzip is worth a thread: it takes several times as long as those of the other codecs."""
+_LARGE_GZIP_RECORDS: Final = 512 * 1024
+"""Bytes from which the records in a batch in gzip are, by the size that stands at its end."""
 _MAX_WORKERS: Final = 4
 
 
-def is_slow_to_validate(header: BatchHeader) -> bool:
-    """Whether a batch, given by its header, takes so long to decompress that a thread should do it."""
+def is_slow_to_validate(header: BatchHeader, records: Buffer) -> bool:
+    """Whether a batch, given with its header, takes so long to decompress that a thread should do it."""
     codec = header[5] & COMPRESSION_MASK
-    return codec != 0 and header[1] >= (LARGE_GZIP_BATCH if codec == CompressionType.GZIP else LARGE_BATCH)
+    if codec != CompressionType.GZIP:
+        return codec != 0 and header[1] >= LARGE_BATCH
+    return header[1] >= LARGE_GZIP_BATCH or int.from_bytes(records[-4:], "little") >= _LARGE_GZIP_RECORDS
 
 
 class BatchValidator:

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from kafkalite.broker.batch_validator import LARGE_GZIP_BATCH, is_slow_to_validate
+from kafkalite.broker.batch_validator import is_slow_to_validate
 from kafkalite.broker.log_appender import LARGE_BATCH
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.protocol.codec import compile_encoder
@@ -280,11 +280,10 @@ class RepeatedProduce:
             if not RECORD_BATCH_OVERHEAD < length < LARGE_BATCH or view[at + MAGIC_POSITION] != 2:
                 break
             header = read_header(view, at)
-            if (
-                header[1] + LOG_OVERHEAD != length
-                or header[5] & _UNUSUAL_ATTRIBUTES
-                or (length > LARGE_GZIP_BATCH and is_slow_to_validate(header))
-            ):
+            attributes = header[5]
+            if header[1] + LOG_OVERHEAD != length or attributes & _UNUSUAL_ATTRIBUTES:
+                break
+            if attributes and is_slow_to_validate(header, view[at : at + length]):
                 break
             if found is not known:
                 if known is not None:

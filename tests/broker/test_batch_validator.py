@@ -127,7 +127,14 @@ def sizes_in_log(client: WireClient, partition: int = 0) -> list[int]:
 def test_large_batches_are_slow_to_look_into_where_they_are_compressed(
     codec: CompressionType, size: int, is_slow: bool
 ) -> None:
-    assert is_slow_to_validate(read_header(batch(size, codec))) is is_slow
+    records = batch(size, codec)
+    assert is_slow_to_validate(read_header(records), records) is is_slow
+
+
+def test_few_bytes_of_gzip_are_slow_to_look_into_where_they_stand_for_many() -> None:
+    records = build_batch([Record(0, 1000, None, bytes(1 << 20), ())], compression=CompressionType.GZIP)
+    assert len(records) < 5_000
+    assert is_slow_to_validate(read_header(records), records)
 
 
 def test_batches_of_all_sizes_and_codecs_are_appended_in_their_order(client: WireClient) -> None:
@@ -156,6 +163,7 @@ def test_others_append_while_a_batch_is_looked_into(
 
 def test_a_batch_whose_records_do_not_decompress_is_refused_and_the_connection_goes_on(client: WireClient) -> None:
     for size in (LARGE_GZIP_BATCH, LARGE_BATCH):
+        assert is_slow_to_validate(read_header(batch(size)), batch(size))
         damaged = bytearray(batch(size))
         damaged[100:200] = bytes(100)
         assert produce(client, bytes(damaged)).error_code == ErrorCode.CORRUPT_MESSAGE
