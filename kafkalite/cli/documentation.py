@@ -36,8 +36,8 @@ What differs from Apache Kafka's tools:
 - `kafka-delete-records` and `kafka-transactions` say at once that a partition does not exist; Apache Kafka's wait for a
   minute whether it comes.
 - The admin tools have no SASL for now: `security.protocol=SASL_...` in `--command-config` ends them with one line.
-- `kafka-consumer-groups --reset-offsets --from-file` refuses a file with an incomplete line, and says at once that a
-  partition does not exist. Apache Kafka's takes 0 for an offset that is missing, and waits for the partition.
+- `kafka-consumer-groups --reset-offsets --from-file` says at once that a partition does not exist; Apache Kafka's waits
+  for it. What is missing at the end of a line is 0, as in Apache Kafka's.
 - The console tools pass bytes through as they are; Apache Kafka's producer replaces what is not UTF-8.
 - The tools that produce and consume run on librdkafka and take the Java clients' properties, translated: a property
   that librdkafka does not have is dropped with a warning. `--print-metrics` prints librdkafka's figures.

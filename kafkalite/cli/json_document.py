@@ -52,5 +52,5 @@ def parse_json(text: str) -> JsonDocument | None:
     """Reads a document; None where the text is none."""
     try:
         return JsonDocument(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -142,7 +142,7 @@ def _execute(argv: list[str]) -> int:
         with open_admin(options.value(bootstrap_server), load_properties(config) if config else {}) as admin:
             path: str = options.value(json_file)
             try:
-                with open(path, encoding="utf-8") as file:
+                with open(path, encoding="utf-8", errors="replace") as file:
                     text = file.read()
             except OSError:
                 raise ToolError(f"Unable to read file {path}", "java.io.IOException") from None

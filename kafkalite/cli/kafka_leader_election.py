@@ -100,7 +100,7 @@ class LeaderElectionCommandOptions:
 def parse_partitions_file(path: str) -> list[TopicPartition]:
     """Reads the file of --path-to-json-file; raises ToolError."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             document = parse_json(file.read())
     except OSError:
         raise ToolError(f"java.io.IOException: Unable to read file {path}", "java.lang.RuntimeException") from None

@@ -252,6 +252,12 @@ class ProducerPerformance:
                     break
                 except BufferError:
                     poll(0.05)
+                except self._kafka.KafkaException as error:
+                    # Refused before it was sent, for its size: counted as little as what the broker refuses.
+                    if error.args[0].code() != self._kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+                        raise
+                    self._log_failure(topic, error.args[0])
+                    break
             poll(0)
             if is_in_transaction and (time.monotonic() - transaction_began) * 1000 >= given.transaction_duration_ms:
                 producer.commit_transaction()
@@ -269,9 +275,12 @@ class ProducerPerformance:
 
     def _on_delivery(self, error: Any, message: Any) -> None:
         if error is not None:
-            log("ERROR", f"Error when sending a record to topic {message.topic()}: {error.str()}", _LOGGER)
+            self._log_failure(message.topic(), error)
             return
         self._stats.record(message.latency() * 1000, len(message))
+
+    def _log_failure(self, topic: str, error: Any) -> None:
+        log("ERROR", f"Error when sending a record to topic {topic}: {error.str()}", _LOGGER)
 
     def _on_steady_state_delivery(self, error: Any, message: Any) -> None:
         self._on_delivery(error, message)

@@ -346,7 +346,7 @@ def _error_lines(errors: Mapping[TopicPartition, KafkaError]) -> str:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         raise ToolError(f"Unable to read file {path}", "java.io.IOException") from None

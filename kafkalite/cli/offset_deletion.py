@@ -8,7 +8,7 @@ from typing import Final
 from kafkalite.cli.consumer_group_tables import print_deleted_offsets, print_error
 from kafkalite.cli.java_exceptions import CALL_ERRORS, described
 from kafkalite.cli.offset_reset import parse_topic_argument
-from kafkalite.client.admin import Admin
+from kafkalite.client.admin import Admin, AdminTimeoutError
 from kafkalite.client.group_admin import delete_offsets
 from kafkalite.client.topic_offsets import partitions_of
 from kafkalite.errors import ErrorCode, KafkaError
@@ -46,8 +46,8 @@ def delete_and_report(admin: Admin, group_id: str, partitions: Sequence[TopicPar
     top_level = ErrorCode.NONE
     try:
         errors = delete_offsets(admin, group_id, partitions)
-    except KafkaError as error:
-        top_level = error.error
+    except CALL_ERRORS as error:
+        top_level = _code_of(error)
         results.update(dict.fromkeys(partitions, described(error)))
     else:
         for partition in partitions:
@@ -63,3 +63,9 @@ def delete_and_report(admin: Admin, group_id: str, partitions: Sequence[TopicPar
     else:
         print_error(f"Encountered some unknown error: {top_level.name}")
     print_deleted_offsets(results)
+
+
+def _code_of(error: Exception) -> ErrorCode:
+    if isinstance(error, KafkaError):
+        return error.error
+    return ErrorCode.REQUEST_TIMED_OUT if isinstance(error, AdminTimeoutError) else ErrorCode.UNKNOWN_SERVER_ERROR

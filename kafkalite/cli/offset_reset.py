@@ -205,29 +205,62 @@ def _quoted(value: object) -> str:
 
 
 def read_plan(path: str, groups: Sequence[str]) -> dict[str, Plan]:
-    """The offsets by group of a file: lines of "topic,partition,offset" for one group, else with the group in front."""
+    """The offsets by group of a file: lines of "topic,partition,offset" for one group, else with the group in front.
+
+    What is missing at the end of a line is 0, as for Apache Kafka's reader. Raises ToolError.
+    """
     import csv
 
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
             rows = list(csv.reader(file))
     except OSError:
         raise ToolError(f"java.io.IOException: Unable to read file {path}", "java.lang.RuntimeException") from None
-    if not all(rows) or not rows:
-        raise ToolError(
-            "com.fasterxml.jackson.databind.exc.MismatchedInputException: No content to map due to end-of-input",
-            "java.lang.RuntimeException",
-        )
+    except csv.Error as error:
+        raise _unreadable(f"JsonMappingException: {error}") from None
+    is_for_one_group = len(groups) == 1 and _is_without_group(rows)
     plan: dict[str, Plan] = {}
-    is_for_one_group = len(groups) == 1 and bool(rows) and len(rows[0]) == 3
-    for row in rows:
-        group, *rest = [groups[0], *row] if is_for_one_group else row or [""]
-        try:
-            topic, partition_text, offset_text = rest
-            partition, offset = int(partition_text), int(offset_text)
-        except ValueError:
-            raise ToolError(f"Invalid line in {path}: {','.join(row)}", "java.lang.RuntimeException") from None
+    for row in rows or [[]]:
+        group, topic, partition, offset = _read_row([groups[0], *row] if is_for_one_group and row else row)
         if offset < 0:
             raise ToolError("Invalid negative offset")
         plan.setdefault(group, {})[TopicPartition(topic, partition)] = offset
     return plan
+
+
+def _is_without_group(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line reads as "topic,partition,offset"."""
+    try:
+        return bool(rows) and bool(rows[0]) and bool(_read_row(["", *rows[0]]))
+    except ToolError:
+        return False
+
+
+def _read_row(row: Sequence[str]) -> tuple[str, str, int, int]:
+    """Group, topic, partition and offset; raises ToolError."""
+    if not row:
+        raise _unreadable("exc.MismatchedInputException: No content to map due to end-of-input")
+    if len(row) > 4:
+        raise ToolError(
+            "com.fasterxml.jackson.dataformat.csv.CsvReadException: Too many entries: expected at most 4 (value #4 "
+            f'({len(row[4])} chars) "{row[4]}")',
+            "java.lang.RuntimeException",
+        )
+    group, topic, partition, offset = [*row, *[""] * (4 - len(row))]
+    return group, topic, _number(partition, "int", 31), _number(offset, "long", 63)
+
+
+def _number(text: str, type_name: str, bits: int) -> int:
+    digits = text.strip()
+    if not digits:
+        return 0
+    if not re.fullmatch(r"[+-]?[0-9]+", digits) or not -(1 << bits) <= int(digits) < 1 << bits:
+        raise _unreadable(
+            f'exc.InvalidFormatException: Cannot deserialize value of type `{type_name}` from String "{text}": '
+            f"not a valid `{type_name}` value"
+        )
+    return int(digits)
+
+
+def _unreadable(problem: str) -> ToolError:
+    return ToolError(f"com.fasterxml.jackson.databind.{problem}", "java.lang.RuntimeException")

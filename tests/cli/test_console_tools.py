@@ -316,6 +316,14 @@ def test_the_performance_tools_count_what_went_through(broker: KafkaliteServer) 
     assert (columns[2], columns[4]) == (f"{2000 * 100 / 2**20:.4f}", "2000")
 
 
+def test_the_performance_tool_goes_on_behind_records_that_are_too_large(broker: KafkaliteServer) -> None:
+    sizes = ("--num-records", "2", "--record-size", "2000000", "--throughput", "-1")
+    sent = run("kafka_producer_perf_test", broker, "--topic", "perf-large", *sizes)
+    assert sent.returncode == 0
+    assert sent.stdout.startswith(b"0 records sent, 0.000000 records/sec (0.00 MB/sec), NaN ms avg latency")
+    assert sent.stderr.count(b"Error when sending a record to topic perf-large: ") == 2
+
+
 def test_a_rate_is_kept(broker: KafkaliteServer) -> None:
     rate = ("--num-records", "100", "--payload-monotonic", "--throughput", "200")
     started = time.monotonic()

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from kafkalite.cli.java_exceptions import ToolError
+from kafkalite.cli.kafka_consumer_groups import main as kafka_consumer_groups
 from kafkalite.cli.kafka_consumer_groups import validate_regex
 from kafkalite.cli.offset_reset import format_csv, parse_date_time, parse_duration_ms, parse_topic_argument, read_plan
 
@@ -137,7 +138,19 @@ def test_resetting_offsets_prints_and_does_what_apache_kafka_does(
 ) -> None:
     plan = tmp_path / "plan.csv"
     plan.write_text("one,0,2\none,2,99\n")
-    for name, text in (("negative", "one,0,-1\n"), ("lost", "nix,0,1\n")):
+    files = {
+        "negative": "one,0,-1\n",
+        "lost": "nix,0,1\n",
+        "short": "one,0\n",
+        "shorter": "one\n",
+        "words": "one,0,x\n",
+        "words-later": "one,0,1\none,0,x\n",
+        "long": "one,0,1,2,3\n",
+        "empty": "",
+        "gap": "one,0,1\n\none,1,0\n",
+        "blanks": "one, 0 ,1\n",
+    }
+    for name, text in files.items():
         (tmp_path / f"{name}.csv").write_text(text)
     plan_of_two = tmp_path / "two.csv"
     plan_of_two.write_text('first,one,0,1\n"other",one,1,0\n')
@@ -184,7 +197,7 @@ def test_resetting_offsets_prints_and_does_what_apache_kafka_does(
         reset("--group", "first", "--topic", "a-topic-with-a-long-name", "--to-latest", "--dry-run", "--export")
         reset("--group", "first", "--from-file", str(plan), "--dry-run")
         reset("--group", "first", "--from-file", str(plan), "--execute")
-        for name in ("negative", "lost", "missing"):
+        for name in (*files, "missing"):
             reset("--group", "first", "--from-file", str(tmp_path / f"{name}.csv"), "--dry-run")
         reset("--group", "first", "--topic", "", "--to-latest", "--dry-run")
         reset("--group", "first", "--group", "other", "--from-file", str(plan_of_two), "--dry-run")
@@ -258,12 +271,60 @@ def test_command_lines_that_need_no_group_are_answered_as_apache_kafka_does(comp
     comparison.of(lambda tool: tool(TOOL, *words), normalise=normalised)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "\none,0,1\n", "one,0\n", "one,0,x\n", "one,0,1,2,3\n"])
-def test_a_plan_with_a_line_that_says_nothing_is_refused_as_a_whole(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "No content to map due to end-of-input"),
+        ("\n", "No content to map due to end-of-input"),
+        ("\none,0,1\n", "No content to map due to end-of-input"),
+        ("one,0,1\n\n", "No content to map due to end-of-input"),
+        ("one,0,x\n", 'Cannot deserialize value of type `int` from String "x": not a valid `int` value'),
+        ("one,0,1\none,0,x\n", 'Cannot deserialize value of type `long` from String "x": not a valid `long` value'),
+        ("one,0,9223372036854775808\n", "Cannot deserialize value of type `int`"),
+        ("one,0,1,2,3\n", "Too many entries"),
+        ("one,0,-1\n", "Invalid negative offset"),
+    ],
+)
+def test_a_plan_with_an_unreadable_line_is_refused_as_a_whole(text: str, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "plan.csv"
     path.write_text(text)
-    with pytest.raises(ToolError, match=r"No content to map due to end-of-input|Invalid line in"):
+    with pytest.raises(ToolError) as refusal:
         read_plan(str(path), ["group"])
+    assert problem in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "groups", "plan"),
+    [
+        ("one,2,7\none,0\ntwo\n", ["g"], {"g": {("one", 2): 7, ("one", 0): 0, ("two", 0): 0}}),
+        ("one, 3 ,+5\n", ["g"], {"g": {("one", 3): 5}}),
+        ('g,"a,b",1,2\nh,one\n', ["g", "h"], {"g": {("a,b", 1): 2}, "h": {("one", 0): 0}}),
+        ("g,one,1,2\n", ["g"], {"g": {("one", 1): 2}}),
+    ],
+)
+def test_what_is_missing_at_the_end_of_a_plans_line_is_zero(
+    text: str, groups: list[str], plan: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.csv"
+    path.write_text(text)
+    assert read_plan(str(path), groups) == plan
+
+
+def test_offsets_cannot_be_deleted_without_a_broker(tmp_path: Path, capsys: Any) -> None:
+    config = tmp_path / "hurry.properties"
+    config.write_text("default.api.timeout.ms=50\nrequest.timeout.ms=50\n")
+    words = ["--bootstrap-server", "127.0.0.1:1", "--command-config", str(config), "--timeout", "50"]
+    delete = ["--delete-offsets", "--group", "g", "--topic", "t", "--topic", "u:3"]
+    assert kafka_consumer_groups([*words, *delete]) == 0
+    timeout = "org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment. Call:"
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "",
+        "Error: Encountered some unknown error: REQUEST_TIMED_OUT",
+        "",
+        "TOPIC           PARTITION  STATUS",
+        f"t               -          Error: {timeout} describeTopics",
+        f"u               3          Error: {timeout} offsetDelete(api=FIND_COORDINATOR)",
+    ]
 
 
 def test_durations_are_iso_8601(capsys: Any) -> None:

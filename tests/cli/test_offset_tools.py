@@ -12,6 +12,7 @@ from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.kafka_delete_records import parse_offsets
 from kafkalite.cli.kafka_get_offsets import parse_rules
 from kafkalite.identifiers import TopicPartition
+from tool_comparison import run_ours
 
 
 @pytest.mark.oracle
@@ -160,3 +161,25 @@ def test_offsets_to_delete_to_come_from_json() -> None:
     assert parse_offsets('{"partitions": [{"topic": "foo", "partition": 1, "offset": 7}]}') == {("foo", 1): 7}
     with pytest.raises(ToolError, match="No such field exists: `offset`"):
         parse_offsets('{"partitions": [{"topic": "foo", "partition": 1}]}')
+
+
+@pytest.mark.parametrize("content", [b"\xff", b'{"partitions":[]}\xff', b"[" * 5000])
+@pytest.mark.parametrize(
+    ("module", "words", "complaint"),
+    [
+        ("kafka_delete_records", ["--offset-json-file"], "The input string is not a valid JSON"),
+        (
+            "kafka_leader_election",
+            ["--election-type", "preferred", "--path-to-json-file"],
+            "Replica election data is empty",
+        ),
+        ("kafka_reassign_partitions", ["--execute", "--reassignment-json-file"], "not a valid JSON"),
+    ],
+)
+def test_a_file_that_is_no_json_is_answered_without_a_traceback(
+    module: str, words: list[str], complaint: str, content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "file.json").write_bytes(content)
+    output = run_ours(module, "--bootstrap-server", "127.0.0.1:1", *words, str(tmp_path / "file.json"))
+    assert output.exit_code == 1
+    assert complaint in output.stdout + output.stderr
