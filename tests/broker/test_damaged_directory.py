@@ -13,6 +13,7 @@ import random
 
 import pytest
 
+from damage import damage
 from kafkalite.broker.metadata_log import MetadataLogError
 from kafkalite.errors import KafkaError
 from kafkalite.protocol.messages.alter_replica_log_dirs import (
@@ -129,24 +130,6 @@ def left(request: pytest.FixtureRequest) -> tuple[Files, dict[str, Records]]:
     files[f"{directory}/00000000000000000021.log.swap"] = files[f"{directory}/00000000000000000021.log"]
     files[f"{directory}/00000000000000000005.log.deleted"] = b"gone"
     return files, written
-
-
-def damage(chance: random.Random, data: bytes) -> bytes:
-    kind = chance.randrange(6)
-    at = chance.randrange(len(data) + 1)
-    end = min(len(data), at + chance.choice((1, 8, 61, 512)))
-    if kind == 0 and data:
-        position = chance.randrange(len(data))
-        return data[:position] + bytes((data[position] ^ (1 << chance.randrange(8)),)) + data[position + 1 :]
-    if kind == 1:
-        return data[:at]
-    if kind == 2:
-        return data[:at] + bytes(end - at) + data[end:]
-    if kind == 3:
-        return data + bytes(chance.randrange(600))
-    if kind == 4:
-        return data[:end] + data[at:]
-    return data[:at] + chance.randbytes(end - at) + data[end:]
 
 
 def start(files: Files) -> OfflineBroker | None:

@@ -6,30 +6,12 @@ import random
 
 import pytest
 
+from damage import damage
 from kafkalite.broker.metadata_log import MetadataLogError
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from store_life import StoreLife
 
 _SMALL = 40
-
-
-def damage(chance: random.Random, data: bytes) -> bytes:
-    """One of the things that happen to files: bits flip, ends are lost or zeroed, pieces appear twice or vanish."""
-    kind = chance.randrange(6)
-    at = chance.randrange(len(data) + 1)
-    end = min(len(data), at + chance.choice((1, 8, 61, 500)))
-    if kind == 0 and data:
-        position = chance.randrange(len(data))
-        return data[:position] + bytes((data[position] ^ (1 << chance.randrange(8)),)) + data[position + 1 :]
-    if kind == 1:
-        return data[:at]
-    if kind == 2:
-        return data[:at] + bytes(end - at) + data[end:]
-    if kind == 3:
-        return data[:at] + data[end:]
-    if kind == 4:
-        return data[:end] + data[at:]
-    return data[:at] + chance.randbytes(end - at) + data[end:]
 
 
 @pytest.fixture
