@@ -33,7 +33,7 @@ from kafkalite.coordinator.consumer_group_records import (
 from kafkalite.coordinator.coordinator_metadata_image import CoordinatorMetadataImage
 from kafkalite.coordinator.coordinator_result import CoordinatorRecord
 from kafkalite.coordinator.group import GroupType, PartitionCommitValidator
-from kafkalite.coordinator.string_hash import hash_map_order
+from kafkalite.coordinator.string_hash import timeline_hash_map_order
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.coordinator_record import CoordinatorKey, CoordinatorValue
 from kafkalite.protocol.coordinator_records.consumer_group import (
@@ -194,11 +194,24 @@ class ConsumerGroup(CommittingGroup[ConsumerGroupMember]):
     def preferred_server_assignor(
         self, old: ConsumerGroupMember | None = None, new: ConsumerGroupMember | None = None
     ) -> str | None:
-        """The assignor that most members name, once `new` has taken the place of `old`; None where nobody names one."""
-        counts = self.server_assignors.copy()
-        count(counts, [old.server_assignor] if old and old.server_assignor else (), -1)
-        count(counts, [new.server_assignor] if new and new.server_assignor else (), 1)
-        return max(hash_map_order(counts), key=counts.__getitem__, default=None)
+        """The assignor that most members name, once `new` has taken the place of `old`; None where nobody names one.
+
+        Of `uniform` and `range` at par it is the one that Apache Kafka's maps have first: uniform, but in a count with
+        `new` the one that `new` alone names.
+        """
+        counts = self.server_assignors
+        names = timeline_hash_map_order(counts, peak_size=len(counts))
+        if old is not None or new is not None:
+            counts = counts.copy()
+            if old is not None and old.server_assignor is not None:
+                count(counts, [old.server_assignor], -1)
+                if old.server_assignor not in counts:
+                    names.remove(old.server_assignor)
+            if new is not None and new.server_assignor is not None:
+                if new.server_assignor not in counts:
+                    names.insert(0, new.server_assignor)
+                count(counts, [new.server_assignor], 1)
+        return max(names, key=counts.__getitem__, default=None)
 
     def subscriptions_with(self, old: ConsumerGroupMember | None, new: ConsumerGroupMember | None) -> Subscriptions:
         """The subscriptions once `new` has taken the place of `old`."""

@@ -196,7 +196,7 @@ class ConsumerGroupHeartbeats:
     def _has_assignor_changed(
         self, group: ConsumerGroup, member: ConsumerGroupMember, updated: ConsumerGroupMember
     ) -> bool:
-        """Whether another assignor is preferred now."""
+        """Whether another assignor is preferred now, because of what this member names."""
         if member.server_assignor == updated.server_assignor and member.member_id in group.members:
             return False
         default = self.config.consumer_group_assignors[0]

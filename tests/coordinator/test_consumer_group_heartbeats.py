@@ -208,3 +208,16 @@ def test_the_record_of_older_releases_is_removed_with_the_next_change(group: Con
     group.join("a", "t")
     assert (-1, key.to_bytes(), None) in group.log
     assert not group.consumer_group().has_subscription_metadata_record
+
+
+def test_of_two_assignors_at_par_the_one_that_has_just_been_named_counts(group: ConsumerGroupSimulation) -> None:
+    """As it does in Apache Kafka's maps."""
+    uniform = group.join("u", "t", server_assignor="uniform")
+    plain = group.join("p", "t")
+    group.settle(uniform, plain)
+    epoch = group.consumer_group().group_epoch
+    group.beat("p", plain.epoch, server_assignor="range")
+    assert group.consumer_group().group_epoch == epoch + 1
+    group.beat("p", plain.epoch, server_assignor="range")
+    assert group.consumer_group().group_epoch == epoch + 1
+    assert group.consumer_group().describe("uniform", group.metadata).assignor_name == "uniform"
