@@ -24,7 +24,8 @@ kafkalite. Each of them comes twice:
 - in a checkout as `bin/NAME.sh` (our own as `bin/kafkalite-server` and `bin/kafkalite`). The first of these scripts to
   run makes a Python environment in `.venv` and installs kafkalite there; from then on they start at once.
   `KAFKALITE_PYTHON` names the Python to use when it is not to be the first suitable one on the `PATH`;
-- installed with pip as `NAME`. Those that produce and consume need confluent-kafka: `pip install "kafkalite[cli]"`.
+- installed with pip as `NAME`. Those that produce and consume need confluent-kafka, which the extra `cli` brings: in a
+  checkout `pip install ".[cli]"`.
 
 What differs from Apache Kafka's tools:
 

@@ -98,7 +98,7 @@ def confluent_kafka() -> Any:
     try:
         import confluent_kafka as package
     except ImportError:
-        exit_with_error('This tool needs the package confluent-kafka: pip install "kafkalite[cli]"')
+        exit_with_error("This tool needs the package confluent-kafka: pip install confluent-kafka")
     return package
 
 
