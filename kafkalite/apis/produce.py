@@ -292,6 +292,7 @@ def _append(
     try:
         if (
             plain_header is not None
+            and plain_header[5] & COMPRESSION_MASK
             and request.acks
             and data.records is not None
             and not log.append_rules.must_validate_records
