@@ -17,7 +17,7 @@ from kafkalite.broker.api_registry import serves
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.served_versions import SERVED_VERSIONS
 from kafkalite.errors import ErrorCode
-from kafkalite.metadata.features import SUPPORTED_FEATURES
+from kafkalite.metadata.features import KRAFT_VERSION_FEATURE, SUPPORTED_FEATURES
 from kafkalite.metadata.metadata_version import METADATA_VERSION_FEATURE
 from kafkalite.protocol.api_keys import ApiKey
 from kafkalite.protocol.messages.api_versions import (
@@ -71,6 +71,8 @@ def _add_features(context: RequestContext, response: ApiVersionsResponse) -> Non
         if lowest > 0 or context.api_version >= 4
     ]
     levels = features.finalized_versions | {METADATA_VERSION_FEATURE: features.level(METADATA_VERSION_FEATURE)}
+    if metadata.kraft_version:
+        levels[KRAFT_VERSION_FEATURE] = metadata.kraft_version
     response.finalized_features = [
         FinalizedFeatureKey(name=name, max_version_level=level, min_version_level=level)
         for name, level in levels.items()
