@@ -15,7 +15,6 @@ decoders are compiled from the description for one version at a time, when that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from kafkalite.identifiers import Uuid
@@ -62,21 +61,30 @@ def _range(text: str) -> VersionRange:
     return known
 
 
-@dataclass(slots=True, eq=False)
 class Field:
     """One field: `kind` is a primitive's name, "struct" or "array"; `element` is what an array or struct is made of."""
 
-    kind: str
-    versions: VersionRange
-    default: Any
-    element: Any = None
-    nullable: VersionRange = NO_VERSIONS
-    tag: int | None = None
-    tagged_versions: VersionRange = NO_VERSIONS
-    flexible: VersionRange | None = None
-    ignorable: bool = False
-    may_be_encoded: bool = False
-    name: str = ""
+    __slots__ = (
+        "default", "element", "flexible", "ignorable", "kind", "may_be_encoded", "name", "nullable", "tag",
+        "tagged_versions", "versions",
+    )  # fmt: skip
+
+    def __init__(
+        self, kind: str, versions: VersionRange, default: Any, element: Any = None,
+        nullable: VersionRange = NO_VERSIONS, tag: int | None = None, tagged_versions: VersionRange = NO_VERSIONS,
+        flexible: VersionRange | None = None, ignorable: bool = False,
+    ) -> None:  # fmt: skip
+        self.kind = kind
+        self.versions = versions
+        self.default = default
+        self.element = element
+        self.nullable = nullable
+        self.tag = tag
+        self.tagged_versions = tagged_versions
+        self.flexible = flexible
+        self.ignorable = ignorable
+        self.may_be_encoded = False
+        self.name = ""
 
     def new_default(self) -> Any:
         """The value a field has when none was given; lists and structs are made anew each time."""

@@ -12,7 +12,7 @@ Version 0 (ZooKeeper's time) has broker.id and no directory.id; it is read, vers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kafkalite.config.properties_file import parse_properties
 from kafkalite.identifiers import Uuid
@@ -24,8 +24,7 @@ class MetaPropertiesError(Exception):
     """A meta.properties that cannot be used; the text names file and reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetaProperties:
+class MetaProperties(NamedTuple):
     cluster_id: str | None
     node_id: int | None
     directory_id: Uuid | None
