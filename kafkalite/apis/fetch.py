@@ -264,6 +264,8 @@ class _Fetch:
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         data.records = found.records
         if found.aborted_transactions is not None:
+            if not found.records and max_bytes > 0 and wanted.fetch_offset < log.last_stable_offset:
+                return data  # a batch that is larger than what may be read leaves nothing, not even an empty list
             data.aborted_transactions = [
                 AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
                 for aborted in found.aborted_transactions

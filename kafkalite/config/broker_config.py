@@ -132,7 +132,7 @@ class BrokerConfig:
         for name, text in properties.items():
             key = DYNAMIC_CONFIG_DEF.keys.get(base_name(name))
             if key is not None:
-                key.parse(text)
+                key.parse(text, drops_repetitions=False)
                 check_class(key, text)
         if for_all_brokers:
             refused = [name for name in properties if is_per_broker(name)]

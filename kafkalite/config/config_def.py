@@ -56,10 +56,10 @@ class ConfigKey:
             self.is_internal,
         )
 
-    def parse(self, text: str) -> ConfigValue:
-        """The checked value of `text`; raises ConfigException."""
+    def parse(self, text: str, *, drops_repetitions: bool = True) -> ConfigValue:
+        """The checked value of `text`; raises ConfigException. What a list says twice is dropped or else refused."""
         value = parse_type(self.name, text, self.type)
-        if isinstance(self.validator, ValidList) and value is not None:
+        if drops_repetitions and isinstance(self.validator, ValidList) and value is not None:
             value = tuple(dict.fromkeys(value))
         if self.validator is not None:
             self.validator.ensure_valid(self.name, value)

@@ -82,3 +82,22 @@ def test_a_version_that_knows_no_divergence_cannot_tell_a_session_of_it(broker: 
     assert (response.error_code, response.session_id) == (ErrorCode.UNSUPPORTED_VERSION, session_id)
     request.session_epoch = 2
     assert broker.ask(request, 12).responses[0].partitions[0].diverging_epoch.end_offset == 1
+
+
+def test_a_batch_that_is_larger_than_what_may_be_read_comes_without_aborted_transactions(
+    broker: OfflineBroker,
+) -> None:
+    wanted = [FetchPartition(fetch_offset=offset, partition_max_bytes=size) for offset, size in [(0, 1000), (0, 5)]]
+    request = FetchRequest(isolation_level=1, topics=[FetchTopic(topic="t", partitions=wanted[:1])])
+    [whole] = broker.ask(request, 12).responses[0].partitions
+    assert (len(whole.records) > 5, whole.aborted_transactions) == (True, [])
+    broker.create_topic("u")
+    batch = build_batch([Record(0, broker.clock.now_ms(), None, b"x")])
+    data = TopicProduceData(name="u", partition_data=[PartitionProduceData(records=batch)])
+    broker.ask(ProduceRequest(acks=-1, timeout_ms=1000, topic_data=[data]), 9)
+    request.topics.append(FetchTopic(topic="u", partitions=wanted[1:]))
+    [partition] = broker.ask(request, 12).responses[1].partitions
+    assert (partition.records, partition.aborted_transactions) == (b"", None)
+    wanted[1].partition_max_bytes = 0
+    [partition] = broker.ask(request, 12).responses[1].partitions
+    assert (partition.records, partition.aborted_transactions) == (b"", [])

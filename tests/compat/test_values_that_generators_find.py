@@ -7,6 +7,7 @@ import pytest
 from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages import incremental_alter_configs as configs
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from kafkalite.protocol.messages.list_transactions import ListTransactionsRequest
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
@@ -84,5 +85,45 @@ def test_damage_behind_a_transactional_batch_is_its_own_partitions_trouble(compa
             ]
             request = ProduceRequest(transactional_id="unknown", acks=1, timeout_ms=1000, topic_data=topics)
             side.ask(request, 8, label=label)
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("metric.reporters", ","),
+        ("metric.reporters", "a,,"),
+        ("metric.reporters", "a,"),
+        ("listeners", ","),
+        ("cordoned.log.dirs", "*,*"),
+        ("log.cleanup.policy", "delete,delete"),
+        ("log.cleanup.policy", ","),
+    ],
+)
+def test_what_dynamic_lists_say_twice_is_refused(compare: Compare, name: str, value: str) -> None:
+    def scenario(side: Side) -> None:
+        resource = configs.AlterConfigsResource(
+            resource_type=4,
+            resource_name="1",
+            configs=[configs.AlterableConfig(name=name, config_operation=0, value=value)],
+        )
+        side.ask(configs.IncrementalAlterConfigsRequest(resources=[resource], validate_only=True))
+
+    compare(scenario)
+
+
+def test_a_batch_that_is_too_large_to_be_read_comes_without_aborted_transactions(compare: Compare) -> None:
+    def scenario(side: Side) -> None:
+        topics = [side.topic(), side.topic()]
+        for topic in topics:
+            side.produce(topic, "a" * 100)
+        for size in (0, 1, 80, 1000):
+            wanted = [
+                FetchTopic(topic=topic, partitions=[FetchPartition(fetch_offset=0, partition_max_bytes=size)])
+                for topic in topics
+            ]
+            request = FetchRequest(isolation_level=1, max_wait_ms=0, min_bytes=0, max_bytes=1 << 20, topics=wanted)
+            side.ask(request, 12, label=f"{size} bytes")
 
     compare(scenario)

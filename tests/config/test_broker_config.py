@@ -315,6 +315,8 @@ def test_stored_dynamic_properties_that_contradict_each_other_change_nothing() -
             True,
             "Invalid value 1 for configuration log.segment.bytes: Value must be at least 1048576",
         ),
+        ({"metric.reporters": "a, a"}, False, "Configuration 'metric.reporters' values must not be duplicated."),
+        ({"metric.reporters": ","}, False, "Configuration 'metric.reporters' values must not be duplicated."),
     ],
 )
 def test_a_dynamic_change_is_checked_before_it_is_made(
