@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
-from kafkalite.broker.internal_topics import ensure_internal_topic
+from kafkalite.broker.coordinator_runtime import CoordinatorContext
+from kafkalite.broker.coordinator_service import CoordinatorService
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.broker_config import BrokerConfig
@@ -57,23 +57,19 @@ if TYPE_CHECKING:
     from kafkalite.identifiers import ProducerIdAndEpoch
 
 
-class GroupCoordinator:
-    """All groups, each in its shard. Everything happens on the event loop's thread."""
+class GroupCoordinator(CoordinatorService[GroupCoordinatorShard]):
+    """All groups, each in its shard."""
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
         config = broker.config
-        self.config = group_coordinator_config(config)
-        self._group_configs: dict[str, GroupConfig] = {}
-        self.runtime: CoordinatorRuntime[GroupCoordinatorShard] = CoordinatorRuntime(
+        super().__init__(
+            broker,
             GROUP_METADATA_TOPIC,
-            clock=broker.clock,
-            logs=lambda: broker.logs,
-            ensure_topic=lambda: ensure_internal_topic(broker, GROUP_METADATA_TOPIC),
-            new_shard=self._new_shard,
             load_buffer_size=config.offsets_load_buffer_size,
             compression=CompressionType(config.offsets_topic_compression_codec),
         )
+        self.config = group_coordinator_config(config)
+        self._group_configs: dict[str, GroupConfig] = {}
 
     def _new_shard(self, timers: CoordinatorTimers) -> GroupCoordinatorShard:
         return GroupCoordinatorShard(
@@ -108,31 +104,16 @@ class GroupCoordinator:
             and self._broker.metadata.image.features.level(GROUP_VERSION_FEATURE) >= 1
         )
 
-    def start(self) -> None:
-        """The metadata is known: groups are loaded, and follow its changes."""
-        topic = self._broker.metadata.image.topics.topic(GROUP_METADATA_TOPIC)
-        if topic is not None:
-            self.runtime.start(len(topic.partitions))
-        self._broker.metadata.add_listener(self._on_metadata_change)
-
-    def resign_offline(self) -> None:
-        """Partitions whose log directory has failed have no coordinator any more."""
-        self.runtime.resign_offline()
-
-    def close(self) -> None:
-        """Members that wait are answered, so that their connections can end."""
-        self.runtime.close()
-
     def _on_metadata_change(self, records: Sequence[MetadataRecord]) -> None:
         if any(isinstance(record, ConfigRecord) for record in records):
             self._group_configs.clear()
         changed = self.metadata.on_change(records)
         if not changed and not any(isinstance(record, RemoveTopicRecord) for record in records):
             return
-        topics = self._broker.metadata.image.topics
-        if topics.topic(GROUP_METADATA_TOPIC) is None:
+        if not self._has_topic:
             self.runtime.unload()
             return
+        topics = self._broker.metadata.image.topics
         topic_ids: set[Uuid] = {record.topic_id for record in records if isinstance(record, RemoveTopicRecord)}
 
         def follow(context: CoordinatorContext[GroupCoordinatorShard]) -> None:

@@ -11,8 +11,8 @@ from asyncio import Future, ensure_future
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
-from kafkalite.broker.internal_topics import ensure_internal_topic
+from kafkalite.broker.coordinator_runtime import CoordinatorContext
+from kafkalite.broker.coordinator_service import CoordinatorService
 from kafkalite.coordinator.coordinator_result import CoordinatorResult
 from kafkalite.coordinator.coordinator_timers import CoordinatorTimers
 from kafkalite.coordinator.share_coordinator import (
@@ -37,12 +37,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class ShareCoordinator:
-    """The state of all share partitions. Everything happens on the event loop's thread."""
+class ShareCoordinator(CoordinatorService[ShareCoordinatorShard]):
+    """The state of all share partitions."""
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
         config = broker.config
+        super().__init__(
+            broker,
+            SHARE_GROUP_STATE_TOPIC,
+            load_buffer_size=config.share_coordinator_load_buffer_size,
+            compression=CompressionType(config.share_coordinator_state_topic_compression_codec),
+        )
         self._config = ShareCoordinatorConfig(
             updates_per_snapshot=config.share_coordinator_snapshot_update_records_per_snapshot,
             cold_snapshot_interval_ms=config.share_coordinator_cold_partition_snapshot_interval_ms,
@@ -51,15 +56,6 @@ class ShareCoordinator:
         self._is_closed = False
         self._writing: Future[None] | None = None
         self._has_pruned = False
-        self.runtime: CoordinatorRuntime[ShareCoordinatorShard] = CoordinatorRuntime(
-            SHARE_GROUP_STATE_TOPIC,
-            clock=broker.clock,
-            logs=lambda: broker.logs,
-            ensure_topic=lambda: ensure_internal_topic(broker, SHARE_GROUP_STATE_TOPIC),
-            new_shard=self._new_shard,
-            load_buffer_size=config.share_coordinator_load_buffer_size,
-            compression=CompressionType(config.share_coordinator_state_topic_compression_codec),
-        )
 
     def _new_shard(self, timers: CoordinatorTimers) -> ShareCoordinatorShard:
         return ShareCoordinatorShard(timers, self._config, self._partition_count)
@@ -69,27 +65,20 @@ class ShareCoordinator:
         return 0 if topic is None else len(topic.partitions)
 
     def start(self) -> None:
-        """The metadata is known: state is loaded, and follows the deletion of topics."""
-        topic = self._broker.metadata.image.topics.topic(SHARE_GROUP_STATE_TOPIC)
-        if topic is not None:
-            self.runtime.start(len(topic.partitions))
-        self._broker.metadata.add_listener(self._on_metadata_change)
+        """As of all coordinators; what has been overtaken is deleted now and then."""
+        super().start()
         self._broker.clock.call_later(self._prune_interval_ms, self._prune)
-
-    def resign_offline(self) -> None:
-        """Partitions whose log directory has failed have no coordinator any more."""
-        self.runtime.resign_offline()
 
     def close(self) -> None:
         """The broker stops."""
         self._is_closed = True
-        self.runtime.close()
+        super().close()
 
     def _on_metadata_change(self, records: Sequence[MetadataRecord]) -> None:
         topic_ids: set[Uuid] = {record.topic_id for record in records if isinstance(record, RemoveTopicRecord)}
         if not topic_ids:
             return
-        if self._broker.metadata.image.topics.topic(SHARE_GROUP_STATE_TOPIC) is None:
+        if not self._has_topic:
             self.runtime.unload()
             return
         self.runtime.for_each(lambda context: context.run(context.shard.delete_topics(topic_ids)))

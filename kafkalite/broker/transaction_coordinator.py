@@ -12,9 +12,9 @@ from asyncio import Future
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from kafkalite.broker.coordinator_runtime import CoordinatorContext, CoordinatorRuntime
+from kafkalite.broker.coordinator_runtime import CoordinatorContext
+from kafkalite.broker.coordinator_service import CoordinatorService
 from kafkalite.broker.group_coordinator import operation_error
-from kafkalite.broker.internal_topics import ensure_internal_topic
 from kafkalite.broker.write_support import WriteSupport
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.coordinator.coordinator_result import CoordinatorResult
@@ -43,20 +43,16 @@ TRANSACTION_VERSION_FEATURE: Final = "transaction.version"
 _ENDED_ELSEWHERE: Final = (ErrorCode.INVALID_PRODUCER_EPOCH, ErrorCode.TRANSACTION_COORDINATOR_FENCED)
 
 
-class TransactionCoordinator:
-    """All transactional ids, each in its shard. Everything happens on the event loop's thread."""
+class TransactionCoordinator(CoordinatorService[TransactionCoordinatorShard]):
+    """All transactional ids, each in its shard."""
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self.config = transaction_config(broker.config)
-        self.runtime: CoordinatorRuntime[TransactionCoordinatorShard] = CoordinatorRuntime(
+        super().__init__(
+            broker,
             TRANSACTION_STATE_TOPIC,
-            clock=broker.clock,
-            logs=lambda: broker.logs,
-            ensure_topic=lambda: ensure_internal_topic(broker, TRANSACTION_STATE_TOPIC),
-            new_shard=self._new_shard,
             load_buffer_size=broker.config.transaction_state_log_load_buffer_size,
         )
+        self.config = transaction_config(broker.config)
 
     def _new_shard(self, timers: CoordinatorTimers) -> TransactionCoordinatorShard:
         return TransactionCoordinatorShard(
@@ -70,25 +66,8 @@ class TransactionCoordinator:
     def _transaction_version(self) -> int:
         return self._broker.metadata.image.features.level(TRANSACTION_VERSION_FEATURE)
 
-    def start(self) -> None:
-        """The metadata is known: transactions are loaded, and decided ones carried out."""
-        topic = self._broker.metadata.image.topics.topic(TRANSACTION_STATE_TOPIC)
-        if topic is not None:
-            self.runtime.start(len(topic.partitions))
-        self._broker.metadata.add_listener(self._on_metadata_change)
-
-    def resign_offline(self) -> None:
-        """Partitions whose log directory has failed have no coordinator any more."""
-        self.runtime.resign_offline()
-
-    def close(self) -> None:
-        """The broker stops."""
-        self.runtime.close()
-
     def _on_metadata_change(self, records: Sequence[MetadataRecord]) -> None:
-        if any(isinstance(record, RemoveTopicRecord) for record in records) and (
-            self._broker.metadata.image.topics.topic(TRANSACTION_STATE_TOPIC) is None
-        ):
+        if any(isinstance(record, RemoveTopicRecord) for record in records) and not self._has_topic:
             self.runtime.unload()
 
     # Requests
