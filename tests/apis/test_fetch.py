@@ -97,7 +97,8 @@ def test_a_batch_that_is_larger_than_what_may_be_read_comes_without_aborted_tran
     data = TopicProduceData(name="u", partition_data=[PartitionProduceData(records=batch)])
     broker.ask(ProduceRequest(acks=-1, timeout_ms=1000, topic_data=[data]), 9)
     request.topics.append(FetchTopic(topic="u", partitions=wanted[1:]))
-    for size, aborted in [(5, None), (0, [])]:
+    expected: list[tuple[int, list[Any] | None]] = [(5, None), (0, [])]
+    for size, aborted in expected:
         wanted[1].partition_max_bytes = size
         broker.context.api_version = 12
         answer: Any = served_apis()[FetchRequest.api_key].handler(broker.context, request)
