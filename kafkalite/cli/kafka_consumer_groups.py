@@ -113,7 +113,7 @@ class ConsumerGroupService:
         groups = {}
         ids = self._groups()
         if ids:
-            in_execution_exception(self._admin.find_coordinators, ids)
+            in_execution_exception(lambda: self._admin.find_coordinators(ids, call="describeConsumerGroups"))
         for group_id in ids:
             groups[group_id] = in_execution_exception(describe_consumer_group, self._admin, group_id)
         in_order = [groups[group_id] for group_id in sorted(groups)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -54,7 +55,7 @@ def _argument_parser() -> _ArgumentParser:
         "--payload-delimiter",
         default="\\n",
         metavar="PAYLOAD-DELIMITER",
-        help="What lies between the payloads in --payload-file. (default: \\n)",
+        help="A regular expression of what lies between the payloads in --payload-file. (default: \\n)",
     )
     add(
         "--throughput",
@@ -197,10 +198,29 @@ def _payloads_of_file(path: str, delimiter: str) -> list[bytes]:
         content = b""
     if not content:
         exit_with_error("File does not exist or empty file provided.")
-    separator = b"\n" if delimiter == "\\n" else delimiter.encode()
-    choices = content.removesuffix(separator).split(separator)
+    try:
+        pattern = re.compile(delimiter)
+    except re.error as error:
+        exit_with_error(f"{delimiter} is no regular expression: {error}")
+    choices = [token.encode() for token in tokens(content.decode("utf-8", "replace"), pattern)]
     print(f"Number of records read: {len(choices)}")
     return choices
+
+
+def tokens(text: str, delimiter: re.Pattern[str]) -> Iterator[str]:
+    """What lies between delimiters, as Java's Scanner sees it: none before a first one or behind a last one."""
+    position = 0
+    while True:
+        if match := delimiter.match(text, position):
+            position = match.end()
+        if position >= len(text):
+            return
+        match = delimiter.search(text, position)
+        if match is not None and match.end() == position:
+            match = delimiter.search(text, position + 1)
+        end = len(text) if match is None else match.start()
+        yield text[position:end]
+        position = end
 
 
 class ProducerPerformance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import uuid
@@ -249,8 +250,6 @@ def test_wrong_command_lines_are_answered_alike(tool: str, arguments: list[str],
 
 def shape(text: str) -> list[str]:
     """Lines without their numbers and dates."""
-    import re
-
     return [re.sub(r"\d+", "0", line) for line in text.splitlines()]
 
 
@@ -264,7 +263,11 @@ def test_performance_tools_print_lines_of_the_same_form(
     rate = ["--throughput", "2000", "--num-records", "1000"]
     for tool, *options in (
         ["kafka_producer_perf_test", *rate, "--record-size", "100", "--warmup-records", "500"],
-        ["kafka_producer_perf_test", *rate, "--payload-file", str(payloads), "--payload-delimiter", "|"],
+        *(
+            ["kafka_producer_perf_test", *rate, "--payload-file", str(payloads), "--payload-delimiter", delimiter]
+            for delimiter in ("|", r"\|", "b*", "a")
+        ),
+        ["kafka_producer_perf_test", "--throughput=-1", "--num-records=3", "--record-size=2000000"],
         ["kafka_producer_perf_test", *rate, "--payload-monotonic", "--command-property", "acks=1", "linger.ms=0"],
         ["kafka_consumer_perf_test", "--num-records", "3000"],
         ["kafka_consumer_perf_test", "--num-records", "3000", "--hide-header", "--date-format", "HH.mm"],
@@ -272,4 +275,6 @@ def test_performance_tools_print_lines_of_the_same_form(
     ):
         theirs, ours = java_tools.run(tool, *servers, *options), run_ours(tool, *servers, *options)
         assert shape(ours.stdout) == shape(theirs.stdout)
+        counted = [re.findall(r"Number of records read: \d+", out) for out in (ours.stdout, theirs.stdout)]
+        assert counted[0] == counted[1]
         assert ours.returncode == theirs.exit_code

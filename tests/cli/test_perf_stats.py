@@ -7,6 +7,7 @@ import pytest
 
 from kafkalite.cli.client_metrics import ClientMetrics
 from kafkalite.cli.kafka_consumer_perf_test import format_date
+from kafkalite.cli.kafka_producer_perf_test import tokens
 from kafkalite.cli.perf_stats import ProducerStats, decimal, ratio
 
 
@@ -84,3 +85,21 @@ def test_metrics_are_a_table_of_names_and_values(capsys: pytest.CaptureFixture[s
     metrics.take('{"tx": 1, "brokers": {"b": {"rtt": 1.25}}}')
     metrics.print()
     assert capsys.readouterr().out == "\nMetric Name     Value\nbrokers:b:rtt : 1.250\ntx            : 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter", "expected"),
+    [
+        ("a\nb\n", r"\n", ["a", "b"]),
+        ("a\n\nb", r"\n", ["a", "", "b"]),
+        ("\na\n\n", r"\n", ["a", ""]),
+        ("a, b ,c", r"\s*,\s*", ["a", "b", "c"]),
+        ("abc", "", ["a", "b", "c"]),
+        ("a|b", "|", ["a", "|", "b"]),
+        ("\n", r"\n", []),
+    ],
+)
+def test_payloads_lie_between_delimiters_as_javas_scanner_finds_them(
+    text: str, delimiter: str, expected: list[str]
+) -> None:
+    assert list(tokens(text, re.compile(delimiter))) == expected
