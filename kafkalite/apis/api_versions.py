@@ -42,11 +42,11 @@ def api_versions(context: RequestContext, request: ApiVersionsRequest) -> ApiVer
         if not all(_SOFTWARE_NAME.fullmatch(name) for name in names):
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         context.client_software_name, context.client_software_version = names
-    if request.cluster_id is not None or request.node_id != -1:
-        if not request.cluster_id or request.node_id < 0:
-            return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
-        if request.cluster_id != context.broker.cluster_id or request.node_id != context.node_id:
-            return ApiVersionsResponse(error_code=ErrorCode.REBOOTSTRAP_REQUIRED)
+    if (request.cluster_id is None) is not (request.node_id == -1):
+        return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
+    own = context.broker.cluster_id, context.node_id
+    if request.cluster_id is not None and (request.cluster_id, request.node_id) != own:
+        return ApiVersionsResponse(error_code=ErrorCode.REBOOTSTRAP_REQUIRED)
     response = ApiVersionsResponse(api_keys=_api_keys(context.broker.config.is_client_telemetry_reported))
     if version >= 3:
         _add_features(context, response)

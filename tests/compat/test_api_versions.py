@@ -36,6 +36,8 @@ def test_software_names_are_checked_alike(compare: Compare, name: str) -> None:
         {"node_id": 7},
         {"cluster_id": "bogus", "node_id": 1},
         {"cluster_id": ""},
+        {"cluster_id": "", "node_id": 0},
+        {"cluster_id": "bogus", "node_id": -2},
         {"node_id": -2},
     ],
     ids=str,
