@@ -383,6 +383,7 @@ def test_no_record_is_acknowledged_on_a_full_disk(
     disk.is_full = True
     answers = conversation.exchange([produce_frame(batch_of(b"more"), number) for number in range(5)])
     assert {answer_of(payload).error_code for payload in answers} == {ErrorCode.KAFKA_STORAGE_ERROR}
+    disk.is_full = False  # a stop that cannot write its last records is an error
 
 
 def test_slow_writes_of_several_connections_keep_the_order_of_each(kafka: KafkaliteServer, slow_memory: None) -> None:
