@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from kafkalite.cli.admin_options import load_properties, open_admin
@@ -139,7 +139,7 @@ class ConfigService:
             return not name or name in map(str, self._admin.brokers())
         if self._type == CLIENT_METRICS:
             return name in self._resources()
-        return name in self._groups()
+        return name in self._groups_known_to_coordinators() or name in self._groups_with_configs(or_else=[name])
 
     def _entities(self) -> list[str]:
         """All entities of the type, in the order in which Apache Kafka's tool shows them."""
@@ -147,7 +147,9 @@ class ConfigService:
             return string_map_order(self._topics())
         if self._type in (BROKERS, BROKER_LOGGERS):
             return [*map(str, self._admin.brokers()), ""]
-        return self._resources() if self._type == CLIENT_METRICS else self._groups()
+        if self._type == CLIENT_METRICS:
+            return self._resources()
+        return list(dict.fromkeys([*self._groups_known_to_coordinators(), *self._groups_with_configs()]))
 
     def _topics(self) -> list[str]:
         return [topic.name or "" for topic in self._admin.metadata(None, call="listTopics").topics]
@@ -160,11 +162,11 @@ class ConfigService:
         raise_for(response.error_code)
         return [resource.resource_name for resource in response.config_resources]
 
-    def _groups(self) -> list[str]:
-        """Groups that have members or offsets, and groups that have configurations."""
+    def _groups_known_to_coordinators(self) -> list[str]:
+        """Groups that have members or offsets."""
         from kafkalite.protocol.messages.list_groups import ListGroupsRequest
 
-        names: dict[str, None] = {}
+        names: list[str] = []
         for node_id in self._admin.brokers():
             response = self._admin.send(
                 ListGroupsRequest(),
@@ -173,12 +175,19 @@ class ConfigService:
                 retry_if=lambda answer: ErrorCode.for_code(answer.error_code).is_retriable,
             )
             raise_for(response.error_code)
-            names.update((group.group_id, None) for group in response.groups)
+            names += [group.group_id for group in response.groups]
+        return names
+
+    def _groups_with_configs(self, or_else: Sequence[str] = ()) -> Sequence[str]:
+        """Groups that have configurations; `or_else` where they are not listed: by a broker before 4.1, or to us."""
         try:
-            names.update((name, None) for name in self._resources())
-        except NoCommonVersionError:  # a broker before 4.1 does not list them
-            pass
-        return list(names)
+            return self._resources()
+        except NoCommonVersionError:
+            return or_else
+        except KafkaError as error:
+            if error.error is not ErrorCode.CLUSTER_AUTHORIZATION_FAILED:
+                raise
+            return or_else
 
     def _configs(self, name: str, *, with_synonyms: bool) -> list[DescribeConfigsResourceResult]:
         from kafkalite.protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResource

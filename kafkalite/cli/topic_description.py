@@ -15,6 +15,7 @@ from kafkalite.protocol.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
     DescribeConfigsResourceResult,
+    DescribeConfigsResult,
 )
 from kafkalite.protocol.messages.describe_topic_partitions import DescribeTopicPartitionsRequest, TopicRequest
 from kafkalite.protocol.messages.list_partition_reassignments import (
@@ -123,17 +124,14 @@ class TopicDescriber:
             topics.append(Topic(found.name or "", found.topic_id, partitions))
         return topics
 
-    def _configs(self, topics: Sequence[Topic]) -> dict[str, list[DescribeConfigsResourceResult]]:
+    def _configs(self, topics: Sequence[Topic]) -> dict[str, DescribeConfigsResult]:
+        """The answers by topic: those with an error end the description when it comes to them."""
         resources = [
             DescribeConfigsResource(resource_type=_TOPIC_RESOURCE, resource_name=topic.name, configuration_keys=None)
             for topic in topics
         ]
         response = self._admin.send(DescribeConfigsRequest(resources=resources), call="describeConfigs")
-        configs = {}
-        for result in response.results:
-            raise_for(result.error_code, result.error_message)
-            configs[result.resource_name] = result.configs
-        return configs
+        return {result.resource_name: result for result in response.results}
 
     def _reassignments(self, topics: Sequence[Topic]) -> dict[TopicPartition, OngoingPartitionReassignment]:
         wanted = [
@@ -163,7 +161,9 @@ class TopicDescriber:
         options = self._options
         for topic in topics:
             topic.partitions.sort(key=lambda partition: partition.number)
-            entries = {entry.name: entry for entry in configs[topic.name]}
+            found = configs[topic.name]
+            raise_for(found.error_code, found.error_message)
+            entries = {entry.name: entry for entry in found.configs}
             overrides = [
                 f"{name}={_value(entries[name])}"
                 for name in string_map_order(entries, capacity=None)

@@ -242,7 +242,7 @@ class Admin:
                     call=call,
                     retry_if=lambda response: is_retriable(response.error_code),
                 )
-                raise_for(response.error_code, response.error_message)
+                raise_for(response.error_code, _why_not_found(key, response) or response.error_message)
                 found[key] = response.node_id
         elif wanted:
             response = self.send(
@@ -251,7 +251,7 @@ class Admin:
                 retry_if=lambda response: any(is_retriable(each.error_code) for each in response.coordinators),
             )
             for each in response.coordinators:
-                raise_for(each.error_code, each.error_message)
+                raise_for(each.error_code, _why_not_found(each.key, each) or each.error_message)
                 found[each.key] = each.node_id
         for key, node_id in found.items():
             self._coordinators[key_type, key] = node_id
@@ -308,6 +308,19 @@ def _is_about_the_coordinator(error_code: int) -> bool:
         ErrorCode.COORDINATOR_NOT_AVAILABLE,
         ErrorCode.NOT_COORDINATOR,
     )
+
+
+def _why_not_found(key: str, answer: Any) -> str | None:
+    """What Apache Kafka's client says to whom a coordinator may not be told."""
+    kinds = {
+        ErrorCode.GROUP_AUTHORIZATION_FAILED: ("groupId", "GROUP"),
+        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: ("transactionalId", "TRANSACTION"),
+    }
+    if answer.error_code not in kinds:
+        return None
+    field, kind = kinds[answer.error_code]
+    coordinator = f"CoordinatorKey(idValue='{key}', type={kind})"
+    return f"FindCoordinator request for {field} `{coordinator}` failed due to authorization failure"
 
 
 def _why_unknown(wanted: Iterable[TopicPartition], topic: MetadataResponseTopic) -> str | None:
