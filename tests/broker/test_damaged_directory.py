@@ -195,8 +195,8 @@ def run(files: Files, logs: dict[str, Records], chance: random.Random) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
-    logging.getLogger("kafkalite").setLevel(logging.CRITICAL)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "kafkalite")
 
 
 def test_what_is_not_damaged_is_served(left: tuple[Files, dict[str, Records]]) -> None:
