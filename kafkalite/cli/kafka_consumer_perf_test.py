@@ -175,6 +175,13 @@ def format_date(moment_s: float, pattern: str) -> str:
     return _DATE_LETTERS.sub(replace, pattern)
 
 
+def check_date_format(pattern: str) -> None:
+    """Ends the tool where a letter means nothing to java.text.SimpleDateFormat."""
+    for match in _DATE_LETTERS.finditer(pattern):
+        if match[2] is not None and match[2] not in "GyYMLwWDdFEuaHkKhmsSzZX":
+            exit_with_error(f"Illegal pattern character '{match[2]}'")
+
+
 class _Progress:
     """What has been read, and how much of the time went into rebalances."""
 
@@ -266,12 +273,13 @@ def execute(arguments: list[str]) -> int:
     command_line = ConsumerPerfOptions()
     command_line.parse(arguments)
     options = command_line.options
-    if options.value(command_line.reporting_interval) <= 0:
-        exit_with_error("Reporting interval must be greater than 0.")
     kafka = confluent_kafka()
     is_detailed = options.has(command_line.show_detailed_stats)
     if not options.has(command_line.hide_header):
         print(f"{'time, threadId' if is_detailed else 'start.time, end.time'}, {_COLUMNS}", flush=True)
+    if options.value(command_line.reporting_interval) <= 0:
+        exit_with_error("Reporting interval must be greater than 0.")
+    check_date_format(options.value(command_line.date_format))
     metrics = ClientMetrics()
     extra: dict[str, Any] = {"log_level": "0"}
     if options.has(command_line.print_metrics):

@@ -227,6 +227,7 @@ def producer_properties(properties: Mapping[str, str]) -> Properties:
         "partitioner": "murmur2_random",
         "linger.ms": "5",
         "batch.size": "16384",
+        "message.max.bytes": "1048576",
         "queue.buffering.max.messages": "0",
         "queue.buffering.max.kbytes": "32768",
         "message.timeout.ms": properties.get("max.block.ms", "60000"),

@@ -316,6 +316,28 @@ def test_the_performance_tools_count_what_went_through(broker: KafkaliteServer) 
     assert (columns[2], columns[4]) == (f"{2000 * 100 / 2**20:.4f}", "2000")
 
 
+def test_a_record_as_large_as_the_java_producer_sends_is_sent(broker: KafkaliteServer) -> None:
+    text = b"x" * 1_048_000 + b"\n"
+    produced = run("kafka_console_producer", broker, "--topic", "nearly-oversize", stdin=text)
+    assert (produced.returncode, produced.stderr) == (0, b"")
+    assert read_all(broker, "nearly-oversize", 1) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--reporting-interval", "0"], b"Reporting interval must be greater than 0.\n"),
+        (["--date-format", "bogus"], b"Illegal pattern character 'b'\n"),
+    ],
+)
+def test_the_consumers_performance_tool_refuses_bad_values_behind_its_header(
+    words: list[str], complaint: bytes, broker: KafkaliteServer
+) -> None:
+    read = run("kafka_consumer_perf_test", broker, "--topic", "perf", "--num-records", "1", *words)
+    assert (read.returncode, read.stderr) == (1, complaint)
+    assert read.stdout.startswith(b"start.time, end.time, ")
+
+
 def test_the_performance_tool_goes_on_behind_records_that_are_too_large(broker: KafkaliteServer) -> None:
     sizes = ("--num-records", "2", "--record-size", "2000000", "--throughput", "-1")
     sent = run("kafka_producer_perf_test", broker, "--topic", "perf-large", *sizes)

@@ -268,6 +268,9 @@ def test_performance_tools_print_lines_of_the_same_form(
             for delimiter in ("|", r"\|", "b*", "a")
         ),
         ["kafka_producer_perf_test", "--throughput=-1", "--num-records=3", "--record-size=2000000"],
+        ["kafka_producer_perf_test", "--throughput=-1", "--num-records=3", "--record-size=1048000"],
+        ["kafka_consumer_perf_test", "--num-records", "1", "--date-format", "bogus"],
+        ["kafka_consumer_perf_test", "--num-records", "1", "--reporting-interval", "0"],
         ["kafka_producer_perf_test", *rate, "--payload-monotonic", "--command-property", "acks=1", "linger.ms=0"],
         ["kafka_consumer_perf_test", "--num-records", "3000"],
         ["kafka_consumer_perf_test", "--num-records", "3000", "--hide-header", "--date-format", "HH.mm"],
