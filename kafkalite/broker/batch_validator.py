@@ -1,7 +1,9 @@
-"""Large compressed batches are looked into by worker threads: the loop goes on with what others want meanwhile.
+"""Large batches in gzip are looked into by worker threads: the loop goes on with what others want meanwhile.
 
 A megabyte of gzip takes seven milliseconds to decompress, and one that was made for it a third of a second. The
-interpreter's lock is not held for that. Small batches are looked into at once: a thread would cost more than it saves.
+interpreter's lock is not held for that. Small batches are looked into at once, and those of the other codecs, which
+take a third of the time or less: while the loop is busy, a thread waits for that lock about as long. Threads took a
+third less of what a producer sent in lz4, and half of what came in zstd.
 """
 
 from __future__ import annotations
@@ -11,25 +13,23 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from kafkalite.broker.log_appender import LARGE_BATCH
 from kafkalite.errors import KafkaError
 from kafkalite.records.compression import Buffer, CompressionType
 from kafkalite.records.log_validator import validate_client_batch
 from kafkalite.records.record_batch import COMPRESSION_MASK, BatchHeader
 
 LARGE_GZIP_BATCH: Final = 64 * 1024
-"""Bytes from which a batch in gzip is worth a thread: it takes several times as long as those of the other codecs."""
-_LARGE_GZIP_RECORDS: Final = 512 * 1024
+"""Bytes from which a batch in gzip is worth a thread."""
+LARGE_GZIP_RECORDS: Final = 512 * 1024
 """Bytes from which the records in a batch in gzip are, by the size that stands at its end."""
 _MAX_WORKERS: Final = 4
 
 
 def is_slow_to_validate(header: BatchHeader, records: Buffer) -> bool:
     """Whether a batch, given with its header, takes so long to decompress that a thread should do it."""
-    codec = header[5] & COMPRESSION_MASK
-    if codec != CompressionType.GZIP:
-        return codec != 0 and header[1] >= LARGE_BATCH
-    return header[1] >= LARGE_GZIP_BATCH or int.from_bytes(records[-4:], "little") >= _LARGE_GZIP_RECORDS
+    return header[5] & COMPRESSION_MASK == CompressionType.GZIP and (
+        header[1] >= LARGE_GZIP_BATCH or int.from_bytes(records[-4:], "little") >= LARGE_GZIP_RECORDS
+    )
 
 
 class BatchValidator:

@@ -1,4 +1,4 @@
-"""Large compressed batches through a broker: worker threads look into them, and others are served meanwhile."""
+"""Large batches in gzip through a broker: worker threads look into them, and others are served meanwhile."""
 
 from __future__ import annotations
 
@@ -118,15 +118,12 @@ def sizes_in_log(client: WireClient, partition: int = 0) -> list[int]:
         (CompressionType.NONE, 4 * LARGE_BATCH, False),
         (CompressionType.GZIP, LARGE_GZIP_BATCH, True),
         (CompressionType.GZIP, LARGE_GZIP_BATCH // 2, False),
-        (CompressionType.LZ4, LARGE_GZIP_BATCH, False),
-        (CompressionType.LZ4, LARGE_BATCH, True),
-        (CompressionType.SNAPPY, LARGE_BATCH, True),
-        (CompressionType.ZSTD, LARGE_BATCH, True),
+        (CompressionType.LZ4, LARGE_BATCH, False),
+        (CompressionType.SNAPPY, LARGE_BATCH, False),
+        (CompressionType.ZSTD, LARGE_BATCH, False),
     ],
 )
-def test_large_batches_are_slow_to_look_into_where_they_are_compressed(
-    codec: CompressionType, size: int, is_slow: bool
-) -> None:
+def test_large_batches_in_gzip_are_slow_to_look_into(codec: CompressionType, size: int, is_slow: bool) -> None:
     records = batch(size, codec)
     assert is_slow_to_validate(read_header(records), records) is is_slow
 
