@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from eventually import eventually
 from kafkalite.client.wire_client import BrokerUnreachableError, WireClient, WireClientError
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
@@ -181,13 +181,6 @@ def listens(port: int) -> bool:
             return bool(client.send(DescribeClusterRequest()).error_code == 0)
     except BrokerUnreachableError:
         return False
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_listeners_come_and_go_while_the_broker_runs(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from apache_kafka import ApacheKafka
 from broker_process import HOST, BrokerProcess, free_port
 from consumer_group_scenarios import ConsumerGroupOnSide
 from directory_contents import Contents, Filler, assert_sound, assert_untroubled
+from eventually import eventually
 from kafkalite.client.wire_client import WireClient
 from kafkalite.protocol.messages.create_acls import AclCreation, CreateAclsRequest
 from kafkalite.protocol.messages.create_delegation_token import CreateDelegationTokenRequest
@@ -42,7 +43,6 @@ from security_metadata import (
     TOPIC,
     acls,
     credentials,
-    eventually,
     give_credentials,
     levels,
     quotas,

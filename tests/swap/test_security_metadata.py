@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from apache_kafka import StartApacheKafka
+from eventually import eventually
 from kafkalite.client.wire_client import WireClient
 from kafkalite.protocol.messages.create_acls import AclCreation, CreateAclsRequest
 from kafkalite_process import StartKafkalite
@@ -25,7 +26,6 @@ from security_metadata import (
     WRITE,
     acls,
     credentials,
-    eventually,
     give_credentials,
     levels,
     quotas,
