@@ -274,7 +274,7 @@ def create_partitions(
     for topic in request.topics:
         error = ApiError(ErrorCode.NONE, None)
         try:
-            records += _create_partitions(image, topic)
+            records += _create_partitions(image, topic, MAX_PARTITIONS_PER_BATCH - len(records))
         except KafkaError as refusal:
             error = ApiError.of(refusal)
         results.append(
@@ -283,7 +283,7 @@ def create_partitions(
     return ControllerResult([] if request.validate_only else records, results)
 
 
-def _create_partitions(image: MetadataImage, wanted: CreatePartitionsTopic) -> list[MetadataRecord]:
+def _create_partitions(image: MetadataImage, wanted: CreatePartitionsTopic, room: int) -> list[MetadataRecord]:
     topic = image.topics.topic(wanted.name)
     if topic is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -301,6 +301,8 @@ def _create_partitions(image: MetadataImage, wanted: CreatePartitionsTopic) -> l
             f"Attempted to add {additional} additional partition(s), but only {len(wanted.assignments)} assignment(s) "
             "were specified."
         )
+    if additional > room:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # more records than Apache Kafka's controller takes at once
     factor = len(next(iter(topic.partitions.values())).replicas)
     if wanted.assignments is not None:
         partitions = []

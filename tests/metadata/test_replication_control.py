@@ -153,6 +153,15 @@ def test_too_many_partitions_refuse_the_whole_request(cluster: NewCluster) -> No
     assert refusal.value.error == ErrorCode.POLICY_VIOLATION
 
 
+def test_nobody_gets_more_partitions_at_once_than_memory_holds(cluster: NewCluster) -> None:
+    one = cluster(1)
+    one.add_topic("orders", [1])
+    many = CreatePartitionsTopic(name="orders", count=2**31 - 1, assignments=None)
+    request = CreatePartitionsRequest(topics=[many], validate_only=True)
+    result = replication_control.create_partitions(one.image, request)
+    assert (result.records, result.response[0].error_code) == ([], ErrorCode.UNKNOWN_SERVER_ERROR)
+
+
 def test_more_partitions_follow_the_existing_ones(cluster: NewCluster) -> None:
     one = cluster(1)
     topic_id = one.add_topic("orders", [1], [1])
