@@ -5,9 +5,10 @@
 
 The process serves one parent over its standard streams and ends with them. It runs at a lower priority, and a patient
 one only while nobody else wants the processor (SCHED_IDLE): the lower priority alone would still have the broker wait
-for the rest of a time slice. A patient process that gets next to no time gives up (`CleaningStarved`), and the next one
-should not be patient. Killing it is how a cleaning is ended from outside; `LogCleaning.discard` takes away what it
-leaves.
+for the rest of a time slice. It stays in the broker's session: one of its own would be a group of its own to Linux's
+scheduler (autogroup), and a priority counts within the group alone. A patient process that gets next to no time gives
+up (`CleaningStarved`), and the next one should not be patient. Killing it is how a cleaning is ended from outside;
+`LogCleaning.discard` takes away what it leaves.
 """
 
 from __future__ import annotations
@@ -34,8 +35,12 @@ from kafkalite.storage.segment_cleaner import (
 _LENGTH: Final = Struct(">I")
 _NICENESS: Final = 10
 _PATIENCE_S: Final = 10.0
-_LEAST_SHARE: Final = 0.2
+_LEAST_SHARE: Final = 0.1
 """A patient process that got less of a processor than that, for so long, gives up."""
+_TURN_S: Final = 0.0002
+_PAUSE_S: Final = 0.0001
+"""A patient process pauses after each such turn. A thread of the broker that waits for one processor behind others only
+moves to the other when that one has nothing at all to do, however unimportant its work (Linux's idle balancing)."""
 UNLIMITED_RATE: Final = 1e15
 """Rates above this are the default of `log.cleaner.io.max.bytes.per.second`, which stands for none."""
 
@@ -50,7 +55,7 @@ class CleanerProcess:
             [sys.executable, "-m", "kafkalite.storage.cleaner_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is the broker's business
+            process_group=0,  # a Ctrl-C is the broker's business; not a new session, see above
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
         if hasattr(os, "setpriority"):  # from here, so that its start is of no more weight than its work
@@ -136,6 +141,7 @@ class _Service:
         self._is_patient = False
         self._noted = 0.0, 0.0
         """When it was last looked how much time of a processor there had been, and how much that was."""
+        self._turn_ends_s = 0.0
 
     def begin(self, task: CleaningTask, max_bytes_per_second: float, is_patient: bool = False) -> None:
         from kafkalite.storage.filesystem import LocalFileSystem
@@ -158,7 +164,12 @@ class _Service:
             began_s += size / self._rate
             self._noted = began_s, used_before_s
         if self._is_patient:
+            now_s = monotonic()
+            if now_s < self._turn_ends_s:
+                return
+            sleep(_PAUSE_S)
             now_s, used_s = monotonic(), process_time()
+            self._turn_ends_s = now_s + _TURN_S
             passed_s = now_s - began_s
             if passed_s >= _PATIENCE_S:
                 self._noted = now_s, used_s

@@ -33,7 +33,7 @@ from kafkalite.storage.offset_map import OffsetMap
 from kafkalite.storage.transaction_index import AbortedTxn
 
 _MAX_RELATIVE_OFFSET: Final = 0x7FFFFFFF
-_WRITE_SIZE: Final = 512 * 1024
+_WRITE_SIZE: Final = 64 * 1024
 
 
 class CleaningAborted(Exception):

@@ -171,14 +171,19 @@ def test_requests_and_answers_are_framed(local_disk: Disk) -> None:
     assert cleaner_process._read(answers) is None
 
 
-@pytest.mark.parametrize(("used_s", "is_starved"), [(1.9, True), (2.1, False)])
+@pytest.mark.parametrize(("used_s", "is_starved"), [(0.9, True), (1.1, False)])
 def test_a_patient_process_gives_up_when_it_gets_next_to_no_time(
     local_disk: Disk, monkeypatch: pytest.MonkeyPatch, used_s: float, is_starved: bool
 ) -> None:
-    moments = iter((100.0, *(105.0,) * 20, *(110.0,) * 100))
-    used = iter((3.0, *(3.0,) * 20, *(3.0 + used_s,) * 100))
-    monkeypatch.setattr(cleaner_process, "monotonic", lambda: next(moments))
-    monkeypatch.setattr(cleaner_process, "process_time", lambda: next(used))
+    now_s = 100.0
+
+    def tick() -> float:
+        nonlocal now_s
+        now_s += 0.5
+        return now_s
+
+    monkeypatch.setattr(cleaner_process, "monotonic", tick)
+    monkeypatch.setattr(cleaner_process, "process_time", lambda: used_s * now_s / 10)
     service = cleaner_process._Service()
     service.begin(cleaning_of(dirty_log(local_disk), local_disk).task, UNLIMITED_RATE, True)
     if is_starved:
@@ -186,6 +191,33 @@ def test_a_patient_process_gives_up_when_it_gets_next_to_no_time(
             service.build_offset_map()
     else:
         assert service.build_offset_map() == 50
+
+
+@pytest.mark.parametrize(("is_patient", "pauses"), [(True, 10), (False, 0)])
+def test_a_patient_process_lets_its_processor_rest_between_short_turns(
+    local_disk: Disk, monkeypatch: pytest.MonkeyPatch, is_patient: bool, pauses: int
+) -> None:
+    now_s = 100.0
+    slept_s: list[float] = []
+
+    def read(size: int) -> None:
+        nonlocal now_s
+        now_s += 0.00009  # of the 50 batches, each third one ends a turn
+        check(size)
+
+    def rest(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+        slept_s.append(seconds)
+
+    monkeypatch.setattr(cleaner_process, "monotonic", lambda: now_s)
+    monkeypatch.setattr(cleaner_process, "sleep", rest)
+    service = cleaner_process._Service()
+    check = service._check
+    service.begin(cleaning_of(dirty_log(local_disk), local_disk).task, UNLIMITED_RATE, is_patient)
+    for _ in range(30):
+        read(1000)
+    assert slept_s == [0.0001] * pauses
 
 
 def test_after_a_patient_process_comes_one_that_is_not(
@@ -222,5 +254,7 @@ def test_it_leaves_the_processor_to_others(is_patient: bool) -> None:
     try:
         assert os.sched_getscheduler(process._process.pid) == (os.SCHED_IDLE if is_patient else os.SCHED_OTHER)
         assert os.getpriority(os.PRIO_PROCESS, process._process.pid) == 10
+        assert os.getsid(process._process.pid) == os.getsid(0)  # where it is weighed against the broker
+        assert os.getpgid(process._process.pid) != os.getpgid(0)  # a Ctrl-C is not for it
     finally:
         process.close()
