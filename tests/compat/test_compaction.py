@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from apache_kafka import StartApacheKafka
+from eventually import eventually
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from kafkalite.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from kafkalite.records.compression import CompressionType
@@ -74,7 +75,11 @@ def churn(side: Side, topic: str, rounds: int, timestamp: int, *, tombstones: bo
 
 
 def transactions(side: Side, topic: str) -> None:
-    """Two producers that commit and abort in turns; TransactionalProducer writes records without a key."""
+    """Two producers that commit and abort in turns; TransactionalProducer writes records without a key.
+
+    Each marker is waited for: Apache Kafka ends a transaction before it is written.
+    """
+    behind = 0
     for name in ("a", "b"):
         producer = TransactionalProducer(side, f"{topic}-{name}")
         for number in range(6):
@@ -89,6 +94,8 @@ def transactions(side: Side, topic: str) -> None:
             )
             producer.send(side, topic, batch, len(records))
             producer.end(side, committed=number % 3 != 1)
+            behind += len(records) + 1
+            await_end(side, topic, behind)
 
 
 def kept(side: Side, topic: str) -> list[Kept]:
@@ -127,6 +134,10 @@ def offset_at(side: Side, topic: str, timestamp: int) -> int:
     [answer] = side.send(request).topics[0].partitions
     assert answer.error_code == 0, answer
     return int(answer.offset)
+
+
+def await_end(side: Side, topic: str, offset: int) -> None:
+    eventually(lambda: offset_at(side, topic, -1) == offset)
 
 
 class Story(NamedTuple):
