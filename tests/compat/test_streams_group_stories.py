@@ -41,6 +41,8 @@ class Story:
                     state_changelog_topics=changelogs,
                 )
             )
+            for each in [*subtopologies[-1].source_topics, *(changelog.name for changelog in changelogs)]:
+                self.group.wait_until_seen(each)
         self.topology = Topology(subtopologies=subtopologies)
         self.instances: dict[str, str | None] = {}
         self.count = 0

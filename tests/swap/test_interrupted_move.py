@@ -111,4 +111,5 @@ def test_kafkalite_begins_it(
     theirs = start_apache_kafka(directory=node, properties=properties | session)
     check_end(theirs, before, destination)
     assert theirs.stop() == 143
-    assert_untroubled(theirs, going=("deleted-", "large-"))  # the original, behind its copy
+    # The original goes, behind its copy. Of the change from one to the other Apache Kafka's own threads may lose track.
+    assert_untroubled(theirs, going=("deleted-", "large-"), usual=("ReplicaAlterLogDirsThread", "[AssignmentsManager "))
