@@ -31,6 +31,22 @@ def fill(bootstrap_servers: str, count: int) -> None:
     assert producer.flush(PATIENCE_S) == 0
 
 
+def begin_filling(bootstrap_servers: str, count: int) -> threading.Thread:
+    """Makes the topics; the thread that is given fills the source."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, **PATIENT})
+    for created in admin.create_topics([NewTopic(name, PARTITIONS) for name in ("source", "sink")]).values():
+        created.result(30)
+    filling = threading.Thread(target=fill, args=(bootstrap_servers, count), daemon=True)
+    filling.start()
+    return filling
+
+
+def assert_each_once(seen: Counter[int], count: int) -> None:
+    wrong = {number: seen[number] for number in range(count) if seen[number] != 1}
+    assert not wrong, f"{len(wrong)} numbers, {list(wrong.items())[:20]}"
+    assert len(seen) == count
+
+
 def committed_numbers(bootstrap_servers: str, count: int, timeout_s: float) -> Counter[int]:
     """The numbers that readers of committed records see, once there are so many and no more of them come."""
     consumer = Consumer(
@@ -56,12 +72,8 @@ def committed_numbers(bootstrap_servers: str, count: int, timeout_s: float) -> C
 def test_output_equals_input_exactly_once(start_kafkalite: Callable[..., BrokerProcess], kills: int) -> None:
     broker = start_kafkalite()
     servers = broker.bootstrap_servers
-    admin = AdminClient({"bootstrap.servers": servers, **PATIENT})
-    for created in admin.create_topics([NewTopic(name, PARTITIONS) for name in ("source", "sink")]).values():
-        created.result(30)
     count = 1_000 * kills
-    filling = threading.Thread(target=fill, args=(servers, count), daemon=True)
-    filling.start()
+    filling = begin_filling(servers, count)
     everyone = [Processor(servers, partition, group=GROUP) for partition in range(PARTITIONS)]
     owners = list(everyone)
     for kill in range(kills):
@@ -82,9 +94,7 @@ def test_output_equals_input_exactly_once(start_kafkalite: Callable[..., BrokerP
     transactions = sum(processor.transactions for processor in everyone)
     setbacks = sum((processor.setbacks for processor in everyone), Counter())
     print(f"{transactions} transactions, setbacks: {dict(setbacks)}")
-    wrong = {number: seen[number] for number in range(count) if seen[number] != 1}
-    assert not wrong, f"{len(wrong)} numbers, {list(wrong.items())[:20]}"
-    assert len(seen) == count
+    assert_each_once(seen, count)
     assert transactions > 10 * kills
 
 
@@ -98,12 +108,8 @@ def test_output_equals_input_while_members_join_and_leave(
     lowest = {name.replace("consumer.", "consumer.min."): value for name, value in properties.items()}
     broker = start_kafkalite(properties=properties | lowest)
     servers = broker.bootstrap_servers
-    admin = AdminClient({"bootstrap.servers": servers, **PATIENT})
-    for created in admin.create_topics([NewTopic(name, PARTITIONS) for name in ("source", "sink")]).values():
-        created.result(30)
     count = 2_000 * kills
-    filling = threading.Thread(target=fill, args=(servers, count), daemon=True)
-    filling.start()
+    filling = begin_filling(servers, count)
     everyone = [GroupMember(servers, number, group=GROUP, protocol=protocol) for number in range(2)]
     members = list(everyone)
     for kill in range(kills):
@@ -122,7 +128,5 @@ def test_output_equals_input_while_members_join_and_leave(
     transactions, rebalances = (sum(getattr(m, name) for m in everyone) for name in ("transactions", "rebalances"))
     setbacks = sum((member.setbacks for member in everyone), Counter())
     print(f"{transactions} transactions, {rebalances} rebalances, setbacks: {dict(setbacks)}")
-    wrong = {number: seen[number] for number in range(count) if seen[number] != 1}
-    assert not wrong, f"{len(wrong)} numbers, {list(wrong.items())[:20]}"
-    assert len(seen) == count
+    assert_each_once(seen, count)
     assert rebalances > 2 * kills
