@@ -4,7 +4,8 @@ Giving a megabyte its pages and copying it there takes as long as receiving it, 
 for either. Small batches are written at once: handing one over would cost more than its write.
 
 A hand-over happens for every few batches of a busy producer, so it is a queue and a wake-up of the loop for all that
-was written meanwhile: an executor with its two futures for each costs three times as much.
+was written meanwhile, and who waits is told in that moment: an executor with its two futures for each costs three
+times as much.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final, TypeAlias
 
+from kafkalite.broker.purgatory import DelayedOperation
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 LARGE_BATCH: Final = 256 * 1024
 """Bytes from which a batch is worth a thread."""
 _MAX_WORKERS: Final = 4
 
-_Work: TypeAlias = tuple[UnfinishedAppend, "asyncio.Future[None]"]
+_Work: TypeAlias = tuple[UnfinishedAppend, DelayedOperation]
+
+
+def _is_written(_: bool) -> bool:
+    return True
 
 
 class LogAppender:
@@ -35,14 +41,14 @@ class LogAppender:
         self._written: deque[_Work] = deque()
         self._is_loop_called = False
 
-    def write(self, append: UnfinishedAppend) -> asyncio.Future[None]:
+    def write(self, append: UnfinishedAppend) -> DelayedOperation:
         """Done when the batch is written, or could not be: `append.finish` knows. It is taken into its log even if
         nobody waits any more."""
         if not self._workers:
             self._start()
-        future = self._loop.create_future()
-        self._waiting.put((append, future))
-        return future
+        writing = DelayedOperation([], _is_written)
+        self._waiting.put((append, writing))
+        return writing
 
     def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -64,10 +70,9 @@ class LogAppender:
         # First the flag: what a worker adds behind this is either seen below, or it calls again.
         self._is_loop_called = False
         while self._written:
-            append, future = self._written.popleft()
+            append, writing = self._written.popleft()
             append.settle()
-            if not future.done():  # whose connection may be gone
-                future.set_result(None)
+            writing.complete(is_expired=False)
 
     def close(self) -> None:
         """Waits for what is being written, and takes it into its logs."""

@@ -15,7 +15,7 @@ Where writing takes long, a worker thread does it; the connection waits, and oth
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -43,6 +43,7 @@ from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 if TYPE_CHECKING:
     from kafkalite.broker.broker import Broker
+    from kafkalite.broker.purgatory import DelayedOperation
     from kafkalite.identifiers import Uuid
     from kafkalite.storage.partition_log import PartitionLog
 
@@ -173,7 +174,7 @@ class PendingRun:
         run: Run,
         log: PartitionLog,
         append: UnfinishedAppend,
-        written: Awaitable[None],
+        written: DelayedOperation,
     ) -> None:
         """Of `run` only correlation ids and headers are looked at: the records' buffer may be another's by now."""
         self._known = known
@@ -182,7 +183,7 @@ class PendingRun:
         self._append = append
         self.awaitable = written
 
-    def encode(self, written: None, out: bytearray) -> None:
+    def encode(self, written: bool, out: bytearray) -> None:
         """Appends all the answers, once `awaitable` is done."""
         pack_answer = self._known.pack_answer
         assert pack_answer is not None

@@ -340,6 +340,26 @@ class PartitionLog:
             self.on_append(self)
         return LogAppendInfo(offset, next_offset - 1, log_append_time_ms, self.log_start_offset, False, is_flush_due)
 
+    def note_several_appended(self, segment: LogSegment, headers: list[BatchHeader], now_ms: int) -> None:
+        """Takes in batches of one producer, in no transaction, whose bytes stand at the log's end, in this segment."""
+        offset = self.log_end_offset
+        segment.note_several_appended(headers, offset)
+        if headers[0][9] >= 0:
+            add_data_batch = self.producer_state.add_data_batch
+            for header in headers:
+                add_data_batch(header, offset)
+                offset += header[6] + 1
+        else:
+            for header in headers:
+                offset += header[6] + 1
+        self.log_end_offset = self.high_watermark = offset
+        self.last_append_ms = now_ms
+        self.unflushed_batches += len(headers)
+        if not self.producer_state.ongoing_transactions:
+            self.last_stable_offset = offset
+        if self.on_append is not None:
+            self.on_append(self)
+
     def batch_larger_than_segment(self, size: int) -> KafkaError:
         return KafkaError(
             ErrorCode.RECORD_LIST_TOO_LARGE,

@@ -92,19 +92,7 @@ def append_plain(
         context.write_pace.append(segment.file, pieces, size)
     except OSError:
         return None
-    segment.note_several_appended(headers, first_offset)
-    log.log_end_offset = log.high_watermark = offset
-    log.last_append_ms = now_ms
-    log.unflushed_batches += len(batches)
-    if has_producer_id:
-        next_offset = first_offset
-        for header in headers:
-            log.producer_state.add_data_batch(header, next_offset)
-            next_offset += header[6] + 1
-    if not log.producer_state.ongoing_transactions:
-        log.last_stable_offset = offset
-    if log.on_append is not None:
-        log.on_append(log)
+    log.note_several_appended(segment, headers, now_ms)
     return first_offset
 
 

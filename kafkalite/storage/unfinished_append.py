@@ -93,9 +93,10 @@ class UnfinishedAppend:
     def _take_in(self) -> LogAppendInfo:
         log, segment = self._log, self._segment
         first_offset = log.log_end_offset
-        segment.note_several_appended(self._headers, first_offset)
+        log.note_several_appended(segment, self._headers, self._now_ms)
         if segment.is_open():
             segment.file.size = segment.size  # another handle than the one written to, if that was let go of meanwhile
-        for header in self._headers:
-            appended = log.note_appended(header, self._log_append_time_ms, self._now_ms, True)
-        return appended._replace(first_offset=first_offset)
+        is_flush_due = log.log_end_offset - log.recovery_point >= log.config.flush_messages
+        return LogAppendInfo(
+            first_offset, log.log_end_offset - 1, self._log_append_time_ms, log.log_start_offset, False, is_flush_due
+        )
