@@ -16,11 +16,18 @@ from typing import Final, TypeAlias
 from kafkalite.broker.api_registry import serves
 from kafkalite.broker.batch_validator import is_slow_to_validate
 from kafkalite.broker.log_appender import LARGE_BATCH
+from kafkalite.broker.produce_validation import (
+    EMPTY,
+    check_records,
+    read_plain_header,
+    refusal_of_request,
+    without_repetitions,
+)
 from kafkalite.broker.repeated_produce import FIRST_VERSION, RepeatedProduce
 from kafkalite.broker.request_context import RequestContext
-from kafkalite.broker.write_support import WriteSupport
+from kafkalite.broker.transactional_produce import refusal_of_transaction, start_transactional_write
 from kafkalite.errors import ErrorCode, KafkaError
-from kafkalite.identifiers import INTERNAL_TOPICS, ProducerIdAndEpoch, Uuid
+from kafkalite.identifiers import INTERNAL_TOPICS
 from kafkalite.protocol.messages.produce import (
     BatchIndexAndErrorMessage,
     PartitionProduceData,
@@ -31,43 +38,20 @@ from kafkalite.protocol.messages.produce import (
     TopicProduceResponse,
 )
 from kafkalite.protocol.primitives import ProtocolError
-from kafkalite.records.compression import CompressionType
-from kafkalite.records.record_batch import (
-    COMPRESSION_MASK,
-    LOG_OVERHEAD,
-    MAGIC_POSITION,
-    RECORD_BATCH_OVERHEAD,
-    TRANSACTIONAL_MASK,
-    BatchHeader,
-    iter_batches,
-    read_header,
-)
+from kafkalite.records.record_batch import COMPRESSION_MASK, BatchHeader
 from kafkalite.records.record_validation import RecordValidationError
 from kafkalite.storage.log_append_info import LogAppendInfo
 from kafkalite.storage.partition_log import PartitionLog
-from kafkalite.storage.producer_state import VerificationState
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 _Unfinished: TypeAlias = tuple[Awaitable[KafkaError | None], PartitionLog, PartitionProduceResponse]
 """What is waited for, until it has succeeded or failed, before a partition's answer counts."""
 
 ADMIN_CLIENT_ID: Final = "__admin_client"
-FIRST_ZSTD_VERSION: Final = 7
-FIRST_ABORTABLE_VERSION: Final = 11
-FIRST_ADDING_VERSION: Final = 12
 FIRST_TOPIC_ID_VERSION: Final = 13
-EMPTY: Final = memoryview(b"")
 VALID_ACKS: Final = (-1, 0, 1)
 PARTITIONS_PER_STEP: Final = 50
 """So many are appended to before others have their turn: the first record of each opens a file."""
-_UNVERIFIED: Final = frozenset(
-    {
-        ErrorCode.NETWORK_EXCEPTION,
-        ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
-        ErrorCode.COORDINATOR_NOT_AVAILABLE,
-        ErrorCode.NOT_COORDINATOR,
-    }
-)
 _ERRORS_WITHOUT_LOG_START: Final = frozenset(
     {
         ErrorCode.CORRUPT_MESSAGE,
@@ -122,7 +106,7 @@ def produce(context: RequestContext, request: ProduceRequest) -> ProduceResponse
     if len(topic_data) == 1 and len(topic_data[0].partition_data) == 1:  # as nearly all requests are
         data = topic_data[0]
         partition = data.partition_data[0]
-        header = _plain_header(version, partition.records)
+        header = read_plain_header(version, partition.records)
         if header is not None:
             answer = _append(context, request, _name_of(context, data), partition, header, unfinished)
             responses = [
@@ -155,15 +139,15 @@ def _append_all(
     """Appends to any number of partitions, whatever there is for them. Pauses after so many of them, unless nobody
     waits for an answer: an error ends the connection then, which has to be at once."""
     named = request.topic_data
-    topic_data, unsound = _without_repetitions(context.api_version, named)
+    topic_data, unsound = without_repetitions(context.api_version, named)
     request.topic_data = topic_data
     headers = [
-        _plain_header(context.api_version, partition.records)
+        read_plain_header(context.api_version, partition.records)
         for data in topic_data
         for partition in data.partition_data
     ]
     has_repetitions = len(headers) != sum(len(data.partition_data) for data in named)
-    refusal = _refusal_of_request(context, request, named) if None in headers or has_repetitions else None
+    refusal = refusal_of_request(context, request, named) if None in headers or has_repetitions else None
     next_header = iter(headers)
     in_step = 0
     is_kept = False
@@ -220,36 +204,6 @@ def _name_of(context: RequestContext, data: TopicProduceData) -> str | None:
     return None if image is None else image.name
 
 
-def _without_repetitions(
-    version: int, topic_data: list[TopicProduceData]
-) -> tuple[list[TopicProduceData], dict[tuple[str, Uuid, int], KafkaError]]:
-    """Each topic and each partition once. Of a partition that is named twice the last sound records are appended; what
-    was wrong with others is its answer all the same."""
-    topics: dict[tuple[str, Uuid], dict[int, PartitionProduceData]] = {}
-    unsound: dict[tuple[str, Uuid, int], KafkaError] = {}
-    for data in topic_data:
-        partitions = topics.setdefault((data.name, data.topic_id), {})
-        for partition in data.partition_data:
-            earlier = partitions.setdefault(partition.index, partition)
-            if earlier is partition:
-                continue
-            partitions[partition.index] = partition
-            for candidate in (earlier, partition):
-                try:
-                    if candidate.records is not None:
-                        _check_records(version, candidate.records)
-                except KafkaError as error:
-                    unsound[data.name, data.topic_id, partition.index] = error
-                    if candidate is partition:
-                        partitions[partition.index] = earlier
-    once = [
-        TopicProduceData(name=name, topic_id=topic_id, partition_data=list(partitions.values()))
-        for (name, topic_id), partitions in topics.items()
-        if partitions
-    ]
-    return once, unsound
-
-
 async def _when_finished(response: ProduceResponse, unfinished: list[_Unfinished]) -> ProduceResponse:
     for waiting, log, answer in unfinished:
         error = await waiting
@@ -275,7 +229,7 @@ def _append(
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
         log = broker.leader_log(topic, index)
         if plain_header is None:
-            _check_records(context.api_version, data.records or EMPTY)
+            check_records(context.api_version, data.records or EMPTY)
         if request.acks not in VALID_ACKS:
             raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
         if topic in INTERNAL_TOPICS and context.client_id != ADMIN_CLIENT_ID:
@@ -285,9 +239,9 @@ def _append(
     guard = None
     if plain_header is None:
         try:
-            guard = _start_transactional_write(context, request, log, data.records or EMPTY)
+            guard = start_transactional_write(context, request, log, data.records or EMPTY)
         except KafkaError as error:
-            return _refusal_of_transaction(context.api_version, index, error)
+            return refusal_of_transaction(context.api_version, index, error)
     now_ms = broker.clock.now_ms()
     try:
         if (
@@ -394,97 +348,6 @@ async def _finish_answer(
 def _text_of(refusal: KafkaError) -> str | None:
     """The text that goes with a refused request: none where the error says it all."""
     return None if refusal.error is ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED else refusal.message
-
-
-def _start_transactional_write(
-    context: RequestContext, request: ProduceRequest, log: PartitionLog, records: memoryview
-) -> VerificationState | None:
-    """Whether the producer's transaction has this partition; from version 12 on the write itself adds it (KIP-890)."""
-    header = read_header(records)
-    if not header.is_transactional or not header.has_producer_id:
-        return None
-    return context.broker.transaction_coordinator.start_write(
-        log,
-        request.transactional_id,
-        ProducerIdAndEpoch(header.producer_id, header.producer_epoch),
-        header.base_sequence,
-        _write_support(context.api_version),
-    )
-
-
-def _write_support(version: int) -> WriteSupport:
-    if version >= FIRST_ADDING_VERSION:
-        return WriteSupport.ADD_PARTITION
-    return WriteSupport.GENERIC_ERROR if version >= FIRST_ABORTABLE_VERSION else WriteSupport.DEFAULT_ERROR
-
-
-def _refusal_of_transaction(version: int, index: int, error: KafkaError) -> PartitionProduceResponse:
-    """What the transaction coordinator refused, as producers of this version can go on from."""
-    answer = PartitionProduceResponse(index=index, error_code=error.error, base_offset=-1)
-    if error.error is ErrorCode.INVALID_TXN_STATE:
-        answer.error_message = "Partition was not added to the transaction"
-    elif error.error in _UNVERIFIED or (
-        error.error is ErrorCode.CONCURRENT_TRANSACTIONS and version < FIRST_ADDING_VERSION
-    ):
-        answer.error_code = ErrorCode.NOT_ENOUGH_REPLICAS
-        answer.error_message = (
-            f"Unable to verify the partition has been added to the transaction. Underlying error: {error.error.name}"
-        )
-    return answer
-
-
-def _plain_header(version: int, records: memoryview | None) -> BatchHeader | None:
-    """The header of what nearly all producers send: one whole batch of format 2, in no transaction. None for others."""
-    if records is None or len(records) <= RECORD_BATCH_OVERHEAD or records[MAGIC_POSITION] != 2:
-        return None
-    header = read_header(records)
-    attributes = header[5]
-    if (
-        header[1] + LOG_OVERHEAD != len(records)
-        or attributes & TRANSACTIONAL_MASK
-        or (version < FIRST_ZSTD_VERSION and attributes & COMPRESSION_MASK >= CompressionType.ZSTD)
-    ):
-        return None
-    return header
-
-
-def _refusal_of_request(
-    context: RequestContext, request: ProduceRequest, topic_data: list[TopicProduceData]
-) -> KafkaError | None:
-    """What is wrong with some first batch in a way for which Apache Kafka refuses every partition of the request: it
-    looks for one that is transactional before anything else, and no further."""
-    is_transactional = is_codec_unknown = False
-    for data in topic_data:
-        for partition in data.partition_data:
-            try:
-                header = next((header for _, header in iter_batches(partition.records or EMPTY)), None)
-            except KafkaError as error:
-                if is_transactional:
-                    continue  # its own partition's trouble
-                return error
-            if header is None:
-                continue
-            if header.is_transactional:
-                if request.transactional_id is None:
-                    return KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-                is_transactional = True
-            if context.api_version < FIRST_ZSTD_VERSION and header.attributes & COMPRESSION_MASK > CompressionType.ZSTD:
-                # Apache Kafka looks at the codec of what is for partitions that it knows.
-                topic = context.broker.metadata.image.topics.topic(data.name)
-                is_codec_unknown |= topic is not None and partition.index in topic.partitions
-    return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR) if is_codec_unknown else None
-
-
-def _check_records(version: int, records: memoryview) -> None:
-    """Raises KafkaError unless a request of this version may carry these records (ProduceRequest.validateRecords)."""
-    batches = iter_batches(records)
-    first = next(batches, None)
-    if first is None or first[1].magic != 2:
-        raise KafkaError(ErrorCode.INVALID_RECORD)
-    if version < FIRST_ZSTD_VERSION and first[1].compression_type is CompressionType.ZSTD:
-        raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    if next(batches, None) is not None:
-        raise KafkaError(ErrorCode.INVALID_RECORD)
 
 
 def _refusal(log: PartitionLog, index: int, error: KafkaError) -> PartitionProduceResponse:

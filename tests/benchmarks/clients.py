@@ -43,7 +43,7 @@ from client_cases import (  # noqa: E402
 )
 from client_results import ClientFigures, ClientResults, Round, line_of, write_page  # noqa: E402
 from frames import produce, produce_error_position  # noqa: E402
-from measuring import BROKERS, FIRST_SECONDS, Bench, Topic  # noqa: E402
+from measuring import BROKERS, FIRST_SECONDS, Bench, Topic, end_as_if_interrupted  # noqa: E402
 from process_figures import OtherWork  # noqa: E402
 
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState  # noqa: E402
@@ -246,6 +246,7 @@ def main() -> int:
     parser.add_argument("--draw", action="store_true", help="measure nothing: write the page from the results")
     parser.add_argument("--no-results", action="store_true", help="print figures, and leave the files as they are")
     arguments = parser.parse_args()
+    end_as_if_interrupted()
     cases = [
         case
         for case in (all_cases() if arguments.full else usual_cases())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -103,6 +104,11 @@ class SslBroker(Protocol):
     ssl_port: int
     authority: Path
     """Who signed its certificate."""
+
+
+def end_as_if_interrupted() -> None:
+    """Has SIGTERM end a benchmark as Ctrl-C does: the brokers that it started end with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Bench:

@@ -15,7 +15,7 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE), str(_HERE.parent / "fixtures"), str(_HERE.parent.parent)]
 
-from measuring import BROKERS, BrokerDidNotStartError, Workload, bench  # noqa: E402
+from measuring import BROKERS, BrokerDidNotStartError, Workload, bench, end_as_if_interrupted  # noqa: E402
 from process_figures import OtherWork  # noqa: E402
 from report import OTHER_WORK, Results, print_table, write_report  # noqa: E402
 from workloads import (  # noqa: E402
@@ -107,6 +107,7 @@ def main() -> int:
     parser.add_argument("--draw", action="store_true", help="measure nothing: draw what was measured before")
     parser.add_argument("--no-results", action="store_true", help="print tables, and leave the files as they are")
     arguments = parser.parse_args()
+    end_as_if_interrupted()
     allow_many_files()
     sides = [arguments.side] if arguments.side else list(BROKERS)
     for name in [] if arguments.draw else arguments.only:
