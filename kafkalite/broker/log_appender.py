@@ -40,6 +40,8 @@ class LogAppender:
         self._waiting: SimpleQueue[_Work | None] = SimpleQueue()
         self._written: deque[_Work] = deque()
         self._is_loop_called = False
+        self.unsettled = 0
+        """Batches that were handed over and are not in their logs yet."""
 
     def write(self, append: UnfinishedAppend) -> DelayedOperation:
         """Done when the batch is written, or could not be: `append.finish` knows. It is taken into its log even if
@@ -47,6 +49,7 @@ class LogAppender:
         if not self._workers:
             self._start()
         writing = DelayedOperation([], _is_written)
+        self.unsettled += 1
         self._waiting.put((append, writing))
         return writing
 
@@ -71,6 +74,7 @@ class LogAppender:
         self._is_loop_called = False
         while self._written:
             append, writing = self._written.popleft()
+            self.unsettled -= 1
             append.settle()
             writing.complete(is_expired=False)
 

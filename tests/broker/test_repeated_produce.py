@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from threading import Event
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from kafkalite.records.compression import CompressionType
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
 from kafkalite.storage.filesystem import Buffer, File, LocalFile, LocalFileSystem
+from kafkalite.storage.unfinished_append import UnfinishedAppend
 from kafkalite.testing import KafkaliteServer
 from request_frames import frame_of
 
@@ -402,6 +404,31 @@ def test_slow_writes_of_several_connections_keep_the_order_of_each(kafka: Kafkal
         offsets += mine
         conversation.close()
     assert sorted(offsets) == list(range(4, 164))
+
+
+def test_while_a_worker_writes_the_loop_writes_what_else_there_is(
+    kafka: KafkaliteServer, slow_memory: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Conversation(kafka), Conversation(kafka)
+    for partition, conversation in enumerate((first, second)):
+        conversation.exchange([produce_frame(batch_of(b"known"), 0, partition=partition)])
+    is_writing, may_write, write = Event(), Event(), UnfinishedAppend.write
+
+    def wait_and_write(append: UnfinishedAppend) -> None:
+        is_writing.set()
+        assert may_write.wait(10)
+        write(append)
+
+    monkeypatch.setattr(UnfinishedAppend, "write", wait_and_write)
+    first.exchange([produce_frame(batch_of(b"slow"), 1)], answers=0)
+    assert is_writing.wait(10)
+    [payload] = second.exchange([produce_frame(batch_of(b"other"), 1, partition=1)])
+    assert answer_of(payload).base_offset == 1
+    may_write.set()
+    [payload] = first.exchange([], answers=1)
+    assert answer_of(payload).base_offset == 1
+    first.close()
+    second.close()
 
 
 def test_without_acks_nothing_is_answered_but_everything_appended(conversation: Conversation) -> None:
