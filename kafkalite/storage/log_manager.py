@@ -378,12 +378,8 @@ class LogManager:
             self._cleaner = LogCleanerManager(self._filesystem)
         return self._cleaner
 
-    def cleanup_logs(self, now_ms: int) -> int:
-        """Applies retention to every log; returns the number of segments that went."""
-        return sum(self.cleanup_steps(now_ms))
-
     def cleanup_steps(self, now_ms: int) -> Iterator[int]:
-        """`cleanup_logs` some logs at a time; each step gives how many segments went in it."""
+        """Applies retention to every log, some at a time; each step gives how many segments went in it."""
         return retention_steps(list(self._logs.values()), now_ms)
 
     def flush_steps(self, now_ms: int) -> Iterator[list[LogFlush]]:
@@ -393,15 +389,6 @@ class LogManager:
         Call `sync` of each in a worker thread; then `finish`, or `fail` with the OSError, back here.
         """
         return due_flush_steps([*self._logs.values(), *self.future_logs.values()], now_ms)
-
-    def prepare_flushes(self, now_ms: int) -> list[LogFlush]:
-        """All of `flush_steps`."""
-        return [flush for flushes in self.flush_steps(now_ms) for flush in flushes]
-
-    def flush_dirty_logs(self, now_ms: int) -> None:
-        """`prepare_flushes` and all that follows in one go. Raises KafkaError."""
-        for flush in self.prepare_flushes(now_ms):
-            flush.run(now_ms)
 
     def update_producer_id_expiration(self, expiration_ms: int) -> None:
         """Takes over another producer.id.expiration.ms for all logs."""
@@ -415,13 +402,9 @@ class LogManager:
         for log in self._logs.values():
             log.producer_state.is_verification_enabled = is_enabled
 
-    def delete_due_files(self, now_ms: int) -> int:
-        """Removes segments and logs whose delay is over; returns how many files and directories."""
-        return self.context.delete_due(now_ms)
-
     def prepare_deletions(self, now_ms: int) -> Callable[[], int] | None:
-        """As `delete_due_files`, for a worker thread to call: taking away a large file takes long. None where nothing
-        is due."""
+        """What removes the segments and logs whose delay is over, and says how many files and directories they were:
+        for a worker thread to call, because taking away a large file takes long. None where nothing is due."""
         due = self.context.take_due(now_ms)
         return partial(self.context.remove, due) if due else None
 

@@ -29,6 +29,7 @@ from kafkalite.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRe
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
 from kafkalite.storage.partition_log import PartitionLog
+from log_rounds import cleanup_logs, delete_due_files, flush_dirty_logs
 from offline_broker import OfflineBroker
 
 HOUR_MS = 3_600_000
@@ -104,9 +105,9 @@ def test_retention_deletes_nothing_early_and_goes_on_when_the_clock_has_caught_u
     clock.set_back(HOUR_MS)
     produce(offline_broker, "t")
     clock.advance(59_000)
-    assert logs.cleanup_logs(clock.now_ms()) == 0 and log.log_start_offset == 0
+    assert cleanup_logs(logs, clock.now_ms()) == 0 and log.log_start_offset == 0
     clock.advance(HOUR_MS)
-    assert logs.cleanup_logs(clock.now_ms()) > 0
+    assert cleanup_logs(logs, clock.now_ms()) > 0
     assert (log.log_start_offset, log.log_end_offset) == (4, 4)
 
 
@@ -116,32 +117,32 @@ def test_files_of_deleted_segments_go_away_after_their_delay(offline_broker: Off
     for _ in range(2):
         produce(offline_broker, "t")
         clock.advance(11_000)
-    assert logs.cleanup_logs(clock.now_ms()) > 0 and logs.delete_due_files(clock.now_ms()) == 0
+    assert cleanup_logs(logs, clock.now_ms()) > 0 and delete_due_files(logs, clock.now_ms()) == 0
     waiting = len(logs.context.pending_deletions)
     clock.set_back(HOUR_MS)
-    assert logs.delete_due_files(clock.now_ms()) == 0
+    assert delete_due_files(logs, clock.now_ms()) == 0
     clock.advance(59_000)
-    assert logs.delete_due_files(clock.now_ms()) == 0
+    assert delete_due_files(logs, clock.now_ms()) == 0
     clock.advance(1_000)
-    assert logs.delete_due_files(clock.now_ms()) == waiting > 0
+    assert delete_due_files(logs, clock.now_ms()) == waiting > 0
 
 
 def test_flush_ms_is_kept(offline_broker: OfflineBroker) -> None:
     log = create(offline_broker, "t", flush_ms="5000")
     logs, clock = offline_broker.broker.logs, offline_broker.clock
     clock.advance(10_000)
-    logs.flush_dirty_logs(clock.now_ms())
+    flush_dirty_logs(logs, clock.now_ms())
     produce(offline_broker, "t")
     clock.set_back(HOUR_MS)
     produce(offline_broker, "t")
     clock.advance(5_000)
-    logs.flush_dirty_logs(clock.now_ms())
+    flush_dirty_logs(logs, clock.now_ms())
     assert log.recovery_point == 2
     produce(offline_broker, "t")
-    logs.flush_dirty_logs(clock.now_ms())
+    flush_dirty_logs(logs, clock.now_ms())
     assert log.recovery_point == 2  # the time counts from the last flush again
     clock.advance(5_000)
-    logs.flush_dirty_logs(clock.now_ms())
+    flush_dirty_logs(logs, clock.now_ms())
     assert log.recovery_point == 3
 
 

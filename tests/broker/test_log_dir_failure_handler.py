@@ -35,6 +35,7 @@ from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
 from kafkalite.storage.filesystem import Buffer, File
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
+from log_rounds import flush_dirty_logs
 from offline_broker import OfflineBroker
 
 NewBroker = Callable[..., OfflineBroker]
@@ -419,7 +420,7 @@ def write_checkpoint(broker: OfflineBroker, index: int) -> list[int]:
 
 def flush(broker: OfflineBroker, index: int) -> list[int]:
     broker.clock.advance(60_000)
-    broker.broker.logs.flush_dirty_logs(broker.clock.now_ms())
+    flush_dirty_logs(broker.broker.logs, broker.clock.now_ms())
     return [produce(broker, "t", index)]
 
 

@@ -17,6 +17,7 @@ from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.partition_log import PartitionLog
 from log_disk import BatchMaker, log_of, value_of
+from log_rounds import delete_due_files
 from volatile_filesystem import NOW_MS, PowerLoss, VolatileFileSystem
 
 PARTITION = TopicPartition("t", 0)
@@ -271,7 +272,7 @@ def test_of_two_copies_one_goes_on_and_one_beside_its_original_goes(batch: Batch
         for name in filesystem.list_directory(f"/two/{copy}"):
             filesystem.write_bytes(f"{path}/{name}", filesystem.read_bytes(f"/two/{copy}/{name}"))
     manager = start(filesystem)
-    manager.delete_due_files(NOW_MS)
+    delete_due_files(manager, NOW_MS)
     assert len(copies_in(filesystem, "/two")) == 1 and copies_in(filesystem, "/one") == []
     assert log_of(manager, PARTITION).log_directory == "/one"
 
@@ -285,7 +286,7 @@ def test_a_copy_that_is_not_wanted_any_more_goes_and_does_not_come_back(batch: B
     assert manager.future_logs == {} and copies_in(filesystem, "/two") == []
     manager.release_locks()
     manager = start(filesystem)
-    manager.delete_due_files(NOW_MS)
+    delete_due_files(manager, NOW_MS)
     assert [name for name in filesystem.list_directory("/two") if name.startswith("t-0")] == []
 
 
@@ -326,7 +327,7 @@ def test_a_copy_of_a_log_that_is_not_here_is_left_alone(batch: BatchMaker) -> No
     leave_a_copy(filesystem, batch)
     filesystem.remove_tree("/one/t-0")
     manager = start(filesystem, home="/one")
-    manager.delete_due_files(NOW_MS)
+    delete_due_files(manager, NOW_MS)
     assert manager.get(PARTITION) is None
     [copy] = [name for name in filesystem.list_directory("/two") if name.endswith("-future")]
     assert filesystem.exists(f"/two/{copy}/00000000000000000000.log")

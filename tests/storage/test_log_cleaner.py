@@ -24,6 +24,7 @@ from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.producer_state import AppendOrigin
 from kafkalite.storage.segment_cleaner import CleaningAborted, SegmentCleaner
 from log_disk import Disk
+from log_rounds import delete_due_files
 
 DAY_MS = 24 * 3600 * 1000
 Row = tuple[bytes, bytes | None]
@@ -212,7 +213,7 @@ def test_small_segments_become_one_and_large_ones_stay_apart(disk: Disk) -> None
     assert [segment.base_offset for segment in log.segments] == [0, 22]
     assert [offset for offset, _, _ in contents(log)] == [10, 11, *range(12, 22)]
     disk.now_ms += DAY_MS
-    disk.manager.delete_due_files(disk.now_ms)
+    delete_due_files(disk.manager, disk.now_ms)
     assert sorted(name for name in disk.files() if name.endswith(".log")) == [
         "00000000000000000000.log",
         "00000000000000000022.log",

@@ -13,6 +13,7 @@ from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
 from kafkalite.storage.partition_log import PartitionLog
 from log_disk import BatchMaker
+from log_rounds import flush_dirty_logs, prepare_flushes
 
 NOW_MS = 1_700_000_000_000
 TOPIC_ID = Uuid(bytes(range(16)))
@@ -162,15 +163,15 @@ def test_flush_ms_makes_a_log_due_and_so_does_a_rolled_segment(
 ) -> None:
     manager, log = open_log(filesystem, flush_ms=1000, internal_segment_bytes=500)
     log.append(batch(b"x"), now_ms=NOW_MS)
-    assert manager.prepare_flushes(NOW_MS + 999) == []
-    manager.flush_dirty_logs(NOW_MS + 1000)
+    assert prepare_flushes(manager, NOW_MS + 999) == []
+    flush_dirty_logs(manager, NOW_MS + 1000)
     assert log.recovery_point == 1
     while len(log.segments) < 2:
         log.append(batch(bytes(100)), now_ms=NOW_MS + 1000)
-    (flush,) = manager.prepare_flushes(NOW_MS + 1000)
+    (flush,) = prepare_flushes(manager, NOW_MS + 1000)
     flush.run(NOW_MS + 1000)
     assert log.recovery_point == log.active_segment.base_offset < log.log_end_offset
-    assert manager.prepare_flushes(NOW_MS + 1000) == []
+    assert prepare_flushes(manager, NOW_MS + 1000) == []
 
 
 def test_a_sync_that_fails_is_an_error_and_takes_the_directory_offline(
@@ -200,16 +201,16 @@ def test_a_log_that_would_take_long_to_recover_is_flushed_with_all_that_shortens
     monkeypatch.setattr(log_flush_scheduler, "MAX_RECOVERY_S", 0.9)
     manager, log = open_log(filesystem)
     log.append(batch(bytes(500), producer_id=1, epoch=0, sequence=0), now_ms=NOW_MS)
-    assert manager.prepare_flushes(NOW_MS) == []
+    assert prepare_flushes(manager, NOW_MS) == []
     log.append(batch(bytes(500), producer_id=1, epoch=0, sequence=1), now_ms=NOW_MS)
-    (flush,) = manager.prepare_flushes(NOW_MS)
+    (flush,) = prepare_flushes(manager, NOW_MS)
     assert not filesystem.exists("/a/t-0/00000000000000000002.snapshot")
     flush.run(NOW_MS)
     assert "/a/t-0/00000000000000000000.index" in filesystem.synced
     assert filesystem.exists("/a/t-0/00000000000000000002.snapshot")  # its being there says that the index is synced
     assert (log.recovery_point, log.unflushed_bytes(), log_flush_scheduler.recovery_s(log)) == (2, 0, 0)
     log.append(batch(bytes(500)), now_ms=NOW_MS)
-    assert manager.prepare_flushes(NOW_MS) == []
+    assert prepare_flushes(manager, NOW_MS) == []
 
 
 def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(
@@ -222,9 +223,9 @@ def test_of_several_logs_those_with_the_largest_part_in_a_recovery_are_flushed(
         other.append(batch(b"x"), now_ms=NOW_MS)
     for _ in range(3):
         log.append(batch(b"x"), now_ms=NOW_MS)
-    assert manager.prepare_flushes(NOW_MS) == []
+    assert prepare_flushes(manager, NOW_MS) == []
     log.append(batch(b"x"), now_ms=NOW_MS)
-    manager.flush_dirty_logs(NOW_MS)
+    flush_dirty_logs(manager, NOW_MS)
     assert (log.recovery_point, other.recovery_point) == (4, 0)
 
 
@@ -238,7 +239,7 @@ def test_of_very_many_logs_no_more_than_a_few_are_flushed_at_once(
     for each in logs:
         each.append(batch(b"x"), now_ms=NOW_MS)
     rounds = []
-    while flushes := manager.prepare_flushes(NOW_MS):
+    while flushes := prepare_flushes(manager, NOW_MS):
         rounds.append(len(flushes))
         for flush in flushes:
             flush.run(NOW_MS)
@@ -274,10 +275,10 @@ def test_a_log_that_nobody_writes_to_any_more_is_flushed_when_that_costs_little(
     log.append(batch(b"x"), now_ms=NOW_MS)
     other.append(batch(b"x"), now_ms=NOW_MS)
     other.append(batch(b"x"), now_ms=NOW_MS + 10_000)
-    manager.flush_dirty_logs(NOW_MS + log_flush_scheduler.WRITTEN_BACK_MS - 1)
+    flush_dirty_logs(manager, NOW_MS + log_flush_scheduler.WRITTEN_BACK_MS - 1)
     assert (log.recovery_point, other.recovery_point) == (0, 0)
-    manager.flush_dirty_logs(NOW_MS + log_flush_scheduler.WRITTEN_BACK_MS)
+    flush_dirty_logs(manager, NOW_MS + log_flush_scheduler.WRITTEN_BACK_MS)
     assert (log.recovery_point, other.recovery_point) == (1, 0)
-    manager.flush_dirty_logs(NOW_MS + 10_000 + log_flush_scheduler.WRITTEN_BACK_MS)
+    flush_dirty_logs(manager, NOW_MS + 10_000 + log_flush_scheduler.WRITTEN_BACK_MS)
     assert other.recovery_point == 2
-    assert manager.prepare_flushes(NOW_MS + 100_000) == []
+    assert prepare_flushes(manager, NOW_MS + 100_000) == []

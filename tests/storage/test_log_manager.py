@@ -18,6 +18,7 @@ from kafkalite.storage.log_manager import LoadedLogs, LogManager
 from kafkalite.storage.memory_filesystem import MemoryFile, MemoryFileSystem
 from kafkalite.storage.meta_properties import MetaProperties, write_meta_properties
 from log_disk import BatchMaker, log_of
+from log_rounds import delete_due_files
 
 CONFIG = TopicConfig()
 TOPIC_ID = Uuid(bytes(range(16)))
@@ -120,14 +121,14 @@ def test_a_deleted_log_is_renamed_and_removed_after_its_delay_also_after_a_resta
     (name,) = [name for name in filesystem.list_directory("/a") if name.endswith("-delete")]
     assert name.startswith("t-0.") and len(name) == len("t-0.-delete") + 32
     assert manager.create(TopicPartition("t", 0), OTHER_ID, CONFIG, NOW_MS).log_end_offset == 0
-    assert manager.delete_due_files(NOW_MS + CONFIG.file_delete_delay_ms - 1) == 0
-    assert manager.delete_due_files(NOW_MS + CONFIG.file_delete_delay_ms) == 1
+    assert delete_due_files(manager, NOW_MS + CONFIG.file_delete_delay_ms - 1) == 0
+    assert delete_due_files(manager, NOW_MS + CONFIG.file_delete_delay_ms) == 1
     assert reading.read()
     manager.delete(TopicPartition("t", 1), NOW_MS)
     manager.close(now_ms=NOW_MS)
     manager = start(filesystem)
     assert [log.topic_partition for log in manager.logs()] == [TopicPartition("t", 0)]
-    assert manager.delete_due_files(NOW_MS) == 1
+    assert delete_due_files(manager, NOW_MS) == 1
     assert [name for name in filesystem.list_directory("/a") if name.endswith("-delete")] == []
 
 
@@ -208,10 +209,10 @@ def test_a_log_whose_topic_was_deleted_just_before_the_end_goes_as_do_those_that
     removed = set() if is_empty else {TOPIC_ID}
     manager = start(filesystem, is_stray=lambda *_: True, removed_topics=removed)
     assert (manager.loaded.loaded, manager.loaded.stray) == (0, [])
-    manager.delete_due_files(NOW_MS + CONFIG.file_delete_delay_ms - 1)
+    delete_due_files(manager, NOW_MS + CONFIG.file_delete_delay_ms - 1)
     (name,) = [name for name in filesystem.list_directory("/a") if name.startswith("t-0")]
     assert name.endswith("-delete")
-    manager.delete_due_files(NOW_MS + CONFIG.file_delete_delay_ms)
+    delete_due_files(manager, NOW_MS + CONFIG.file_delete_delay_ms)
     assert [name for name in filesystem.list_directory("/a") if name.startswith("t-0")] == []
 
 

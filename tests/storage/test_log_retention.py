@@ -7,6 +7,7 @@ import pytest
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.storage.partition_log import PartitionLog
 from log_disk import BatchMaker, Disk
+from log_rounds import cleanup_logs, delete_due_files
 
 HOUR_MS = 3600 * 1000
 SEGMENT = {"internal_segment_bytes": 1000, "index_interval_bytes": 300}
@@ -23,9 +24,9 @@ def test_segments_whose_newest_record_is_too_old_go(disk: Disk, batch: BatchMake
     bases = [segment.base_offset for segment in log.segments]
     newest = [segment.max_timestamp for segment in log.segments]
     assert len(bases) > 4
-    assert disk.manager.cleanup_logs(newest[1] + HOUR_MS) == 1
+    assert cleanup_logs(disk.manager, newest[1] + HOUR_MS) == 1
     assert log.log_start_offset == bases[1] == log.segments[0].base_offset
-    assert disk.manager.cleanup_logs(newest[1] + HOUR_MS + 1) == 1
+    assert cleanup_logs(disk.manager, newest[1] + HOUR_MS + 1) == 1
     with pytest.raises(KafkaError) as raised:
         log.read(bases[2] - 1, 100)
     assert raised.value.error is ErrorCode.OFFSET_OUT_OF_RANGE
@@ -40,9 +41,9 @@ def test_when_all_segments_go_the_offsets_go_on(disk: Disk, batch: BatchMaker) -
     log = disk.open_log(retention_ms=HOUR_MS, **SEGMENT)
     fill(log, batch, 20, now_ms=disk.now_ms)
     count = len(log.segments)
-    assert disk.manager.cleanup_logs(disk.now_ms + HOUR_MS + 1) == count
+    assert cleanup_logs(disk.manager, disk.now_ms + HOUR_MS + 1) == count
     assert (log.log_start_offset, log.log_end_offset, log.size()) == (20, 20, 0)
-    assert disk.manager.cleanup_logs(disk.now_ms + 2 * HOUR_MS) == 0
+    assert cleanup_logs(disk.manager, disk.now_ms + 2 * HOUR_MS) == 0
     assert log.append(batch(b"x"), now_ms=disk.now_ms).first_offset == 20
     disk.close()
     assert disk.open_log(**SEGMENT).log_end_offset == 21
@@ -54,17 +55,17 @@ def test_records_without_a_timestamp_are_as_old_as_their_file(memory_disk: Disk,
     log = disk.open_log(retention_ms=HOUR_MS, **SEGMENT)
     for _ in range(20):
         log.append(batch(bytes(100), timestamp=-1), now_ms=disk.now_ms)
-    assert disk.manager.cleanup_logs(disk.now_ms + HOUR_MS) == 0
-    assert disk.manager.cleanup_logs(disk.now_ms + HOUR_MS + 1) > 1
+    assert cleanup_logs(disk.manager, disk.now_ms + HOUR_MS) == 0
+    assert cleanup_logs(disk.manager, disk.now_ms + HOUR_MS + 1) > 1
 
 
 def test_what_exceeds_the_size_goes_but_never_more(disk: Disk, batch: BatchMaker) -> None:
     log = disk.open_log(retention_bytes=2500, retention_ms=-1, **SEGMENT)
     fill(log, batch, 40, now_ms=disk.now_ms)
     sizes = [segment.size for segment in log.segments]
-    disk.manager.cleanup_logs(disk.now_ms)
+    cleanup_logs(disk.manager, disk.now_ms)
     assert 2500 <= log.size() < 2500 + sizes[0]
-    assert disk.manager.cleanup_logs(disk.now_ms) == 0
+    assert cleanup_logs(disk.manager, disk.now_ms) == 0
     disk.close()
 
 
@@ -72,7 +73,7 @@ def test_compacted_topics_keep_their_old_segments(disk: Disk, batch: BatchMaker)
     log = disk.open_log(cleanup_policy="compact", retention_ms=1, retention_bytes=1, **SEGMENT)
     for _ in range(20):
         log.append(batch(bytes(100), key=b"k"), now_ms=disk.now_ms)
-    assert disk.manager.cleanup_logs(disk.now_ms + HOUR_MS) == 0
+    assert cleanup_logs(disk.manager, disk.now_ms + HOUR_MS) == 0
     with pytest.raises(KafkaError) as raised:
         log.delete_records(5)
     assert raised.value.error is ErrorCode.POLICY_VIOLATION
@@ -91,7 +92,7 @@ def test_deleted_records_are_gone_at_once_and_their_segments_later(disk: Disk, b
     with pytest.raises(KafkaError):
         log.read(target - 1, 100)
     assert log.read(target, 1).records.size > 0
-    assert disk.manager.cleanup_logs(disk.now_ms) == 2
+    assert cleanup_logs(disk.manager, disk.now_ms) == 2
     assert len(log.segments) == count - 2
     disk.kill()
     log = disk.open_log(**SEGMENT)
@@ -111,11 +112,11 @@ def test_files_of_deleted_segments_wait_for_their_delay_and_open_readers_go_on(d
     reading = log.read(0, 1 << 20).records
     before = reading.read()
     now_ms = disk.now_ms + 2 * HOUR_MS
-    disk.manager.cleanup_logs(now_ms)
+    cleanup_logs(disk.manager, now_ms)
     deleted = [name for name in disk.files() if name.endswith(".deleted")]
     assert "00000000000000000000.log.deleted" in deleted and "00000000000000000000.index.deleted" in deleted
-    assert disk.manager.delete_due_files(now_ms + 4999) == 0
-    assert disk.manager.delete_due_files(now_ms + 5000) == len(deleted)
+    assert delete_due_files(disk.manager, now_ms + 4999) == 0
+    assert delete_due_files(disk.manager, now_ms + 5000) == len(deleted)
     assert not any(name.endswith(".deleted") for name in disk.files())
     assert reading.read() == before
     disk.close()

@@ -19,6 +19,7 @@ from kafkalite.storage.log_manager import LogManager
 from kafkalite.storage.memory_filesystem import MemoryFileSystem
 from kafkalite.storage.producer_state import AppendOrigin
 from log_disk import BatchMaker, EndMarkerMaker, value_of
+from log_rounds import cleanup_logs
 from volatile_filesystem import NOW_MS, PowerLoss, VolatileFileSystem
 
 PARTITION = TopicPartition("t", 0)
@@ -70,7 +71,7 @@ def run_script(
         if number == 12:
             log.delete_records(3)
             acknowledged.append(("start", 3, None, None))
-            manager.cleanup_logs(NOW_MS)
+            cleanup_logs(manager, NOW_MS)
     manager.close(now_ms=NOW_MS)
 
 
