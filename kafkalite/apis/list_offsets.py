@@ -38,7 +38,6 @@ _FIRST_VERSION: Final = {
 }
 FIRST_LEADER_EPOCH_VERSION: Final = 4
 CONSUMER_REPLICA_ID: Final = -1
-DEBUGGING_REPLICA_ID: Final = -2
 LOOKUPS_PER_STEP: Final = 50
 """A look-up by time reads a log's index and a batch; after so many others have their turn."""
 

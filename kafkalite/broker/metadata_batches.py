@@ -1,14 +1,9 @@
-"""Batches of the metadata log and of its snapshots: framed metadata records, and raft's control records.
-
-A control record's key is `version int16 (0), type int16`; its value is the message of that type, which begins with its
-own version.
-"""
+"""Batches of the metadata log and of its snapshots: framed metadata records, and raft's control records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from struct import Struct
-from typing import Final, TypeAlias
+from typing import Final
 
 from kafkalite.identifiers import Uuid
 from kafkalite.metadata.metadata_version import LATEST
@@ -16,55 +11,25 @@ from kafkalite.metadata.record_versions import record_version
 from kafkalite.protocol.control_records import (
     Endpoint,
     KRaftVersionFeature,
-    KRaftVersionRecord,
     LeaderChangeMessage,
     LeaderChangeMessageVoter,
-    SnapshotFooterRecord,
-    SnapshotHeaderRecord,
     VotersRecord,
     VotersRecordVoter,
 )
 from kafkalite.protocol.metadata_record import MetadataRecord, read_frame
 from kafkalite.protocol.metadata_records.settings import FeatureLevelRecord
-from kafkalite.protocol.schema import Message
+from kafkalite.records.control_record import KraftMessage, build_kraft_control_batch, read_kraft_message
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import BatchHeader, build_batch, decode_batch
 
-RaftControlRecord: TypeAlias = (
-    LeaderChangeMessage | SnapshotHeaderRecord | SnapshotFooterRecord | KRaftVersionRecord | VotersRecord
-)
-
 _MAX_FRAMES_SIZE: Final = 4 * 1024 * 1024
 """Half of what Apache Kafka takes for a batch of metadata."""
-_KEY: Final = Struct(">hh")
-_VERSION: Final = Struct(">h")
-_CONTROL_TYPES: Final[dict[int, type[Message]]] = {
-    2: LeaderChangeMessage,
-    3: SnapshotHeaderRecord,
-    4: SnapshotFooterRecord,
-    5: KRaftVersionRecord,
-    6: VotersRecord,
-}
-_CONTROL_TYPE_NUMBERS: Final = {cls: number for number, cls in _CONTROL_TYPES.items()}
 
 
-def build_control_batch(
-    records: Sequence[RaftControlRecord], *, base_offset: int, leader_epoch: int, now_ms: int
-) -> bytes:
+def build_control_batch(records: Sequence[KraftMessage], *, base_offset: int, leader_epoch: int, now_ms: int) -> bytes:
     """A batch of raft's control records."""
-    return build_batch(
-        [
-            Record(
-                base_offset + index,
-                now_ms,
-                _KEY.pack(0, _CONTROL_TYPE_NUMBERS[type(record)]),
-                record.encode(record.version),
-            )
-            for index, record in enumerate(records)
-        ],
-        base_offset=base_offset,
-        partition_leader_epoch=leader_epoch,
-        is_control=True,
+    return build_kraft_control_batch(
+        records, timestamp_ms=now_ms, base_offset=base_offset, partition_leader_epoch=leader_epoch
     )
 
 
@@ -102,16 +67,12 @@ def build_metadata_batch(frames: Sequence[bytes], *, base_offset: int, leader_ep
     )
 
 
-def read_control_records(buffer: bytes, position: int, header: BatchHeader) -> Iterator[RaftControlRecord]:
+def read_control_records(buffer: bytes, position: int, header: BatchHeader) -> Iterator[KraftMessage]:
     """The control records of a batch; those of types that are not known are left out, as Apache Kafka does."""
     for record in decode_batch(buffer, position, header):
-        if record.key is None or record.value is None:
-            continue
-        _, number = _KEY.unpack_from(record.key)
-        cls = _CONTROL_TYPES.get(number)
-        if cls is not None:
-            (version,) = _VERSION.unpack_from(record.value)
-            yield cls.decode(record.value, min(version, cls.valid_versions.highest))  # type: ignore[misc]
+        message = None if record.key is None or record.value is None else read_kraft_message(record)
+        if message is not None:
+            yield message
 
 
 def read_metadata_records(buffer: bytes, position: int, header: BatchHeader) -> Iterator[MetadataRecord]:

@@ -6,11 +6,12 @@ is no room for either, both are held back, and written together later.
 
 from __future__ import annotations
 
-from kafkalite.broker.metadata_batches import RaftControlRecord, build_control_batch, leader_change
+from kafkalite.broker.metadata_batches import build_control_batch, leader_change
 from kafkalite.broker.metadata_log import MetadataLog, MetadataLogError
 from kafkalite.broker.metadata_replay import MetadataReplay
 from kafkalite.broker.quorum_state import QuorumState, read_quorum_state, write_quorum_state
 from kafkalite.protocol.control_records import KRaftVersionRecord
+from kafkalite.records.control_record import KraftMessage
 from kafkalite.records.record_batch import read_header
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_directory import is_want_of_room
@@ -49,7 +50,7 @@ class RaftElection:
                 raise
             self._unwritten = elected
             log.hold_back()
-        control: list[RaftControlRecord] = [leader_change(self._node_id, voters)]
+        control: list[KraftMessage] = [leader_change(self._node_id, voters)]
         if is_dynamic and replay.voters is not None and not replay.has_voters_in_log:
             control += [KRaftVersionRecord(k_raft_version=replay.kraft_version), replay.voters]
             replay.has_voters_in_log = True

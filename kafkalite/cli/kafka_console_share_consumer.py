@@ -21,7 +21,6 @@ from kafkalite.client.share_session import AcknowledgeType
 
 _LOGGER: Final = "org.apache.kafka.tools.consumer.ConsoleShareConsumer"
 _CLIENT_LOGGER: Final = "org.apache.kafka.clients.NetworkClient"
-_TIMEOUT: Final = "org.apache.kafka.common.errors.TimeoutException"
 _POLL_S: Final = 0.5
 """How long a signal may go unnoticed."""
 

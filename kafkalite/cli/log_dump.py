@@ -338,5 +338,5 @@ def _control_record(record: Record) -> str:
         ControlRecordType.KRAFT_VERSION: "KRaftVersion",
         ControlRecordType.KRAFT_VOTERS: "KRaftVoters",
     }[record_type]
-    version: int = message.version  # type: ignore[attr-defined]
+    version: int = message.version
     return f" {title} {to_json(message_to_json(message, version))}"

@@ -22,7 +22,6 @@ Decoded: TypeAlias = tuple[str | None, str | None]
 RecordDecoder: TypeAlias = Callable[[Record], Decoded]
 
 _API_PACKAGE: Final = "org.apache.kafka.tools.api."
-DEFAULT_DECODER: Final = _API_PACKAGE + "StringDecoder"
 
 
 def _integer_of(size: int) -> Callable[[bytes], str]:

@@ -63,13 +63,3 @@ def write_unsigned_varint(out: bytearray, value: int) -> None:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
-
-
-def write_varint(out: bytearray, value: int) -> None:
-    """Appends a signed 32-bit number, zigzag-encoded."""
-    write_unsigned_varint(out, (value << 1 ^ value >> 31) & _UINT32_MASK)
-
-
-def write_varlong(out: bytearray, value: int) -> None:
-    """Appends a signed 64-bit number, zigzag-encoded."""
-    write_unsigned_varint(out, (value << 1 ^ value >> 63) & _UINT64_MASK)

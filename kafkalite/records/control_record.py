@@ -9,10 +9,11 @@ They stand in batches of their own with the control bit set. A reader skips type
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from struct import Struct
 from struct import error as struct_error
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from kafkalite.protocol.control_records import (
     KRaftVersionRecord,
@@ -21,8 +22,6 @@ from kafkalite.protocol.control_records import (
     SnapshotHeaderRecord,
     VotersRecord,
 )
-from kafkalite.protocol.primitives import ProtocolError
-from kafkalite.protocol.schema import Message
 from kafkalite.records.record import Record, invalid_record
 from kafkalite.records.record_batch import NO_PARTITION_LEADER_EPOCH, build_batch
 
@@ -54,7 +53,11 @@ class EndTransactionMarker(NamedTuple):
     coordinator_epoch: int
 
 
-KRAFT_MESSAGES: Final[dict[ControlRecordType, type[Message]]] = {
+KraftMessage: TypeAlias = (
+    LeaderChangeMessage | SnapshotHeaderRecord | SnapshotFooterRecord | KRaftVersionRecord | VotersRecord
+)
+"""What a quorum writes into its log for itself."""
+KRAFT_MESSAGES: Final[dict[ControlRecordType, type[KraftMessage]]] = {
     ControlRecordType.LEADER_CHANGE: LeaderChangeMessage,
     ControlRecordType.SNAPSHOT_HEADER: SnapshotHeaderRecord,
     ControlRecordType.SNAPSHOT_FOOTER: SnapshotFooterRecord,
@@ -107,18 +110,18 @@ def read_end_transaction_marker(record: Record) -> EndTransactionMarker:
     return EndTransactionMarker(record_type, coordinator_epoch)
 
 
-def read_kraft_message(record: Record) -> Message | None:
+def read_kraft_message(record: Record) -> KraftMessage | None:
     """The message in a quorum's control record, None for a type that is unknown or not a quorum's.
 
-    Raises KafkaError(INVALID_RECORD) where key or value are damaged.
+    It begins with its own version; one that is newer than ours is read as ours. Raises KafkaError(INVALID_RECORD) where
+    the key is damaged, ProtocolError where the value is.
     """
     message_type = KRAFT_MESSAGES.get(read_control_record_type(record.key))
     if message_type is None:
         return None
-    try:
-        return message_type.decode(record.value or b"", 0)
-    except ProtocolError as error:
-        raise invalid_record(str(error)) from None
+    value = record.value or b""
+    version = int.from_bytes(value[:2], "big", signed=True)
+    return message_type.decode(value, min(version, message_type.valid_versions.highest))
 
 
 def build_end_transaction_marker(
@@ -148,11 +151,16 @@ def build_end_transaction_marker(
 
 
 def build_kraft_control_batch(
-    messages: list[Message], *, timestamp_ms: int, base_offset: int, partition_leader_epoch: int
+    messages: Sequence[KraftMessage], *, timestamp_ms: int, base_offset: int, partition_leader_epoch: int
 ) -> bytes:
-    """A batch of a quorum's control messages, each in version 0, the only one that Apache Kafka reads back."""
+    """A batch of a quorum's control messages, each in the version that it says it has."""
     records = [
-        Record(base_offset + i, timestamp_ms, control_record_key(_KRAFT_TYPES[type(message)]), message.encode(0))
-        for i, message in enumerate(messages)
+        Record(
+            base_offset + index,
+            timestamp_ms,
+            control_record_key(_KRAFT_TYPES[type(message)]),
+            message.encode(message.version),
+        )
+        for index, message in enumerate(messages)
     ]
     return build_batch(records, base_offset=base_offset, partition_leader_epoch=partition_leader_epoch, is_control=True)

@@ -23,13 +23,12 @@ from kafkalite.records.compression import (
     compress,
     decompress,
 )
-from kafkalite.records.record import NO_TIMESTAMP, Record, invalid_record
+from kafkalite.records.record import Record, invalid_record
 from kafkalite.records.record_batch import (
     LOG_OVERHEAD,
     MIN_LEGACY_RECORD_SIZE,
     BatchHeader,
     TimestampType,
-    build_batch,
     corrupt_record,
     iter_batches,
 )
@@ -229,47 +228,3 @@ def build_message_set(
         compression=compression,
         timestamp_type=timestamp_type,
     )
-
-
-def to_record_batch(
-    message_set: Buffer,
-    *,
-    compression: CompressionType = CompressionType.NONE,
-    level: int | None = None,
-    partition_leader_epoch: int = -1,
-    max_decompressed_size: int = DEFAULT_MAX_DECOMPRESSED_SIZE,
-) -> bytes:
-    """A whole message set as one batch of format 2 with the same offsets; its timestamp type is the first entry's.
-
-    Raises KafkaError for a damaged set, INVALID_RECORD for one without entries or with offsets that do not rise.
-    """
-    records: list[Record] = []
-    timestamp_type = TimestampType.CREATE_TIME
-    log_append_time_ms = NO_TIMESTAMP
-    left = max_decompressed_size
-    for position, header in iter_batches(message_set):
-        if header.magic > 1:
-            raise invalid_record(f"Batch magic {header.magic} is not that of a message set")
-        check_entry(message_set, position, header)
-        if not records:
-            timestamp_type = header.timestamp_type
-        log_append_time_ms = max(log_append_time_ms, header.max_timestamp)
-        entry_records = decode_entry(message_set, position, header, max_decompressed_size=left)
-        left -= sum(len(record.key or b"") + len(record.value or b"") for record in entry_records)
-        if left < 0:
-            raise invalid_record(f"The message set would take more than {max_decompressed_size} bytes")
-        records.extend(entry_records)
-    if not records:
-        raise invalid_record("Record batch has no batches at all")
-    try:
-        return build_batch(
-            records,
-            base_offset=records[0].offset,
-            compression=compression,
-            level=level,
-            partition_leader_epoch=partition_leader_epoch,
-            timestamp_type=timestamp_type,
-            log_append_time_ms=log_append_time_ms,
-        )
-    except ValueError as error:
-        raise invalid_record(str(error)) from None

@@ -19,8 +19,6 @@ from kafkalite.errors import ErrorCode, KafkaError
 Header: TypeAlias = tuple[str, bytes | None]
 
 NO_TIMESTAMP: Final = -1
-MIN_RECORD_SIZE: Final = 7
-"""One byte each for length, attributes, both deltas, both lengths and the header count."""
 
 
 class Record(NamedTuple):

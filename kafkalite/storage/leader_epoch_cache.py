@@ -89,9 +89,6 @@ class LeaderEpochFileCache:
             write_epoch_checkpoint(self._filesystem, self.path, self._entries, sync=False)
             self._is_unwritten = False
 
-    def earliest_entry(self) -> EpochEntry | None:
-        return self._entries[0] if self._entries else None
-
     def epoch_for_offset(self, offset: int) -> int | None:
         """The epoch of the record at `offset`, None if it lies before all that is known."""
         epoch = None

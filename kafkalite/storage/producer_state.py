@@ -19,7 +19,6 @@ from kafkalite.storage.producer_state_entry import NO_OFFSET, BatchMetadata, Pro
 from kafkalite.storage.transaction_index import AbortedTxn
 
 TRANSACTION_VERSION_UNKNOWN: Final = -1
-_LATE_TRANSACTION_BUFFER_MS: Final = 5 * 60 * 1000
 _MAX_SEQUENCE: Final = 0x7FFFFFFF
 _MAX_EPOCH: Final = 0x7FFF
 
@@ -96,16 +95,6 @@ class ProducerStateManager:
     def has_ongoing_transaction(self, producer_id: int, producer_epoch: int) -> bool:
         entry = self.producers.get(producer_id)
         return entry is not None and entry.current_txn_first_offset >= 0 and entry.producer_epoch == producer_epoch
-
-    def has_late_transaction(self, now_ms: int, max_transaction_timeout_ms: int) -> bool:
-        """Whether the oldest transaction is open for longer than any may be: its marker was lost."""
-        for producer_id in self.ongoing_transactions.values():
-            entry = self.producers.get(producer_id)
-            last_timestamp = entry.last_timestamp if entry is not None else -1
-            return last_timestamp > 0 and now_ms - last_timestamp > (
-                max_transaction_timeout_ms + _LATE_TRANSACTION_BUFFER_MS
-            )
-        return False
 
     def is_empty(self) -> bool:
         return not self.producers

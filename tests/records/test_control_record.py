@@ -23,10 +23,11 @@ from kafkalite.protocol.control_records import (
     VotersRecord,
     VotersRecordVoter,
 )
-from kafkalite.protocol.schema import Message
+from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.records.control_record import (
     ControlRecordType,
     EndTransactionMarker,
+    KraftMessage,
     build_end_transaction_marker,
     build_kraft_control_batch,
     control_record_key,
@@ -46,7 +47,7 @@ MARKERS = {
     "commit": (EndTransactionMarker(ControlRecordType.COMMIT, 7), 50, 4000, 2),
     "abort": (EndTransactionMarker(ControlRecordType.ABORT, 0), 51, 4001, 0),
 }
-MESSAGES: dict[str, tuple[Message, int, int]] = {
+MESSAGES: dict[str, tuple[KraftMessage, int, int]] = {
     "leader_change": (
         LeaderChangeMessage(
             version=0,
@@ -156,10 +157,16 @@ def test_damaged_markers_are_invalid_records(key: bytes | None, value: bytes | N
     assert raised.value.error == ErrorCode.INVALID_RECORD
 
 
-def test_a_damaged_quorum_message_is_an_invalid_record() -> None:
-    with pytest.raises(KafkaError) as raised:
-        read_kraft_message(Record(0, 0, control_record_key(ControlRecordType.KRAFT_VOTERS), b"\x00\x00\xff\xff"))
-    assert raised.value.error == ErrorCode.INVALID_RECORD
+@pytest.mark.parametrize("value", [None, b"\0", b"\0\0\xff\xff"])
+def test_a_damaged_quorum_message_is_a_protocol_error(value: bytes | None) -> None:
+    with pytest.raises(ProtocolError):
+        read_kraft_message(Record(0, 0, control_record_key(ControlRecordType.KRAFT_VOTERS), value))
+
+
+def test_a_quorum_message_of_a_newer_version_is_read_as_the_newest_we_know() -> None:
+    key = control_record_key(ControlRecordType.KRAFT_VERSION)
+    message = KRaftVersionRecord(version=9, k_raft_version=1)
+    assert read_kraft_message(Record(0, 0, key, message.encode(0) + b"more")) == message
 
 
 def test_only_commit_and_abort_end_a_transaction() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.records.compression import CompressionType, compress
-from kafkalite.records.legacy_message_set import build_entry, build_message_set, to_record_batch
+from kafkalite.records.legacy_message_set import build_entry, build_message_set
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import TimestampType, check_crc, decode_records, iter_batches, read_header
 
@@ -134,38 +134,6 @@ def test_every_flipped_bit_behind_the_checksum_is_noticed(magic: int) -> None:
         damaged[position] ^= 4
         with pytest.raises(KafkaError, match="Record is corrupt"):
             check_crc(damaged, 0, read_header(damaged))
-
-
-@pytest.mark.parametrize("codec", list(CompressionType))
-@pytest.mark.parametrize("magic", [0, 1])
-def test_a_message_set_becomes_one_batch_of_format_2_with_the_same_records(magic: int, codec: CompressionType) -> None:
-    sparse = [record for record in RECORDS if record.offset not in (101, 104)]
-    message_set = build_message_set(sparse[:2], magic=magic) + build_message_set(
-        sparse[2:], magic=magic, compression=CompressionType.GZIP
-    )
-    if magic == 0:
-        sparse = without_timestamps(sparse)
-    batch = to_record_batch(message_set, compression=codec, partition_leader_epoch=4)
-    header = read_header(batch)
-    check_crc(batch, 0, header)
-    assert (header.base_offset, header.last_offset, header.records_count) == (100, 106, 5)
-    assert (header.compression_type, header.partition_leader_epoch) == (codec, 4)
-    assert decode_records(batch) == sparse
-
-
-def test_conversion_keeps_log_append_time() -> None:
-    message_set = build_message_set(RECORDS, magic=1, timestamp_type=TimestampType.LOG_APPEND_TIME)
-    header = read_header(to_record_batch(message_set))
-    assert (header.timestamp_type, header.max_timestamp) == (TimestampType.LOG_APPEND_TIME, 5000)
-
-
-def test_conversion_refuses_nothing_disorder_and_excess() -> None:
-    with pytest.raises(KafkaError, match="no batches at all"):
-        to_record_batch(b"")
-    with pytest.raises(KafkaError, match="does not follow"):
-        to_record_batch(build_message_set(RECORDS[::-1], magic=1))
-    with pytest.raises(KafkaError, match="more than 20 bytes"):
-        to_record_batch(build_message_set(RECORDS, magic=1), max_decompressed_size=20)
 
 
 @given(st.data(), st.sampled_from([0, 1]), st.sampled_from(LEGACY_CODECS))
