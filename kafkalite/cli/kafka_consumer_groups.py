@@ -8,19 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from kafkalite.cli import consumer_group_tables as tables
-from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionError, exit_with_usage, run_command
 from kafkalite.cli.consumer_group_options import ConsumerGroupCommandOptions
 from kafkalite.cli.consumer_group_tables import MISSING, OffsetRow, print_error
+from kafkalite.cli.group_command import group_admin, print_failure
 from kafkalite.cli.group_filters import parse_names, parse_states
 from kafkalite.cli.java_exceptions import (
     CALL_ERRORS,
-    ILLEGAL_ARGUMENT,
     ToolError,
     described,
     in_execution_exception,
     in_runtime_exception,
-    message,
 )
 from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.cli.reset_scenarios import offsets_from_file
@@ -329,21 +327,14 @@ def _re2_problem(python_problem: str) -> str:
 
 def _execute(argv: list[str]) -> int:
     options = ConsumerGroupCommandOptions(argv)
-    values = options.options
     try:
         if options.has(options.validate_regex):
-            validate_regex(values.value(options.validate_regex))
+            validate_regex(options.options.value(options.validate_regex))
             return 0
-        config = values.value(options.command_config)
-        with open_admin(values.value(options.bootstrap_server), load_properties(config) if config else {}) as admin:
-            admin.api_timeout_s = values.value(options.timeout) / 1000
+        with group_admin(options) as admin:
             ConsumerGroupService(admin, options).run()
-    except ToolError as error:
-        if error.class_name == ILLEGAL_ARGUMENT:
-            exit_with_usage(options.parser, str(error))
-        print_error(f"Executing consumer group command failed due to {error}")
-    except (OptionError, *CALL_ERRORS) as error:
-        print_error(f"Executing consumer group command failed due to {message(error)}")
+    except (ToolError, OptionError, *CALL_ERRORS) as error:
+        print_failure("consumer", options, error)
     return 0
 
 

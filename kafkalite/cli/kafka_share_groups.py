@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from kafkalite.cli.admin_options import load_properties, open_admin
-from kafkalite.cli.command_line import OptionError, exit_with_error, exit_with_usage, run_command
+from kafkalite.cli.command_line import OptionError, exit_with_error, run_command
 from kafkalite.cli.consumer_group_tables import MISSING, assignment_text, print_error, print_new_offsets
+from kafkalite.cli.group_command import group_admin, print_failure
 from kafkalite.cli.group_filters import parse_states
 from kafkalite.cli.java_exceptions import (
     CALL_ERRORS,
@@ -17,7 +17,6 @@ from kafkalite.cli.java_exceptions import (
     described,
     in_execution_exception,
     in_runtime_exception,
-    message,
 )
 from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.cli.share_group_options import ShareGroupCommandOptions
@@ -297,18 +296,11 @@ def _print_members(group: ShareGroup, *, is_verbose: bool) -> None:
 
 def _execute(argv: list[str]) -> int:
     options = ShareGroupCommandOptions(argv)
-    values = options.options
     try:
-        config = values.value(options.command_config)
-        with open_admin(values.value(options.bootstrap_server), load_properties(config) if config else {}) as admin:
-            admin.api_timeout_s = values.value(options.timeout) / 1000
+        with group_admin(options) as admin:
             ShareGroupService(admin, options).run()
-    except ToolError as error:
-        if error.class_name == ILLEGAL_ARGUMENT:
-            exit_with_usage(options.parser, str(error))
-        print_error(f"Executing share group command failed due to {error}")
-    except (OptionError, *CALL_ERRORS) as error:
-        print_error(f"Executing share group command failed due to {message(error)}")
+    except (ToolError, OptionError, *CALL_ERRORS) as error:
+        print_failure("share", options, error)
     return 0
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from kafkalite.cli import streams_group_tables as tables
-from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionError, exit_with_usage, run_command
 from kafkalite.cli.consumer_group_tables import print_error
+from kafkalite.cli.group_command import group_admin, print_failure
 from kafkalite.cli.group_filters import parse_states
 from kafkalite.cli.java_exceptions import (
     CALL_ERRORS,
@@ -19,7 +19,6 @@ from kafkalite.cli.java_exceptions import (
     described,
     in_execution_exception,
     in_runtime_exception,
-    message,
 )
 from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.cli.reset_scenarios import offsets_from_file
@@ -388,21 +387,13 @@ def _report_internal_topics(failures: Mapping[str, str], groups: Sequence[str]) 
 
 def _execute(argv: list[str]) -> int:
     options = StreamsGroupCommandOptions(argv)
-    values = options.options
     try:
-        config = values.value(options.command_config)
-        with open_admin(values.value(options.bootstrap_server), load_properties(config) if config else {}) as admin:
-            admin.api_timeout_s = values.value(options.timeout) / 1000
+        with group_admin(options) as admin:
             StreamsGroupService(admin, options).run()
     except OptionError as error:
         exit_with_usage(options.parser, str(error))
-    except ToolError as error:
-        if error.class_name == ILLEGAL_ARGUMENT:
-            exit_with_usage(options.parser, str(error))
-        print_error(f"Executing streams group command failed due to {error}")
-        return 1
-    except CALL_ERRORS as error:
-        print_error(f"Executing streams group command failed due to {message(error)}")
+    except (ToolError, *CALL_ERRORS) as error:
+        print_failure("streams", options, error)
         return 1
     return 0
 

@@ -22,6 +22,8 @@ from kafkalite.identifiers import Uuid
 from kafkalite.protocol.coordinator_records.offsets import OffsetCommitKey, OffsetCommitValue
 from kafkalite.protocol.messages.offset_commit import (
     OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
     OffsetCommitResponse,
     OffsetCommitResponsePartition,
     OffsetCommitResponseTopic,
@@ -40,6 +42,8 @@ from kafkalite.protocol.messages.offset_fetch import (
 )
 from kafkalite.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
     TxnOffsetCommitResponse,
     TxnOffsetCommitResponsePartition,
     TxnOffsetCommitResponseTopic,
@@ -48,6 +52,7 @@ from kafkalite.protocol.messages.txn_offset_commit import (
 NO_PRODUCER_ID: Final = -1
 INVALID_OFFSET: Final = -1
 NO_RETENTION_TIME: Final = -1
+NO_EXPIRY: Final = -1
 GROUP_ID_NOT_FOUND_MIN_VERSION: Final = 9
 TXN_GROUP_ID_NOT_FOUND_MIN_VERSION: Final = 6
 OFFSET_COMMIT_VALUE_VERSION: Final = 4
@@ -92,7 +97,7 @@ class OffsetMetadataManager:
         group_id = request.group_id
         validate = self._validate_commit(sender, request)
         now_ms = sender.now_ms
-        expire_timestamp_ms, version = -1, OFFSET_COMMIT_VALUE_VERSION
+        expire_timestamp_ms, version = NO_EXPIRY, OFFSET_COMMIT_VALUE_VERSION
         if request.retention_time_ms != NO_RETENTION_TIME:
             expire_timestamp_ms = now_ms + request.retention_time_ms
             version = OFFSET_COMMIT_VALUE_VERSION_WITH_EXPIRY
@@ -102,27 +107,15 @@ class OffsetMetadataManager:
             partitions = []
             for partition in topic.partitions:
                 index = partition.partition_index
-                metadata = partition.committed_metadata or ""
-                if self._is_too_large(metadata):
+                if self._is_too_large(partition.committed_metadata):
                     error = ErrorCode.OFFSET_METADATA_TOO_LARGE
                 else:
                     error = ErrorCode.NONE
                     if validate is not None:
                         validate(topic.name, topic.topic_id, index)
-                    records.append(
-                        CoordinatorRecord(
-                            OffsetCommitKey(group=group_id, topic=topic.name, partition=index),
-                            OffsetCommitValue(
-                                offset=partition.committed_offset,
-                                leader_epoch=partition.committed_leader_epoch,
-                                metadata=metadata,
-                                commit_timestamp=now_ms,
-                                expire_timestamp=expire_timestamp_ms,
-                                topic_id=topic.topic_id,
-                            ),
-                            version,
-                        )
-                    )
+                    value = _offset_of(topic, partition, now_ms, expire_timestamp_ms)
+                    key = OffsetCommitKey(group=group_id, topic=topic.name, partition=index)
+                    records.append(CoordinatorRecord(key, value, version))
                 partitions.append(OffsetCommitResponsePartition(partition_index=index, error_code=error))
             topics.append(OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=partitions))
         return CoordinatorResult(records, OffsetCommitResponse(topics=topics))
@@ -161,24 +154,13 @@ class OffsetMetadataManager:
             partitions = []
             for partition in topic.partitions:
                 index = partition.partition_index
-                metadata = partition.committed_metadata or ""
-                if self._is_too_large(metadata):
+                if self._is_too_large(partition.committed_metadata):
                     error = ErrorCode.OFFSET_METADATA_TOO_LARGE
                 else:
                     error = ErrorCode.NONE
-                    records.append(
-                        CoordinatorRecord(
-                            OffsetCommitKey(group=group_id, topic=topic.name, partition=index),
-                            OffsetCommitValue(
-                                offset=partition.committed_offset,
-                                leader_epoch=partition.committed_leader_epoch,
-                                metadata=metadata,
-                                commit_timestamp=now_ms,
-                                topic_id=topic.topic_id,
-                            ),
-                            OFFSET_COMMIT_VALUE_VERSION,
-                        )
-                    )
+                    value = _offset_of(topic, partition, now_ms, NO_EXPIRY)
+                    key = OffsetCommitKey(group=group_id, topic=topic.name, partition=index)
+                    records.append(CoordinatorRecord(key, value, OFFSET_COMMIT_VALUE_VERSION))
                 partitions.append(TxnOffsetCommitResponsePartition(partition_index=index, error_code=error))
             topics.append(TxnOffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=partitions))
         return CoordinatorResult(records, TxnOffsetCommitResponse(topics=topics))
@@ -211,7 +193,9 @@ class OffsetMetadataManager:
                 raise KafkaError(ErrorCode.ILLEGAL_GENERATION) from error
             raise
 
-    def _is_too_large(self, metadata: str) -> bool:
+    def _is_too_large(self, metadata: str | None) -> bool:
+        if not metadata:
+            return False
         limit = self._config.offset_metadata_max_size
         # Apache Kafka counts UTF-16 units: at least one, at most two a character.
         return 2 * len(metadata) > limit and len(metadata.encode("utf-16-le", "surrogatepass")) > 2 * limit
@@ -435,3 +419,19 @@ def _differ(one: Uuid, other: Uuid) -> bool:
 
 def _tombstone(group_id: str, topic: str, index: int) -> CoordinatorRecord:
     return CoordinatorRecord(OffsetCommitKey(group=group_id, topic=topic, partition=index), None)
+
+
+def _offset_of(
+    topic: OffsetCommitRequestTopic | TxnOffsetCommitRequestTopic,
+    partition: OffsetCommitRequestPartition | TxnOffsetCommitRequestPartition,
+    now_ms: int,
+    expire_timestamp_ms: int,
+) -> OffsetCommitValue:
+    return OffsetCommitValue(
+        offset=partition.committed_offset,
+        leader_epoch=partition.committed_leader_epoch,
+        metadata=partition.committed_metadata or "",
+        commit_timestamp=now_ms,
+        expire_timestamp=expire_timestamp_ms,
+        topic_id=topic.topic_id,
+    )
