@@ -10,10 +10,10 @@ from typing import Final
 
 from kafkalite.cli.config_command_options import CLIENTS, IPS, USERS
 from kafkalite.cli.java_exceptions import ToolError, message
-from kafkalite.cli.java_hash_map import hash_map_order, string_hash, string_map_order
 from kafkalite.client.admin import Admin, raise_for
 from kafkalite.config.config_value import java_double, parse_double
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.java_hash_map import hash_map_order, string_hash, string_map_order
 
 Entity = tuple[tuple[str, str | None], ...]
 """(kind, name) of each part, as user and client-id; no name: the default."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kafkalite.cli.admin_options import load_or_exit
 from kafkalite.cli.command_line import OptionParser, OptionSet, exit_with_usage, parse_key_value_arguments
 from kafkalite.cli.deprecated_options import settle
-from kafkalite.cli.java_hash_map import string_map_order
+from kafkalite.java_hash_map import string_map_order
 
 
 class ConsumerPropertyOptions:

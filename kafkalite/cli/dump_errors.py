@@ -65,6 +65,6 @@ def complain(line: str) -> None:
 def _in_hash_map_order(files: Mapping[str, object]) -> list[str]:
     if len(files) < 2:
         return list(files)
-    from kafkalite.cli.java_hash_map import string_map_order
+    from kafkalite.java_hash_map import string_map_order
 
     return string_map_order(files)

@@ -19,11 +19,11 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError, described, message
-from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
 from kafkalite.client.config_admin import CLIENT_METRICS, alter_configs
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import KafkaError
+from kafkalite.java_hash_map import string_map_order
 
 _ABOUT: Final = "This tool helps to manipulate and describe client metrics configurations."
 _SELECTORS: Final = (

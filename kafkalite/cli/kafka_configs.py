@@ -20,10 +20,10 @@ from kafkalite.cli.config_command_options import (
     ConfigCommandOptions,
 )
 from kafkalite.cli.java_exceptions import ToolError, described
-from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
 from kafkalite.client.wire_client import NoCommonVersionError, WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
+from kafkalite.java_hash_map import string_map_order
 from kafkalite.protocol.messages.describe_configs import DescribeConfigsResourceResult
 
 _RESOURCE_TYPES: Final = {TOPICS: 2, BROKERS: 4, BROKER_LOGGERS: 8, CLIENT_METRICS: 16, GROUPS: 32}

@@ -20,7 +20,6 @@ from kafkalite.cli.java_exceptions import (
     in_execution_exception,
     in_runtime_exception,
 )
-from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.cli.reset_scenarios import offsets_from_file
 from kafkalite.client.admin import Admin
 from kafkalite.client.group_admin import (
@@ -38,6 +37,7 @@ from kafkalite.client.group_admin import (
 from kafkalite.client.topic_offsets import LATEST, offsets_at, partitions_of
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import string_map_order
 
 T = TypeVar("T")
 

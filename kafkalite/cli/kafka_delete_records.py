@@ -11,12 +11,12 @@ from typing import Any
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import OptionParser, check_required, print_help_or_version, run_command
 from kafkalite.cli.java_exceptions import CALL_ERRORS, ToolError, described, message
-from kafkalite.cli.java_hash_map import hash_map_order, topic_partition_hash
 from kafkalite.cli.json_document import parse_json
 from kafkalite.client.admin import Admin, AdminTimeoutError, is_retriable
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import hash_map_order, topic_partition_hash
 from kafkalite.protocol.messages.delete_records import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,

@@ -16,11 +16,11 @@ from kafkalite.cli.command_line import (
 )
 from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError, described, message
-from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.client.admin import AdminTimeoutError
 from kafkalite.client.group_admin import GroupListing, list_groups
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import KafkaError
+from kafkalite.java_hash_map import string_map_order
 
 _ABOUT: Final = "This tool helps to list groups of all types."
 _TYPES: Final = {"classic": "Classic", "consumer": "Consumer", "share": "Share", "streams": "Streams"}

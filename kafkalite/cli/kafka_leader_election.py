@@ -17,12 +17,12 @@ from kafkalite.cli.command_line import (
     run_command,
 )
 from kafkalite.cli.java_exceptions import ToolError, described, message
-from kafkalite.cli.java_hash_map import hash_map_order, topic_partition_hash
 from kafkalite.cli.json_document import parse_json
 from kafkalite.client.admin import Admin, AdminTimeoutError
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import hash_map_order, topic_partition_hash
 from kafkalite.protocol.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
 
 _ABOUT: Final = (

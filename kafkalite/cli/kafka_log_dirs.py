@@ -17,12 +17,12 @@ from kafkalite.cli.command_line import (
     run_command,
 )
 from kafkalite.cli.java_exceptions import ToolError, class_name, described, message
-from kafkalite.cli.java_hash_map import hash_map_order, string_map_order, topic_partition_hash
 from kafkalite.cli.java_numbers import parse_int
 from kafkalite.client.admin import Admin, AdminTimeoutError, raise_for
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import hash_map_order, string_map_order, topic_partition_hash
 from kafkalite.protocol.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResult
 
 _ABOUT: Final = "This tool helps to query log directory usage on the specified brokers."

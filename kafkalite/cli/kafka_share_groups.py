@@ -18,7 +18,6 @@ from kafkalite.cli.java_exceptions import (
     in_execution_exception,
     in_runtime_exception,
 )
-from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.cli.share_group_options import ShareGroupCommandOptions
 from kafkalite.client.admin import Admin
 from kafkalite.client.group_admin import GroupListing, delete_group, list_groups
@@ -32,6 +31,7 @@ from kafkalite.client.share_group_admin import (
 )
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import string_map_order
 
 _STATES: Final = ("Stable", "Dead", "Empty")
 _COLUMN_WIDTH: Final = 15

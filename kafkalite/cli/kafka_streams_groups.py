@@ -20,7 +20,6 @@ from kafkalite.cli.java_exceptions import (
     in_execution_exception,
     in_runtime_exception,
 )
-from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.cli.reset_scenarios import offsets_from_file
 from kafkalite.cli.streams_group_options import StreamsGroupCommandOptions
 from kafkalite.cli.streams_group_tables import StreamsOffset
@@ -37,6 +36,7 @@ from kafkalite.client.streams_group_admin import MissingTopologyError, StreamsGr
 from kafkalite.client.topic_offsets import EARLIEST, LATEST, offsets_at
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import string_map_order
 
 _STATES: Final = ("Stable", "Dead", "Empty", "Assigning", "Reconciling", "NotReady")
 # The names that Kafka Streams gives to the topics it makes for itself, behind the application's id.

@@ -12,7 +12,6 @@ from kafkalite import __version__
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import CommandExit, exit_with_error
 from kafkalite.cli.java_exceptions import message
-from kafkalite.cli.java_hash_map import hash_map_order
 from kafkalite.cli.subcommand_parser import SubcommandParser, run_subcommand
 from kafkalite.cli.text_table import print_table
 from kafkalite.client.admin import Admin, AdminTimeoutError
@@ -30,6 +29,7 @@ from kafkalite.client.transaction_admin import (
 from kafkalite.client.wire_client import WireClientError
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import hash_map_order
 
 T = TypeVar("T")
 _BATCH_SIZE: Final = 500

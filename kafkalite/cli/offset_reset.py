@@ -9,10 +9,10 @@ from typing import Final
 
 from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError
-from kafkalite.cli.java_hash_map import hash_map_order, string_map_order, topic_partition_hash
 from kafkalite.client.admin import Admin
 from kafkalite.client.topic_offsets import EARLIEST, LATEST, UNKNOWN_OFFSET, offsets_at, partitions_of
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import hash_map_order, string_map_order, topic_partition_hash
 
 _MAX_UNQUOTED_LENGTH: Final = 24
 _PATTERN_SECONDS: Final = r"(?:(?P<seconds>[+-]?\d+)(?:[.,](?P<fraction>\d{0,9}))?S)?"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kafkalite.cli.java_hash_map import string_map_order
 from kafkalite.client.admin import Admin, raise_for
 from kafkalite.client.wire_client import NoCommonVersionError
 from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import TopicPartition, Uuid
+from kafkalite.java_hash_map import string_map_order
 from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
 from kafkalite.protocol.messages.describe_configs import (
     DescribeConfigsRequest,

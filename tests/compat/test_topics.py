@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 
@@ -25,6 +26,11 @@ from kafkalite.protocol.messages.create_topics import (
 )
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from kafkalite.protocol.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
+from kafkalite.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+)
 from transcript import Compare, Side
 
 CREATE_VERSIONS = range(2, 8)
@@ -64,6 +70,28 @@ def test_new_topics_are_answered_alike(compare: Compare, version: int) -> None:
         assigned = new_topic(f"{prefix}-d", -1, -1, assignments=[(0, [1]), (1, [1])])
         side.ask(create(assigned), version, label="manual assignment")
         side.ask(create(), version, label="nothing")
+
+    compare(scenario)
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 11, 12, 13, 24, 25, 40])
+def test_of_several_unknown_configurations_the_same_one_is_named(compare: Compare, count: int) -> None:
+    random = Random(count)
+
+    def unknown() -> dict[str, str]:
+        return {"".join(random.choices("abcdefghij._", k=random.randint(1, 12))): "1" for _ in range(count)}
+
+    tries = [{**unknown(), "retention_ms": "5"} for _ in range(5)]
+
+    def scenario(side: Side) -> None:
+        name = f"{side.namespace}-unknown"
+        side.ask(create(*(new_topic(f"{name}-{i}", 1, 1, (), **configs) for i, configs in enumerate(tries))), 7)
+        side.ask(create(new_topic(name)), 7)
+        for configs in tries:
+            changes = [AlterableConfig(name=key, config_operation=0, value=value) for key, value in configs.items()]
+            for resource_type in (2, 16, 32):  # topic, client metrics, group
+                resource = AlterConfigsResource(resource_type=resource_type, resource_name=name, configs=changes)
+                side.ask(IncrementalAlterConfigsRequest(resources=[resource]), 1)
 
     compare(scenario)
 

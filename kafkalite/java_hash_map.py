@@ -1,4 +1,5 @@
-"""The order in which Java's HashMap hands out its keys: Apache Kafka's tools print several things in it.
+"""The order in which Java's HashMap hands out its keys: Apache Kafka's tools print several things in it, and of several
+properties that are wrong the broker names the one that comes first.
 
 A key goes to the bucket `(hash ^ hash >>> 16) & (buckets - 1)`; buckets come in turn, within a bucket the keys in the
 order in which they were added. The buckets double when more than three quarters of their number are used.

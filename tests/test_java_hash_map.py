@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from kafkalite.cli.java_hash_map import hash_map_order, string_hash, string_map_order, topic_partition_hash
 from kafkalite.identifiers import TopicPartition
+from kafkalite.java_hash_map import hash_map_order, string_hash, string_map_order, topic_partition_hash
 
 
 def test_strings_hash_as_in_java() -> None:
