@@ -18,19 +18,12 @@ from kafkalite.protocol.control_records import (
 )
 from kafkalite.protocol.metadata_record import MetadataRecord, read_frame
 from kafkalite.protocol.metadata_records.settings import FeatureLevelRecord
-from kafkalite.records.control_record import KraftMessage, build_kraft_control_batch, read_kraft_message
+from kafkalite.records.control_record import KraftMessage, read_kraft_message
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import BatchHeader, build_batch, decode_batch
 
 _MAX_FRAMES_SIZE: Final = 4 * 1024 * 1024
 """Half of what Apache Kafka takes for a batch of metadata."""
-
-
-def build_control_batch(records: Sequence[KraftMessage], *, base_offset: int, leader_epoch: int, now_ms: int) -> bytes:
-    """A batch of raft's control records."""
-    return build_kraft_control_batch(
-        records, timestamp_ms=now_ms, base_offset=base_offset, partition_leader_epoch=leader_epoch
-    )
 
 
 def frame_records(records: Iterable[MetadataRecord], metadata_version: int | None) -> list[bytes]:

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from kafkalite.broker.metadata_batches import (
-    build_control_batch,
     build_metadata_batch,
     read_control_records,
     split_frames,
@@ -28,6 +27,7 @@ from kafkalite.protocol.control_records import (
     VotersRecord,
 )
 from kafkalite.protocol.metadata_record import MetadataRecord
+from kafkalite.records.control_record import build_kraft_control_batch
 from kafkalite.records.record_batch import check_crc, iter_batches
 from kafkalite.storage.filesystem import FileSystem
 
@@ -87,12 +87,14 @@ def encode_snapshot(
         control.append(KRaftVersionRecord(k_raft_version=kraft_version))
         if voters is not None:
             control.append(voters)
-    out = [build_control_batch(control, base_offset=0, leader_epoch=leader_epoch, now_ms=now_ms)]
+    out = [build_kraft_control_batch(control, timestamp_ms=now_ms, base_offset=0, partition_leader_epoch=leader_epoch)]
     offset = len(control)
     for batch in split_frames(frames):
         out.append(build_metadata_batch(batch, base_offset=offset, leader_epoch=leader_epoch, now_ms=now_ms))
         offset += len(batch)
-    footer = build_control_batch([SnapshotFooterRecord()], base_offset=offset, leader_epoch=leader_epoch, now_ms=now_ms)
+    footer = build_kraft_control_batch(
+        [SnapshotFooterRecord()], timestamp_ms=now_ms, base_offset=offset, partition_leader_epoch=leader_epoch
+    )
     return b"".join((*out, footer))
 
 

@@ -6,12 +6,12 @@ is no room for either, both are held back, and written together later.
 
 from __future__ import annotations
 
-from kafkalite.broker.metadata_batches import build_control_batch, leader_change
+from kafkalite.broker.metadata_batches import leader_change
 from kafkalite.broker.metadata_log import MetadataLog, MetadataLogError
 from kafkalite.broker.metadata_replay import MetadataReplay
 from kafkalite.broker.quorum_state import QuorumState, read_quorum_state, write_quorum_state
 from kafkalite.protocol.control_records import KRaftVersionRecord
-from kafkalite.records.control_record import KraftMessage
+from kafkalite.records.control_record import KraftMessage, build_kraft_control_batch
 from kafkalite.records.record_batch import read_header
 from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_directory import is_want_of_room
@@ -54,7 +54,9 @@ class RaftElection:
         if is_dynamic and replay.voters is not None and not replay.has_voters_in_log:
             control += [KRaftVersionRecord(k_raft_version=replay.kraft_version), replay.voters]
             replay.has_voters_in_log = True
-        batch = build_control_batch(control, base_offset=log.end_offset, leader_epoch=leader_epoch, now_ms=now_ms)
+        batch = build_kraft_control_batch(
+            control, timestamp_ms=now_ms, base_offset=log.end_offset, partition_leader_epoch=leader_epoch
+        )
         log.begin_epoch(leader_epoch)
         log.append_or_hold_back(batch, read_header(batch), now_ms=now_ms)
         return leader_epoch

@@ -195,11 +195,10 @@ def validate_topic_overrides(
     is_remote_storage_enabled: bool = False,
 ) -> None:
     """Whether a topic that had `existing` may have `overrides`, all of them together; raises ConfigException."""
-    unknown = [name for name in overrides if name not in TOPIC_CONFIG_DEF.keys]
-    if unknown:
+    if not overrides.keys() <= TOPIC_CONFIG_DEF.keys.keys():
         from kafkalite.java_hash_map import string_map_order
 
-        first = next(name for name in string_map_order(overrides) if name in unknown)
+        first = next(name for name in string_map_order(overrides) if name not in TOPIC_CONFIG_DEF.keys)
         raise ConfigException(f"Unknown topic config name: {first}")
     for name in _CHECK_ORDER:
         if name in overrides:

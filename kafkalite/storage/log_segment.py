@@ -338,13 +338,15 @@ class LogSegment:
         if len(offsets) > _TAIL_BATCHES:
             self._shorten_tail()
 
-    def note_several_appended(self, headers: list[BatchHeader], offset: int) -> None:
-        """Takes batches that were written at the segment's end into the indexes; `offset` is the first one's."""
+    def note_several_appended(self, headers: list[BatchHeader], offset: int) -> int:
+        """Takes batches that were written at the segment's end into the indexes; `offset` is the first one's. Returns
+        the one behind the last."""
         note_appended = self.note_appended
         for header in headers:
             last_offset = offset + header[6]
             note_appended(header[1] + 12, last_offset, header[8])
             offset = last_offset + 1
+        return offset
 
     def append_batches(self, data: bytearray, batches: list[tuple[int, BatchHeader]]) -> None:
         """Writes whole batches that carry their offsets already, each given by its position in `data`."""

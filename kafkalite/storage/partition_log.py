@@ -332,7 +332,7 @@ class PartitionLog:
             self.last_stable_offset = next_offset
         elif header[9] >= 0:
             self.update_last_stable_offset()
-        is_flush_due = next_offset - self.recovery_point >= self.config.flush_messages
+        is_flush_due = self.is_flush_due()
         if is_flush_due and not defer_flush:
             self.flush(now_ms)
             is_flush_due = False
@@ -343,22 +343,23 @@ class PartitionLog:
     def note_several_appended(self, segment: LogSegment, headers: list[BatchHeader], now_ms: int) -> None:
         """Takes in batches of one producer, in no transaction, whose bytes stand at the log's end, in this segment."""
         offset = self.log_end_offset
-        segment.note_several_appended(headers, offset)
+        end = segment.note_several_appended(headers, offset)
         if headers[0][9] >= 0:
             add_data_batch = self.producer_state.add_data_batch
             for header in headers:
                 add_data_batch(header, offset)
                 offset += header[6] + 1
-        else:
-            for header in headers:
-                offset += header[6] + 1
-        self.log_end_offset = self.high_watermark = offset
+        self.log_end_offset = self.high_watermark = end
         self.last_append_ms = now_ms
         self.unflushed_batches += len(headers)
         if not self.producer_state.ongoing_transactions:
-            self.last_stable_offset = offset
+            self.last_stable_offset = end
         if self.on_append is not None:
             self.on_append(self)
+
+    def is_flush_due(self) -> bool:
+        """Whether as many records as flush.messages were appended since the last flush, or more."""
+        return self.log_end_offset - self.recovery_point >= self.config.flush_messages
 
     def batch_larger_than_segment(self, size: int) -> KafkaError:
         return KafkaError(

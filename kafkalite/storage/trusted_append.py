@@ -102,7 +102,7 @@ def append_trusted(
         if aborted is not None:
             segment.transaction_index.append(aborted)
     log.update_last_stable_offset()
-    is_flush_due = offset - log.recovery_point >= log.config.flush_messages
+    is_flush_due = log.is_flush_due()
     if is_flush_due and not defer_flush:
         log.flush(now_ms)
         is_flush_due = False

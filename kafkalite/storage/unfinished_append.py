@@ -96,7 +96,11 @@ class UnfinishedAppend:
         log.note_several_appended(segment, self._headers, self._now_ms)
         if segment.is_open():
             segment.file.size = segment.size  # another handle than the one written to, if that was let go of meanwhile
-        is_flush_due = log.log_end_offset - log.recovery_point >= log.config.flush_messages
         return LogAppendInfo(
-            first_offset, log.log_end_offset - 1, self._log_append_time_ms, log.log_start_offset, False, is_flush_due
+            first_offset,
+            log.log_end_offset - 1,
+            self._log_append_time_ms,
+            log.log_start_offset,
+            False,
+            log.is_flush_due(),
         )
