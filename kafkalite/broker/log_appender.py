@@ -23,6 +23,10 @@ from kafkalite.storage.unfinished_append import UnfinishedAppend
 LARGE_BATCH: Final = 256 * 1024
 """Bytes from which a batch is worth a thread."""
 _MAX_WORKERS: Final = 4
+_WORTH_A_THREAD: Final = 64 * 1024
+"""Bytes that are handed over, where writing is slow, although another write is still under way."""
+_MAX_UNSETTLED: Final = 4
+"""So many of these at a time: enough that workers need not wait for the loop to bring them the next."""
 
 _Work: TypeAlias = tuple[UnfinishedAppend, DelayedOperation]
 
@@ -42,6 +46,15 @@ class LogAppender:
         self._is_loop_called = False
         self.unsettled = 0
         """Batches that were handed over and are not in their logs yet."""
+
+    def has_time_for(self, size: int) -> bool:
+        """Whether so many bytes, of less than a large batch, should be handed over if writing them takes long.
+
+        Where they are few, one write at a time: while a worker is at it the loop writes what else there is, for a
+        second one costs more than it brings (waiting for the interpreter's lock and waking up: a tenth of all the
+        broker's CPU). With many, two processors bring a third more than one, at the same CPU for each byte.
+        """
+        return not self.unsettled or (size >= _WORTH_A_THREAD and self.unsettled < _MAX_UNSETTLED)
 
     def write(self, append: UnfinishedAppend) -> DelayedOperation:
         """Done when the batch is written, or could not be: `append.finish` knows. It is taken into its log even if

@@ -10,9 +10,7 @@ Whatever is out of the ordinary is left to the API's handler: requests for sever
 whose records the broker has to look at, flushes to wait for, large batches (whose validation or writing takes long),
 and errors.
 
-Where writing takes long, a worker thread does it; the connection waits, and others go on. One at a time: while that
-thread is at work the loop writes what else there is, for a second one costs more than it brings (waiting for the
-interpreter's lock and waking up: a tenth of all the broker's CPU).
+Where writing takes long, a worker thread does it; the connection waits, and others go on.
 """
 
 from __future__ import annotations
@@ -321,7 +319,8 @@ class RepeatedProduce:
         pack_answer = known.pack_answer
         now_ms = broker.clock.now_ms()
         batches = [(records, header) for _, _, records, header in run]
-        may_put_off = pack_answer is not None and not broker.log_appender.unsettled
+        size = behind - run[0][0]
+        may_put_off = pack_answer is not None and broker.log_appender.has_time_for(size)
         offset = log.append_plain(batches, now_ms, may_put_off=may_put_off)
         if isinstance(offset, UnfinishedAppend):
             written = broker.log_appender.write(offset)

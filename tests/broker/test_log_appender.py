@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kafkalite.broker.log_appender import LARGE_BATCH
+from kafkalite.broker.log_appender import LARGE_BATCH, LogAppender
 from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
@@ -145,3 +145,13 @@ def test_a_topic_may_be_deleted_while_large_batches_arrive(kafka: KafkaliteServe
                 .error_code
             )
             assert error in (0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.KAFKA_STORAGE_ERROR)
+
+
+def test_one_small_write_at_a_time_is_worth_a_thread_and_several_large_ones() -> None:
+    appender = LogAppender()
+    assert appender.has_time_for(1)
+    appender.unsettled = 1
+    assert not appender.has_time_for(63 * 1024)
+    assert appender.has_time_for(64 * 1024)
+    appender.unsettled = 4
+    assert not appender.has_time_for(LARGE_BATCH - 1)
