@@ -40,8 +40,9 @@ What differs from Apache Kafka's tools:
 - `kafka-consumer-groups --reset-offsets --from-file` says at once that a partition does not exist; Apache Kafka's waits
   for it. What is missing at the end of a line is 0, as in Apache Kafka's.
 - The console tools pass bytes through as they are; Apache Kafka's producer replaces what is not UTF-8.
-- The tools that produce and consume run on librdkafka and take the Java clients' properties, translated: a property
-  that librdkafka does not have is dropped with a warning. `--print-metrics` prints librdkafka's figures.
+- The tools that produce and consume run on librdkafka and take the Java clients' properties, translated: values are
+  refused as the Java clients refuse them, and a property that librdkafka does not have is dropped with a warning.
+  `--print-metrics` prints librdkafka's figures.
 - `--line-reader` and `--formatter` take Python classes (`package.module.Class`) besides Apache Kafka's own.
 - An idempotent producer, which `kafka-console-producer` is unless told otherwise, takes half a second to begin; with
   `--request-required-acks 1` it does not. `kafka-e2e-latency` is not idempotent unless `--command-config` says so.

@@ -239,7 +239,7 @@ class _Progress:
         )
 
 
-def _consume(command_line: ConsumerPerfOptions, consumer: Any, progress: _Progress) -> None:
+def _consume(command_line: ConsumerPerfOptions, records_a_poll: int, consumer: Any, progress: _Progress) -> None:
     """Reads until the records asked for have come, or none has come for the time allowed. Raises KafkaException."""
     options = command_line.options
     wanted = command_line.records()
@@ -251,8 +251,13 @@ def _consume(command_line: ConsumerPerfOptions, consumer: Any, progress: _Progre
     consumer.subscribe(topics, on_assign=progress.on_assign, on_revoke=progress.on_revoke)
     consumed_s = now_s = time.time()
     while progress.records_read < wanted and (now_s - consumed_s) * 1000 <= timeout_ms:
-        messages = consumer.consume(min(_RECORDS_A_POLL, wanted - progress.records_read), _POLL_S)
+        missing = wanted - progress.records_read
+        messages = consumer.consume(min(records_a_poll, missing), _POLL_S)
         now_s = time.time()
+        if (
+            missing < records_a_poll and len(messages) == missing
+        ):  # what a poll brings counts as a whole, if it is there
+            messages += consumer.consume(records_a_poll - missing, 0)
         for message in messages:
             error = message.error()
             if error is not None:
@@ -284,11 +289,13 @@ def execute(arguments: list[str]) -> int:
     extra: dict[str, Any] = {"log_level": "0"}
     if options.has(command_line.print_metrics):
         extra |= {"stats_cb": metrics.take, "statistics.interval.ms": 200}
-    configuration = consumer_properties(command_line.properties())
+    properties = command_line.properties()
+    configuration = consumer_properties(properties)
+    records_a_poll = int(properties.get("max.poll.records", _RECORDS_A_POLL))
     consumer = new_client(kafka.Consumer, configuration, error_cb=ClientErrorLog(_LOGGER), **extra)
     try:
         progress = _Progress()
-        _consume(command_line, consumer, progress)
+        _consume(command_line, records_a_poll, consumer, progress)
         if not is_detailed:
             progress.print_total(time.time(), options.value(command_line.date_format))
         if options.has(command_line.print_metrics):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from kafkalite.cli.client_config_def import CONSUMER_CONFIG_DEF, PRODUCER_CONFIG_DEF, check_client_config
 from kafkalite.cli.command_line import exit_with_error
 from kafkalite.cli.console_log import log
-from kafkalite.cli.java_exceptions import ToolError
-from kafkalite.cli.java_numbers import parse_long
+from kafkalite.config.config_def import ConfigDef
+from kafkalite.config.config_value import ConfigException
 
 Properties = dict[str, str]
 
@@ -79,15 +80,6 @@ _ASSIGNORS: Final = {
     "CooperativeStickyAssignor": "cooperative-sticky",
 }
 _RECONNECTING: Final = {"reconnect.backoff.ms": "50", "reconnect.backoff.max.ms": "1000"}
-_PRODUCER_VALUES: Final[Mapping[str, Sequence[str] | range]] = {
-    "acks": ("all", "-1", "0", "1"),
-    "buffer.memory": range(2**63),
-    "max.in.flight.requests.per.connection": range(1, 2**31),
-    "retries": range(2**31),
-}
-_CONSUMER_VALUES: Final[Mapping[str, Sequence[str] | range]] = {
-    "isolation.level": ("read_committed", "read_uncommitted")
-}
 _REPEAT_INTERVAL_S: Final = 5.0
 _TIMING: Final = re.compile(r" \(after \d+ms in state .*\)$")
 _JAAS_OPTION: Final = re.compile(r"""(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;]+))""")
@@ -146,27 +138,12 @@ _TRANSLATED: Final[Mapping[str, Callable[[str], Properties]]] = {
 }
 
 
-def _check(properties: Mapping[str, str], allowed: Mapping[str, Sequence[str] | range]) -> None:
-    """Ends the tool, in the Java client's words, for values that librdkafka would take or stumble over."""
-    for name, values in allowed.items():
-        if name not in properties:
-            continue
-        value = properties[name]
-        problem = None
-        if not isinstance(values, range):
-            if value not in values:
-                problem = f"String must be one of: {', '.join(values)}"
-        else:
-            try:
-                if parse_long(value.strip()) not in values:
-                    problem = f"Value must be at least {values.start}"
-            except ToolError:
-                problem = "Not a number of type INT"
-        if problem is not None:
-            exit_with_error(
-                "org.apache.kafka.common.config.ConfigException: "
-                f"Invalid value {value} for configuration {name}: {problem}"
-            )
+def _check(definition: ConfigDef, properties: Mapping[str, str]) -> None:
+    """Ends the tool, in the Java client's words, for a value that librdkafka would take or stumble over."""
+    try:
+        check_client_config(definition, properties)
+    except ConfigException as error:
+        exit_with_error(f"org.apache.kafka.common.config.ConfigException: {error}")
 
 
 def to_librdkafka(properties: Mapping[str, str]) -> Properties:
@@ -186,7 +163,6 @@ def to_librdkafka(properties: Mapping[str, str]) -> Properties:
 
 def _stores(properties: Mapping[str, str]) -> Properties:
     """The key and the certificates of ssl.keystore.* and ssl.truststore.*; ends the tool where they cannot be read."""
-    from kafkalite.config.config_value import ConfigException
     from kafkalite.tls.key_store import load_key_material, load_trusted_certificates
     from kafkalite.tls.ssl_config import SslConfig
 
@@ -221,7 +197,7 @@ def _is_pem(path: str | None) -> bool:
 
 def producer_properties(properties: Mapping[str, str]) -> Properties:
     """librdkafka's configuration for a producer that partitions, acknowledges and times out as the Java producer."""
-    _check(properties, _PRODUCER_VALUES)
+    _check(PRODUCER_CONFIG_DEF, properties)
     translated = to_librdkafka(properties)
     defaults = {
         "partitioner": "murmur2_random",
@@ -256,7 +232,7 @@ def _may_be_idempotent(properties: Properties) -> bool:
 
 def consumer_properties(properties: Mapping[str, str]) -> Properties:
     """librdkafka's configuration for a consumer with the Java consumer's defaults."""
-    _check(properties, _CONSUMER_VALUES)
+    _check(CONSUMER_CONFIG_DEF, properties)
     if "group.id" in properties and not properties["group.id"].strip():
         exit_with_error(
             "org.apache.kafka.common.errors.InvalidGroupIdException: "

@@ -253,6 +253,12 @@ def shape(text: str) -> list[str]:
     return [re.sub(r"\d+", "0", line) for line in text.splitlines()]
 
 
+def records_read(text: str) -> list[str]:
+    """How many records the totals of kafka-consumer-perf-test name."""
+    columns = [line.split(", ") for line in text.splitlines()]
+    return [line[4] for line in columns if len(line) == 10]
+
+
 def test_performance_tools_print_lines_of_the_same_form(
     tools_kafka: Any, java_tools: Any, new_topic: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -273,6 +279,8 @@ def test_performance_tools_print_lines_of_the_same_form(
         ["kafka_consumer_perf_test", "--num-records", "1", "--reporting-interval", "0"],
         ["kafka_producer_perf_test", *rate, "--payload-monotonic", "--command-property", "acks=1", "linger.ms=0"],
         ["kafka_consumer_perf_test", "--num-records", "3000"],
+        ["kafka_consumer_perf_test", "--num-records", "750", "--hide-header"],
+        ["kafka_consumer_perf_test", "--num-records", "11", "--command-property", "max.poll.records=10"],
         ["kafka_consumer_perf_test", "--num-records", "3000", "--hide-header", "--date-format", "HH.mm"],
         ["kafka_consumer_perf_test", "--num-records", "100000", "--timeout", "1000", "--group", topic],
     ):
@@ -280,4 +288,6 @@ def test_performance_tools_print_lines_of_the_same_form(
         assert shape(ours.stdout) == shape(theirs.stdout)
         counted = [re.findall(r"Number of records read: \d+", out) for out in (ours.stdout, theirs.stdout)]
         assert counted[0] == counted[1]
+        if "--group" not in options:  # where the second one would go on behind the first
+            assert records_read(ours.stdout) == records_read(theirs.stdout)
         assert ours.returncode == theirs.exit_code

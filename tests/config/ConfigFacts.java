@@ -11,6 +11,8 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.config.ConfigDef;
 import org.apache.kafka.common.config.ConfigDef.ConfigKey;
 import org.apache.kafka.coordinator.group.GroupConfig;
@@ -33,6 +35,11 @@ public class ConfigFacts {
         "topic", LogConfig.configDefCopy(),
         "group", GroupConfig.CONFIG_DEF,
         "client-metrics", ClientMetricsConfigs.configDef());
+
+    /** Of which only types and validation count, and the order. */
+    static final Map<String, ConfigDef> CLIENTS = Map.of(
+        "producer", ProducerConfig.configDef(),
+        "consumer", ConsumerConfig.configDef());
 
     static final PrintStream OUT = new PrintStream(
         new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 16), false, StandardCharsets.UTF_8);
@@ -59,6 +66,8 @@ public class ConfigFacts {
                     table.equals("broker") || table.equals("dynamic-only") ? modes.getOrDefault(key.name, "read-only") : "read-only");
             }
         }
+        CLIENTS.forEach((client, table) ->
+            table.configKeys().values().forEach(key -> line("client-key", client, key.name, key.type)));
         ServerTopicConfigSynonyms.ALL_TOPIC_CONFIG_SYNONYMS.forEach((name, synonyms) ->
             synonyms.forEach(synonym -> line("topic-synonym", name, synonym.name(), synonym.converter().apply("1"))));
         GroupConfig.ALL_GROUP_CONFIG_SYNONYMS.forEach((name, synonym) -> line("group-synonym", name, synonym.orElse("none")));
@@ -72,7 +81,7 @@ public class ConfigFacts {
     static void parse(BufferedReader input) throws Exception {
         for (String text = input.readLine(); text != null; text = input.readLine()) {
             String[] parts = text.split("\t", -1);
-            ConfigDef all = TABLES.get(parts[0]);
+            ConfigDef all = TABLES.getOrDefault(parts[0], CLIENTS.get(parts[0]));
             ConfigDef one = new ConfigDef();
             one.define(all.configKeys().get(parts[1]));
             try {

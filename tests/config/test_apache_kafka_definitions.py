@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kafkalite.cli.client_config_def import CONSUMER_CONFIG_DEF, PRODUCER_CONFIG_DEF
 from kafkalite.config.broker_config_def import APACHE_KAFKA_BROKER_CONFIG_DEF, broker_synonyms
 from kafkalite.config.client_metrics_config import CLIENT_METRICS_CONFIG_DEF
 from kafkalite.config.config_def import NO_DEFAULT, ConfigDef, ConfigKey
@@ -26,6 +27,8 @@ TABLES = {
     "group": GROUP_CONFIG_DEF,
     "client-metrics": CLIENT_METRICS_CONFIG_DEF,
 }
+
+CLIENT_TABLES = {"producer": PRODUCER_CONFIG_DEF, "consumer": CONSUMER_CONFIG_DEF}
 
 
 def _default(key: ConfigKey) -> str:
@@ -54,6 +57,14 @@ def test_every_property_has_the_type_default_validator_importance_and_update_mod
     assert ours == theirs
 
 
+def test_the_properties_of_clients_have_the_types_and_the_order_of_the_java_clients(
+    table_facts: list[list[str]],
+) -> None:
+    for client, definition in CLIENT_TABLES.items():
+        theirs = [tuple(fact[2:]) for fact in table_facts if fact[:2] == ["client-key", client]]
+        assert [(key.name, key.type.name) for key in definition.keys.values()] == theirs
+
+
 def test_topic_and_group_properties_have_the_same_broker_synonyms(table_facts: list[list[str]]) -> None:
     theirs: dict[str, tuple[tuple[str, int], ...]] = {}
     for kind, name, *rest in table_facts:
@@ -80,13 +91,14 @@ TEXTS = (
     *("0:1,1:2", "*", "*,*", "0:1,x", "1@localhost:9093", "localhost:9093", "1@localhost", "x@localhost:1", "[::1]:1"),
     *("earliest", "by_duration:P1D", "by_duration:PT1H30M", "by_duration:-PT1S", "by_duration:", "by_duration:PT"),
     *("by_duration:P1DT", "by_duration:pt1.5s", "broker", "controller,broker", "PLAINTEXT://:9092", "classic,share"),
+    *("IMPLICIT", "explicit", "BATCH_OPTIMIZED", "record_limit", "none:", "EARLIEST", "rebootstrap", "Full"),
 )
 
 
 def test_every_property_parses_and_refuses_the_same_texts_with_the_same_words(apache_kafka_facts: Facts) -> None:
     questions = [
         (table, key, text)
-        for table, definition in TABLES.items()
+        for table, definition in (TABLES | CLIENT_TABLES).items()
         for key in definition.keys.values()
         if key.type is not CLASS  # a class is looked up there, and there are none here
         for text in TEXTS

@@ -17,9 +17,14 @@ from kafkalite.config.validators import Check, at_least, list_of, one_of
 _DURATION: Final = r"(?i)\+?P(?=.)(\+?\d+D)?(T(?=.)(\+?\d+H)?(\+?\d+M)?(\+?\d+([.,]\d{0,9})?S)?)?"
 
 
+def is_by_duration(strategy: str) -> bool:
+    """Whether an offset reset strategy is one that goes back by a time, such as by_duration:PT1H."""
+    kind, _, duration = strategy.partition(":")
+    return kind == "by_duration" and re.fullmatch(_DURATION, duration, re.ASCII) is not None
+
+
 def _check_auto_offset_reset(name: str, value: ConfigValue) -> None:
-    kind, _, duration = value.partition(":")
-    if not (value in ("earliest", "latest") or (kind == "by_duration" and re.fullmatch(_DURATION, duration, re.ASCII))):
+    if value not in ("earliest", "latest") and not is_by_duration(value):
         raise ConfigException.for_value(
             name,
             value,
