@@ -339,7 +339,7 @@ class Connection(asyncio.BufferedProtocol):
         unsent = self._unsent
         budget = SENDFILE_LIMIT
         try:
-            while unsent:
+            while unsent and budget > 0:
                 piece = unsent[0]
                 if isinstance(piece, memoryview):
                     written = os.write(self._fd, piece)
@@ -358,8 +358,6 @@ class Connection(asyncio.BufferedProtocol):
                     budget -= written
                     if written < len(piece):
                         unsent[0] = LogSlice(piece.file, piece.position + written, piece.size - written)
-                        if budget <= 0:
-                            break
                         continue
                 unsent.popleft()
         except BlockingIOError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
+import select
 import struct
 import time
 from collections.abc import Callable
@@ -12,7 +14,9 @@ from typing import Any
 import pytest
 
 from kafkalite.client.wire_client import WireClient
+from kafkalite.network.connection import SENDFILE_LIMIT
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData
@@ -22,6 +26,7 @@ from kafkalite.testing import KafkaliteServer
 
 Connect = Callable[[], Any]
 METADATA = MetadataRequest(topics=[])
+_sendfile = os.sendfile
 
 
 def produce_request(topic: str, size: int = 10, *, acks: int = -1) -> ProduceRequest:
@@ -180,6 +185,45 @@ def test_a_client_that_never_reads_costs_one_batch_of_answers(
     connection.socket.settimeout(10)
     payload = connection.receive()
     assert len(FetchResponse.decode(payload[5:], 12).responses[0].partitions[0].records) > 15_000_000
+
+
+def _send_all(out: int, file: int, position: int, size: int) -> int:
+    """os.sendfile to a socket whose reader is as fast as that."""
+    sent = 0
+    while sent < size:
+        select.select([], [out], [])
+        try:
+            sent += _sendfile(out, file, position + sent, size - sent)
+        except BlockingIOError:
+            continue
+    return sent
+
+
+def test_many_partitions_arrive_whole_where_the_socket_takes_all_at_once(
+    connect: Connect, client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partitions = range(9)
+    created = CreatableTopic(name="many", num_partitions=len(partitions), replication_factor=1)
+    assert client.send(CreateTopicsRequest(topics=[created])).topics[0].error_code == 0
+    records = build_batch([Record(0, 1000, None, b"v" * 900_000, [])])
+    for partition in partitions:
+        data = PartitionProduceData(index=partition, records=records)
+        request = ProduceRequest(
+            acks=-1, timeout_ms=1000, topic_data=[TopicProduceData(name="many", partition_data=[data])]
+        )
+        for _ in range(2):
+            assert client.send(request, 9).responses[0].partition_responses[0].error_code == 0
+    size = SENDFILE_LIMIT // 4  # as much as one connection may send in a row, when four of them have been sent
+    assert size < 2 * len(records)
+    wanted = [FetchPartition(partition=index, fetch_offset=0, partition_max_bytes=size) for index in partitions]
+    fetch = FetchRequest(
+        max_wait_ms=0, min_bytes=1, max_bytes=50_000_000, topics=[FetchTopic(topic="many", partitions=wanted)]
+    )
+    monkeypatch.setattr("os.sendfile", _send_all)
+    connection = connect()
+    connection.send(connection.frame(fetch, 12, 1))
+    response = FetchResponse.decode(connection.receive()[5:], 12)
+    assert [len(each.records) for each in response.responses[0].partitions] == [size] * len(partitions)
 
 
 def test_records_are_the_same_however_slowly_they_are_read(connect: Connect, topic: str, client: WireClient) -> None:
