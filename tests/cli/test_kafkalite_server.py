@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -204,9 +205,20 @@ def test_logging_follows_a_file(tmp_path: Path, servers: list[Server]) -> None:
     assert servers[0].end() == (0, "", "")
 
 
+@contextmanager
+def on_hangup(handler: signal.Handlers) -> Iterator[None]:
+    """What children that are started meanwhile inherit, however the tests were started."""
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_it_cleanly(number: signal.Signals, tmp_path: Path, servers: list[Server]) -> None:
-    servers.append(Server(tmp_path))
+    with on_hangup(signal.SIG_DFL):
+        servers.append(Server(tmp_path))
     servers[0].wait_until_started()
     servers[0].process.send_signal(number)
     code, output, errors = servers[0].end()
@@ -216,11 +228,8 @@ def test_a_signal_stops_it_cleanly(number: signal.Signals, tmp_path: Path, serve
 
 
 def test_nohup_keeps_it_running_when_its_terminal_goes(tmp_path: Path, servers: list[Server]) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a child inherits
-    try:
+    with on_hangup(signal.SIG_IGN):
         servers.append(Server(tmp_path))
-    finally:
-        signal.signal(signal.SIGHUP, before)
     host, port = servers[0].wait_until_started().groups()[:2]
     servers[0].process.send_signal(signal.SIGHUP)
     with WireClient(host, int(port)) as client:
