@@ -10,6 +10,7 @@ over the four magic bytes too, a mistake that became the format: there it is wri
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import cramjam
@@ -23,6 +24,8 @@ INCOMPRESSIBLE: Final = 0x80000000
 MAX_RATIO: Final = 256
 """No LZ4 sequence says more about the output with one byte of input."""
 
+_CHECKED: Final = 0x10 | 0x08 | 0x04
+"""Flags of what the library checks: blocks by their checksums, the content's size and its checksum."""
 _DESCRIPTOR: Final = b"\x60\x40"  # version 1, independent blocks; 64 KiB blocks
 
 
@@ -87,6 +90,7 @@ def decompress(
     position = header_end + 1
     checksum_size = 4 if flags & 0x10 else 0
     bound = 0
+    stored: memoryview | None = None
     while True:
         size = int.from_bytes(frame[position : position + 4], "little")
         is_stored = size & INCOMPRESSIBLE
@@ -101,7 +105,10 @@ def decompress(
         position += size + checksum_size
         if position > len(frame):
             raise decompression_error("Stream ended prematurely")
+        stored = frame[position - size : position] if is_stored and not bound and not flags & _CHECKED else None
         bound += size if is_stored else min(max_block_size, MAX_RATIO * size)
+    if stored is not None and bound <= max_size:  # the one block is what does not compress: there is nothing to do
+        return stored
     frame_end = position + (4 if flags & 0x04 else 0)
 
     exact: Buffer = frame[:frame_end]
@@ -125,6 +132,7 @@ def _check_empty(bound: int, max_size: int) -> memoryview:
     return memoryview(b"")
 
 
+@lru_cache(maxsize=64)
 def _header_checksum(descriptor: bytes) -> bytes:
     return bytes((_xxh32_short(descriptor) >> 8 & 0xFF,))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import tracemalloc
 
 import cramjam
@@ -209,6 +210,34 @@ def test_lz4_of_magic_0_has_the_old_header_checksum_and_is_read_with_either() ->
 def test_lz4_frames_that_the_java_client_cannot_read_are_refused(flags: int, block_descriptor: int, text: str) -> None:
     stream = lz4_frame.MAGIC + bytes((flags, block_descriptor, 0)) + bytes(4)
     with pytest.raises(KafkaError, match=text):
+        decompress(CompressionType.LZ4, stream)
+
+
+def _stored(*blocks: bytes, flags: int = 0x60, behind_block: bytes = b"", behind_frame: bytes = b"") -> bytes:
+    """An LZ4 frame of blocks that are not compressed."""
+    descriptor = bytes((flags, 0x40))
+    parts = [lz4_frame.MAGIC, descriptor, lz4_frame._header_checksum(descriptor)]
+    for block in blocks:
+        parts += [(len(block) | lz4_frame.INCOMPRESSIBLE).to_bytes(4, "little"), block, behind_block]
+    return b"".join((*parts, bytes(4), behind_frame))
+
+
+def test_lz4_blocks_that_do_not_compress_are_read_and_bounded() -> None:
+    noise = random.Random(0).randbytes(1000)
+    assert compress(CompressionType.LZ4, noise) == _stored(noise)
+    for blocks in ((noise,), (noise, noise), (noise[:1],)):
+        stream = _stored(*blocks)
+        assert decompress(CompressionType.LZ4, stream) == b"".join(blocks) == bytes(cramjam.lz4.decompress(stream))
+    assert decompress(CompressionType.LZ4, _stored(noise), max_size=1000) == noise
+    with pytest.raises(KafkaError, match="would take more than 999 bytes"):
+        decompress(CompressionType.LZ4, _stored(noise), max_size=999)
+
+
+@pytest.mark.parametrize(
+    "stream", [_stored(b"abc", flags=0x70, behind_block=b"bad!"), _stored(b"abc", flags=0x64, behind_frame=b"bad!")]
+)
+def test_checksums_of_lz4_blocks_that_do_not_compress_are_checked(stream: bytes) -> None:
+    with pytest.raises(KafkaError, match="Failed to decompress record stream"):
         decompress(CompressionType.LZ4, stream)
 
 
