@@ -7,7 +7,6 @@ importance are left out, for nothing here asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from kafkalite.config.config_def import LOW, ConfigDef, ConfigKey
@@ -25,8 +24,8 @@ from kafkalite.config.config_value import (
     ConfigType,
     ConfigValue,
 )
-from kafkalite.config.definitions.group import is_by_duration
 from kafkalite.config.validators import (
+    CONSUMER_OFFSET_RESET,
     GZIP_LEVEL,
     NON_EMPTY,
     Check,
@@ -41,16 +40,6 @@ from kafkalite.config.validators import (
 
 def _key(name: str, type: ConfigType, validator: Validator | None = None) -> ConfigKey:
     return ConfigKey(name, type, None, LOW, validator)
-
-
-def _check_auto_offset_reset(name: str, value: ConfigValue) -> None:
-    if value not in ("earliest", "latest", "none") and not is_by_duration(value):
-        raise ConfigException.for_value(
-            name,
-            value,
-            f"Invalid value `{value}` for configuration {name}. The value must be either 'earliest', 'latest', 'none' "
-            "or of the format 'by_duration:<PnDTnHnMn.nS.>'.",
-        )
 
 
 def _either(first: str, second: str, *, any_case: bool = False) -> Check:
@@ -243,7 +232,7 @@ CONSUMER_CONFIG_DEF: Final = ConfigDef(
         _key("fetch.max.wait.ms", INT, _NOT_NEGATIVE),
         *_BACKOFF,
         _METRICS_PUSH,
-        _key("auto.offset.reset", STRING, Check("", _check_auto_offset_reset)),
+        _key("auto.offset.reset", STRING, CONSUMER_OFFSET_RESET),
         _key("check.crcs", BOOLEAN),
         *_METRICS,
         _key("key.deserializer", CLASS),
@@ -270,10 +259,3 @@ CONSUMER_CONFIG_DEF: Final = ConfigDef(
         _key("config.providers", LIST, _ANY_LIST),
     )
 )
-
-
-def check_client_config(definition: ConfigDef, properties: Mapping[str, str]) -> None:
-    """Raises ConfigException for the first value, in the order of the definition, that the Java client would refuse."""
-    for name, key in definition.keys.items():
-        if name in properties:
-            key.parse(properties[name])

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kafkalite.cli.client_config_def import CONSUMER_CONFIG_DEF, PRODUCER_CONFIG_DEF, check_client_config
+from kafkalite.cli.client_config_def import CONSUMER_CONFIG_DEF, PRODUCER_CONFIG_DEF
 from kafkalite.cli.command_line import exit_with_error
 from kafkalite.cli.console_log import log
 from kafkalite.config.config_def import ConfigDef
@@ -141,7 +141,7 @@ _TRANSLATED: Final[Mapping[str, Callable[[str], Properties]]] = {
 def _check(definition: ConfigDef, properties: Mapping[str, str]) -> None:
     """Ends the tool, in the Java client's words, for a value that librdkafka would take or stumble over."""
     try:
-        check_client_config(definition, properties)
+        definition.parse(properties)
     except ConfigException as error:
         exit_with_error(f"org.apache.kafka.common.config.ConfigException: {error}")
 

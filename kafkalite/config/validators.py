@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -173,8 +174,36 @@ def _check_gzip_level(name: str, value: ConfigValue) -> None:
         raise ConfigException.for_value(name, value, "Value must be between 1 and 9 or equal to -1")
 
 
+# A java.time.Duration that is not negative: days, then after a T hours, minutes and seconds; at least one of them.
+_DURATION: Final = r"(?i)\+?P(?=.)(\+?\d+D)?(T(?=.)(\+?\d+H)?(\+?\d+M)?(\+?\d+([.,]\d{0,9})?S)?)?"
+
+
+def _offset_reset(description: str, words: tuple[str, ...], duration: str) -> Check:
+    """Where to begin without an offset: one of some words, or `by_duration:` and a time to go back by."""
+    quoted = ", ".join(f"'{word}'" for word in words)
+
+    def ensure_valid(name: str, value: ConfigValue) -> None:
+        kind, _, time = value.partition(":")
+        is_by_duration = kind == "by_duration" and re.fullmatch(_DURATION, time, re.ASCII)
+        if value not in words and not is_by_duration:
+            raise ConfigException.for_value(
+                name,
+                value,
+                f"Invalid value `{value}` for configuration {name}. The value must be either {quoted} or of the format "
+                f"'by_duration:<{duration}>'.",
+            )
+
+    return Check(description, ensure_valid)
+
+
 NON_NULL: Final = NonNull()
 NON_EMPTY: Final = NonEmptyString()
 COMPRESSION_TYPE: Final = one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 GZIP_LEVEL: Final = Check("[1,...,9] or -1", _check_gzip_level)
 TIMESTAMP_TYPE: Final = one_of("CreateTime", "LogAppendTime")
+SHARE_OFFSET_RESET: Final = _offset_reset(
+    "[latest, earliest, by_duration:PnDTnHnMn.nS]", ("earliest", "latest"), "PnDTnHnMn.nS"
+)
+CONSUMER_OFFSET_RESET: Final = _offset_reset(
+    "[latest, earliest, none, by_duration:PnDTnHnMn.nS]", ("earliest", "latest", "none"), "PnDTnHnMn.nS."
+)

@@ -5,35 +5,12 @@ Apache Kafka's GroupConfig.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from kafkalite.config.config_def import LOW, MEDIUM, ConfigKey
-from kafkalite.config.config_value import BOOLEAN, INT, LIST, LONG, STRING, ConfigException, ConfigValue
+from kafkalite.config.config_value import BOOLEAN, INT, LIST, LONG, STRING
 from kafkalite.config.units import MINUTE_MS, SECOND_MS
-from kafkalite.config.validators import Check, at_least, list_of, one_of
-
-# A java.time.Duration that is not negative: days, then after a T hours, minutes and seconds; at least one of them.
-_DURATION: Final = r"(?i)\+?P(?=.)(\+?\d+D)?(T(?=.)(\+?\d+H)?(\+?\d+M)?(\+?\d+([.,]\d{0,9})?S)?)?"
-
-
-def is_by_duration(strategy: str) -> bool:
-    """Whether an offset reset strategy is one that goes back by a time, such as by_duration:PT1H."""
-    kind, _, duration = strategy.partition(":")
-    return kind == "by_duration" and re.fullmatch(_DURATION, duration, re.ASCII) is not None
-
-
-def _check_auto_offset_reset(name: str, value: ConfigValue) -> None:
-    if value not in ("earliest", "latest") and not is_by_duration(value):
-        raise ConfigException.for_value(
-            name,
-            value,
-            f"Invalid value `{value}` for configuration {name}. The value must be either 'earliest', 'latest' or of "
-            "the format 'by_duration:<PnDTnHnMn.nS>'.",
-        )
-
-
-SHARE_AUTO_OFFSET_RESET: Final = Check("[latest, earliest, by_duration:PnDTnHnMn.nS]", _check_auto_offset_reset)
+from kafkalite.config.validators import SHARE_OFFSET_RESET, at_least, list_of, one_of
 
 KEYS: Final = (
     ConfigKey("consumer.assignment.interval.ms", INT, SECOND_MS, MEDIUM, at_least(0)),
@@ -44,7 +21,7 @@ KEYS: Final = (
     ConfigKey("errors.deadletterqueue.topic.name", STRING, "", MEDIUM),
     ConfigKey("share.assignment.interval.ms", INT, SECOND_MS, MEDIUM, at_least(0)),
     ConfigKey("share.assignor.offload.enable", BOOLEAN, True, MEDIUM, internal=True),
-    ConfigKey("share.auto.offset.reset", STRING, "latest", MEDIUM, SHARE_AUTO_OFFSET_RESET),
+    ConfigKey("share.auto.offset.reset", STRING, "latest", MEDIUM, SHARE_OFFSET_RESET),
     ConfigKey("share.delivery.count.limit", INT, 5, MEDIUM, at_least(2)),
     ConfigKey("share.heartbeat.interval.ms", INT, 5 * SECOND_MS, MEDIUM, at_least(1)),
     ConfigKey(
