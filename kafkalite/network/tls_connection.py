@@ -211,7 +211,7 @@ class TlsConnection(Connection):
         unsent = self._unsent
         budget = SENDFILE_LIMIT
         try:
-            while unsent:
+            while unsent and budget > 0:
                 if not self._is_front_sealed:
                     budget -= self._seal()
                     if self._fd < 0:
@@ -223,8 +223,6 @@ class TlsConnection(Connection):
                     break
                 unsent.popleft()
                 self._is_front_sealed = False
-                if budget <= 0:
-                    break
         except BlockingIOError:
             pass
         except OSError:

@@ -29,9 +29,9 @@ METADATA = MetadataRequest(topics=[])
 _sendfile = os.sendfile
 
 
-def produce_request(topic: str, size: int = 10, *, acks: int = -1) -> ProduceRequest:
+def produce_request(topic: str, size: int = 10, *, partition: int = 0, acks: int = -1) -> ProduceRequest:
     batch = build_batch([Record(0, 1000, None, b"v" * size, [])])
-    data = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=0, records=batch)])
+    data = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=partition, records=batch)])
     return ProduceRequest(acks=acks, timeout_ms=1000, topic_data=[data])
 
 
@@ -205,16 +205,12 @@ def test_many_partitions_arrive_whole_where_the_socket_takes_all_at_once(
     partitions = range(9)
     created = CreatableTopic(name="many", num_partitions=len(partitions), replication_factor=1)
     assert client.send(CreateTopicsRequest(topics=[created])).topics[0].error_code == 0
-    records = build_batch([Record(0, 1000, None, b"v" * 900_000, [])])
     for partition in partitions:
-        data = PartitionProduceData(index=partition, records=records)
-        request = ProduceRequest(
-            acks=-1, timeout_ms=1000, topic_data=[TopicProduceData(name="many", partition_data=[data])]
-        )
+        request = produce_request("many", 900_000, partition=partition)
         for _ in range(2):
             assert client.send(request, 9).responses[0].partition_responses[0].error_code == 0
     size = SENDFILE_LIMIT // 4  # as much as one connection may send in a row, when four of them have been sent
-    assert size < 2 * len(records)
+    assert size < 2 * 900_000
     wanted = [FetchPartition(partition=index, fetch_offset=0, partition_max_bytes=size) for index in partitions]
     fetch = FetchRequest(
         max_wait_ms=0, min_bytes=1, max_bytes=50_000_000, topics=[FetchTopic(topic="many", partitions=wanted)]
