@@ -19,12 +19,12 @@ from kafkalite.broker.log_dir_failure_handler import LogDirFailureHandler
 from kafkalite.broker.log_flusher import LogFlusher
 from kafkalite.broker.metadata_publisher import MetadataPublisher
 from kafkalite.broker.metadata_store import MetadataLogSettings, MetadataStore
-from kafkalite.broker.producer_ids import ProducerIds
+from kafkalite.broker.node_directories import NodeDirectories
+from kafkalite.broker.producer_ids import ProducerIdBlocks, ProducerIds
 from kafkalite.broker.purgatory import Purgatory
 from kafkalite.broker.random_uuid import random_uuid
 from kafkalite.broker.repeated_produce import KnownRequests
 from kafkalite.broker.replica_alter_log_dirs import ReplicaAlterLogDirs
-from kafkalite.broker.storage_formatter import DirectoryFormat, format_directories
 from kafkalite.config.broker_config import BrokerConfig
 from kafkalite.errors import ErrorCode, KafkaError
 from kafkalite.identifiers import (
@@ -37,13 +37,10 @@ from kafkalite.identifiers import (
 from kafkalite.metadata.cluster_control import NodeRegistration
 from kafkalite.metadata.cluster_image import Endpoint
 from kafkalite.metadata.partition_elections import assign_directories, changes_after_unfencing
-from kafkalite.metadata.producer_id_control import generate_next_producer_id_block
-from kafkalite.storage.file_names import LOCK_FILE
-from kafkalite.storage.filesystem import DirectoryLock, FileSystem
+from kafkalite.storage.filesystem import FileSystem
 from kafkalite.storage.log_checkpoints import CheckpointWrite
 from kafkalite.storage.log_directory import LogDirectory, LogDirectoryError
 from kafkalite.storage.log_manager import LogManager
-from kafkalite.storage.meta_properties import read_meta_properties
 from kafkalite.storage.partition_log import PartitionLog
 
 if TYPE_CHECKING:
@@ -95,12 +92,12 @@ class Broker:
         self.is_loading = True
         """Whether the logs are still being loaded: nothing is led yet, and the metadata cannot be changed."""
         self._loaded = asyncio.Event()
-        self._metadata_lock: DirectoryLock | None = None
         self._recording: Timer | None = None
         self._has_loaded_logs = False
         self.impossible_topics: set[str] = set()
         """Internal topics that could not be made, and of which the log says why."""
         self.metadata: MetadataStore
+        self.producer_ids: ProducerIds
         self.logs: LogManager
         self.log_appender = LogAppender()
         self.batch_validator = BatchValidator()
@@ -109,7 +106,6 @@ class Broker:
         self.fetch_sessions = FetchSessionCache(config.max_incremental_fetch_session_cache_slots, _random_session_id)
         self.known_produce_requests: defaultdict[int, KnownRequests] = defaultdict(KnownRequests)
         """By version."""
-        self.producer_ids = ProducerIds(self._reserve_producer_ids, self._request_producer_ids)
         self._coordinators: list[Coordinator] = []
         self.advertised_listeners: dict[str, tuple[str, int]] = {
             endpoint.listener_name: (endpoint.host, endpoint.port) for endpoint in config.advertised_endpoints or ()
@@ -134,16 +130,20 @@ class Broker:
             producer_id_expiration_ms=config.producer_id_expiration_ms,
             is_transaction_verification_enabled=config.transaction_partition_verification_enable,
         )
-        self.logs.open_directories(self.filesystem.absolute_path(config.metadata_log_dir))
-        self._format_new_directories()
+        metadata_log_dir = self.filesystem.absolute_path(config.metadata_log_dir)
+        self._directories = NodeDirectories(self.filesystem, self.logs.directories, metadata_log_dir)
+        self._directories.open()
+        self.cluster_id = self._directories.format_new(self.node_id, self.controller_listeners(), self.clock.now_ms())
         self._previous_broker_epoch = self.logs.directories.clean_shutdown_broker_epoch()
         self.metadata = MetadataStore(
             self.filesystem,
-            self.filesystem.absolute_path(config.metadata_log_dir),
+            metadata_log_dir,
             self.node_id,
             now_ms=self.clock.now_ms,
             settings=self._metadata_settings(),
         )
+        blocks = ProducerIdBlocks(self.metadata, self.node_id)
+        self.producer_ids = ProducerIds(blocks.reserve, blocks.request)
         self._publisher = MetadataPublisher(
             self.metadata.image,
             config,
@@ -287,9 +287,7 @@ class Broker:
                 finally:
                     self.metadata.close()
         finally:
-            if self._metadata_lock is not None:
-                self._metadata_lock.release()
-                self._metadata_lock = None
+            self._directories.release_metadata_lock()
             if self._has_loaded_logs:
                 self.logs.close(now_ms=self.clock.now_ms(), broker_epoch=broker_epoch)
             else:  # a start that failed early must not pass for a clean end, nor replace checkpoints by empty ones
@@ -397,44 +395,6 @@ class Broker:
 
     # --- details ------------------------------------------------------------------------------------------------------
 
-    def _format_new_directories(self) -> None:
-        directories = self.logs.directories.online()
-        paths = [directory.path for directory in directories]
-        known = [directory.meta_properties for directory in directories]
-        metadata_directory = self.filesystem.absolute_path(self.config.metadata_log_dir)
-        if metadata_directory not in paths:  # metadata.log.dir may be a disk of its own
-            self._lock_metadata_directory(metadata_directory)
-            paths.append(metadata_directory)
-            known.append(read_meta_properties(self.filesystem, metadata_directory))
-        cluster_ids = {properties.cluster_id for properties in known if properties is not None}
-        if len(cluster_ids) > 1:
-            names = ", ".join(map(str, cluster_ids))
-            raise LogDirectoryError(f"The log directories belong to different clusters: {names}")
-        self.cluster_id = (cluster_ids.pop() if cluster_ids else None) or str(random_uuid())
-        try:
-            format_directories(
-                self.filesystem,
-                paths,
-                metadata_directory,
-                DirectoryFormat(self.cluster_id, self.node_id, self.controller_listeners()),
-                now_ms=self.clock.now_ms(),
-                random_uuid=random_uuid,
-                is_synced=self.filesystem.is_durable,
-            )
-        except OSError as error:
-            raise LogDirectoryError(f"Cannot format log directory {', '.join(paths)}: {error.strerror}") from error
-        for directory in directories:
-            directory.meta_properties = read_meta_properties(self.filesystem, directory.path)
-
-    def _lock_metadata_directory(self, path: str) -> None:
-        self.filesystem.make_directories(path)
-        self._metadata_lock = self.filesystem.lock(f"{path}/{LOCK_FILE}")
-        if self._metadata_lock is None:
-            raise LogDirectoryError(
-                f"Failed to acquire lock on file .lock in {path}. A Kafka instance in another process or thread is "
-                "using this directory."
-            )
-
     def controller_listeners(self) -> list[tuple[str, str, int]]:
         """Name, host and port of each controller listener, as they stand in the metadata."""
         found = [(e.listener_name, e.host or "localhost", e.port) for e in self.config.controller_endpoints]
@@ -472,21 +432,6 @@ class Broker:
         if self.metadata.is_held_back:  # they are asked for again (`_record_start`)
             return
         self.metadata.submit(assign_directories(self.metadata.written_image, self.node_id, placed))
-
-    def _reserve_producer_ids(self) -> range:
-        result = generate_next_producer_id_block(self.metadata.written_image, self.node_id)
-        self.metadata.append(result.records)
-        return result.response
-
-    def _request_producer_ids(self, take: Callable[[range | None], None]) -> None:
-        try:
-            result = generate_next_producer_id_block(self.metadata.written_image, self.node_id)
-        except KafkaError:
-            take(None)
-            return
-        reserved = self.metadata.commit(result.records, lambda error: take(None if error else result.response))
-        if reserved is not None:
-            self._reserving = asyncio.ensure_future(reserved)
 
 
 def _random_session_id() -> int:

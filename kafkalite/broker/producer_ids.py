@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
+
+from kafkalite.broker.metadata_store import MetadataStore
+from kafkalite.errors import KafkaError
+from kafkalite.metadata.producer_id_control import generate_next_producer_id_block
 
 PREFETCH_REMAINING: Final = 100
 """With so many ids left the next block is asked for, so that nobody has to wait for it."""
@@ -39,3 +44,29 @@ class ProducerIds:
     def _take(self, block: range | None) -> None:
         self._is_requested = False
         self._following = block
+
+
+class ProducerIdBlocks:
+    """The blocks, each one claimed by a record of the metadata log."""
+
+    def __init__(self, metadata: MetadataStore, node_id: int) -> None:
+        self._metadata = metadata
+        self._node_id = node_id
+        self._reserving: Awaitable[None] | None = None
+
+    def reserve(self) -> range:
+        """The next block, once its record is durable. Raises KafkaError."""
+        result = generate_next_producer_id_block(self._metadata.written_image, self._node_id)
+        self._metadata.append(result.records)
+        return result.response
+
+    def request(self, take: Callable[[range | None], None]) -> None:
+        """Calls `take` with the next block while the loop goes on, with None where it could not be had."""
+        try:
+            result = generate_next_producer_id_block(self._metadata.written_image, self._node_id)
+        except KafkaError:
+            take(None)
+            return
+        reserved = self._metadata.commit(result.records, lambda error: take(None if error else result.response))
+        if reserved is not None:
+            self._reserving = asyncio.ensure_future(reserved)  # the loop by itself would let go of it

@@ -1,6 +1,6 @@
 """The logs of a broker: its log directories, their locks and checkpoints, and the steps that keep them (LogManager).
 
-Opening goes in this order: `open_directories` (lock, meta.properties), then, once the metadata log has told which
+Opening goes in this order: `directories.open` (lock, meta.properties), then, once the metadata log has told which
 topics there are, `read_logs` (slow, perhaps in a worker thread) and `put_into_service`. The steps of housekeeping are
 driven from outside, which also gives the time: `cleanup_steps`, `flush_steps`, those of `checkpoints`,
 `prepare_deletions`, `remove_expired_producers`. `close` syncs everything and leaves the clean-shutdown file.
@@ -91,10 +91,6 @@ class LogManager:
         self._is_closed = False
 
     # --- opening ---
-
-    def open_directories(self, metadata_log_dir: str | None = None) -> None:
-        """See `LogDirectories.open`."""
-        self.directories.open(metadata_log_dir)
 
     def read_logs(
         self,

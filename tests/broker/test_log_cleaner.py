@@ -48,7 +48,7 @@ class Scene:
 
     def __init__(self, filesystem: FileSystem, directory: str) -> None:
         self.logs = LogManager(filesystem, [directory])
-        self.logs.open_directories()
+        self.logs.directories.open()
         self.logs.read_logs(lambda topic: TopicConfig(), now_ms=NOW_MS)
         self.logs.put_into_service()
         self.clock = StandingClock()

@@ -63,7 +63,7 @@ def disk() -> SlowDisk:
 @pytest.fixture
 def manager(disk: SlowDisk) -> LogManager:
     manager = LogManager(disk, ["/a"])
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: TopicConfig(), now_ms=NOW_MS)
     manager.put_into_service()
     return manager

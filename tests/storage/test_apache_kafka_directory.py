@@ -38,7 +38,7 @@ def records_of(log: PartitionLog, *, with_control: bool = False) -> list[tuple[i
 
 def open_manager(directory: Path, config: TopicConfig | None = None) -> LogManager:
     manager = LogManager(LocalFileSystem(), [str(directory)])
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: config or TopicConfig(), now_ms=NOW_MS)
     manager.put_into_service()
     return manager
@@ -47,7 +47,7 @@ def open_manager(directory: Path, config: TopicConfig | None = None) -> LogManag
 def write_varied_log(directory: Path, batch: BatchMaker, end_marker: EndMarkerMaker) -> None:
     """A log with all that storage writes: several segments, epochs, codecs, producers, transactions of both ends."""
     manager = LogManager(LocalFileSystem(), [str(directory)], is_transaction_verification_enabled=False)
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: TopicConfig(SMALL_SEGMENTS), now_ms=NOW_MS)
     manager.put_into_service()
     log = manager.create(TopicPartition("topic", 0), Uuid(bytes(range(16))), TopicConfig(SMALL_SEGMENTS), NOW_MS)

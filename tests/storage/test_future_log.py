@@ -27,7 +27,7 @@ CONFIG = TopicConfig({"flush.messages": "1"})
 
 def start(filesystem: MemoryFileSystem, *, home: str = "") -> LogManager:
     manager = LogManager(filesystem, ["/one", "/two"])
-    manager.open_directories()
+    manager.directories.open()
 
     def is_assigned(topic_partition: TopicPartition, directory: LogDirectory) -> bool:
         return directory.path == home
@@ -227,7 +227,7 @@ def test_a_clean_end_spares_the_copy_a_recovery_and_a_kill_what_was_flushed(batc
     leave_half_a_copy(filesystem, batch, is_clean=True)
     recovered: list[tuple[TopicPartition, int, int]] = []
     manager = LogManager(filesystem, ["/one", "/two"])
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda _: CONFIG, now_ms=NOW_MS, on_recovery=lambda *found: recovered.append(found))
     manager.put_into_service()
     assert recovered == []

@@ -61,7 +61,7 @@ def test_it_may_be_stopped_at_any_batch(batch: BatchMaker, monkeypatch: pytest.M
         disk = killed_disk(batch)
         checks, stop_at = 0, stop_at + 1
         manager = LogManager(disk.filesystem, [disk.path])
-        manager.open_directories()
+        manager.directories.open()
         try:
             manager.read_logs(lambda _: CONFIG, now_ms=NOW_MS)
         except LoadingInterruptedError:
@@ -71,7 +71,7 @@ def test_it_may_be_stopped_at_any_batch(batch: BatchMaker, monkeypatch: pytest.M
         else:
             break
         manager = LogManager(disk.filesystem, [disk.path])
-        manager.open_directories()
+        manager.directories.open()
         manager.read_logs(lambda _: CONFIG, now_ms=NOW_MS)
         manager.put_into_service()
         for partition in PARTITIONS:
@@ -86,7 +86,7 @@ def test_it_may_be_stopped_at_any_batch(batch: BatchMaker, monkeypatch: pytest.M
 def test_an_interrupted_loading_ends_at_the_next_log_or_batch(batch: BatchMaker) -> None:
     disk = killed_disk(batch)
     manager = LogManager(disk.filesystem, [disk.path])
-    manager.open_directories()
+    manager.directories.open()
     loaded: list[int] = []
 
     def interrupt(done: int, total: int) -> None:
@@ -153,7 +153,7 @@ def cleanly_stopped_disk(batch: BatchMaker) -> tuple[Disk, WatchedFileSystem]:
 def read_logs(disk: Disk) -> tuple[LogManager, int]:
     """A start up to where its logs are served; gives how many had to be recovered."""
     manager = LogManager(disk.filesystem, [disk.path])
-    manager.open_directories()
+    manager.directories.open()
     return manager, manager.read_logs(lambda _: CONFIG, now_ms=NOW_MS).recovered
 
 

@@ -131,7 +131,7 @@ def aborted_transactions(directory: Path, upper_bound_offset: int) -> list[Abort
 
 def load(directory: Path, config: TopicConfig) -> LogManager:
     manager = LogManager(LocalFileSystem(), [str(directory)])
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: config, now_ms=time.time_ns() // 1_000_000)
     manager.put_into_service()
     return manager

@@ -60,7 +60,7 @@ def filesystem() -> WatchedFileSystem:
 def open_log(filesystem: WatchedFileSystem, **overrides: object) -> tuple[LogManager, PartitionLog]:
     config = TopicConfig({name.replace("_", "."): str(value) for name, value in overrides.items()})
     manager = LogManager(filesystem, ["/a"])
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: config, now_ms=NOW_MS)
     manager.put_into_service()
     return manager, manager.create(TopicPartition("t", 0), TOPIC_ID, config, NOW_MS)

@@ -34,7 +34,7 @@ class StartedManager(LogManager):
 
 def start(filesystem: MemoryFileSystem, *log_dirs: str, **options: Any) -> StartedManager:
     manager = StartedManager(filesystem, log_dirs or ("/a",))
-    manager.open_directories()
+    manager.directories.open()
     manager.loaded = manager.read_logs(lambda topic: CONFIG, now_ms=NOW_MS, **options)
     manager.put_into_service()
     return manager
@@ -58,14 +58,14 @@ def test_a_second_broker_on_the_same_directory_is_refused() -> None:
     manager = start(filesystem, "/a")
     second = LogManager(filesystem, ["/b", "/a"])
     with pytest.raises(LogDirectoryError, match=r"Failed to acquire lock on file \.lock in /a"):
-        second.open_directories()
+        second.directories.open()
     manager.close(now_ms=NOW_MS)
-    second.open_directories()
+    second.directories.open()
 
 
 def test_the_same_directory_twice_is_refused() -> None:
     with pytest.raises(LogDirectoryError, match="Duplicate log directory found: /a"):
-        LogManager(MemoryFileSystem(), ["/a", "/a/"]).open_directories()
+        LogManager(MemoryFileSystem(), ["/a", "/a/"]).directories.open()
 
 
 def test_two_directories_of_one_id_are_refused_as_they_may_be_one_that_is_mounted_twice() -> None:
@@ -74,8 +74,8 @@ def test_two_directories_of_one_id_are_refused_as_they_may_be_one_that_is_mounte
         filesystem.make_directories(path)
         write_meta_properties(filesystem, path, MetaProperties("cluster", 1, directory_id))
     with pytest.raises(LogDirectoryError, match=f"Duplicate directory ID {TOPIC_ID} found. It was the ID of /a, but"):
-        LogManager(filesystem, ["/a", "/b", "/c"]).open_directories()
-    LogManager(filesystem, ["/a", "/b"]).open_directories()
+        LogManager(filesystem, ["/a", "/b", "/c"]).directories.open()
+    LogManager(filesystem, ["/a", "/b"]).directories.open()
 
 
 def test_of_a_partition_in_two_directories_the_one_that_has_come_further_is_served_and_the_other_put_aside(
@@ -420,7 +420,7 @@ def test_descriptors_that_run_out_are_taken_from_other_segments(batch: BatchMake
 def test_no_more_than_so_many_segment_files_stay_open(batch: BatchMaker) -> None:
     filesystem = MemoryFileSystem()
     manager = LogManager(filesystem, ["/a"], max_open_files=8)
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: CONFIG, now_ms=NOW_MS)
     manager.put_into_service()
     for _ in range(3):
@@ -435,7 +435,7 @@ def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(bat
     filesystem = MemoryFileSystem()
     config = TopicConfig({"internal.segment.bytes": "3000", "index.interval.bytes": "200"})
     manager = LogManager(filesystem, ["/a"])
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: config, now_ms=NOW_MS)
     manager.put_into_service()
     log = manager.create(TopicPartition("t", 0), TOPIC_ID, config, NOW_MS)
@@ -443,7 +443,7 @@ def test_indexes_of_inactive_segments_are_forgotten_where_there_are_too_many(bat
         log.append(batch(bytes(100)), now_ms=NOW_MS)
     manager.close(now_ms=NOW_MS)
     manager = LogManager(filesystem, ["/a"])
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: config, now_ms=NOW_MS)
     manager.put_into_service()
     manager.context.max_index_bytes = 1000

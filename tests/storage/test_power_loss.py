@@ -28,7 +28,7 @@ CONFIG = TopicConfig({"flush.messages": "1", "internal.segment.bytes": "1200", "
 
 def start(filesystem: MemoryFileSystem) -> LogManager:
     manager = LogManager(filesystem, ["/data"], is_transaction_verification_enabled=False)
-    manager.open_directories()
+    manager.directories.open()
     manager.read_logs(lambda topic: CONFIG, now_ms=NOW_MS)
     manager.put_into_service()
     return manager
