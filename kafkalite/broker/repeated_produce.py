@@ -10,12 +10,14 @@ Whatever is out of the ordinary is left to the API's handler: requests for sever
 whose records the broker has to look at, flushes to wait for, large batches (whose validation or writing takes long),
 and errors.
 
-Where writing takes long, a worker thread does it; the connection waits, and others go on.
+Where writing takes long, a worker thread does it; the connection waits, and others go on. Else the answers leave as
+soon as the bytes stand in the log: while the log takes them in, the client makes its next request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -163,6 +165,14 @@ def _answer_run(pack_answer: PackAnswer, run: Run, offset: int, log_start_offset
         offset += header[6] + 1
 
 
+def _send_answers(
+    send: Callable[[bytearray], object], pack_answer: PackAnswer, run: Run, log_start_offset: int, offset: int
+) -> None:
+    answers = bytearray()
+    _answer_run(pack_answer, run, offset, log_start_offset, answers)
+    send(answers)
+
+
 class PendingRun:
     """The answers of several requests whose batches a worker thread is writing."""
 
@@ -240,10 +250,19 @@ class RepeatedProduce:
         if size not in self._beginning_sizes:
             self._beginning_sizes = (size, *self._beginning_sizes)[:_MAX_BEGINNING_SIZES]
 
-    def answer(self, view: memoryview, position: int, end: int, max_size: int, out: bytearray) -> int:
+    def answer(
+        self,
+        view: memoryview,
+        position: int,
+        end: int,
+        max_size: int,
+        out: bytearray,
+        send: Callable[[bytearray], object],
+    ) -> int:
         """Answers the requests from `position` on as far as they are known; returns where the first other one begins.
 
-        No frame may be larger than `max_size`."""
+        No frame may be larger than `max_size`. Answers go into `out`, or at once to `send` where they are all that this
+        read asks for."""
         run: Run = []
         known: KnownRequest | None = None
         while end - position > _BEGINNING_POSITION:
@@ -288,7 +307,7 @@ class RepeatedProduce:
                 break
             if found is not known:
                 if known is not None:
-                    stop_at = self._append(known, run, position, out)
+                    stop_at = self._append(known, run, position, out, None)
                     if stop_at is not None:
                         return stop_at
                     run = []
@@ -296,7 +315,7 @@ class RepeatedProduce:
             run.append((position, correlation_id, view[at : at + length], header))
             position = behind
         if known is not None:
-            stop_at = self._append(known, run, position, out)
+            stop_at = self._append(known, run, position, out, None if out or position < end else send)
             if stop_at is not None:
                 return stop_at
         return position
@@ -307,8 +326,11 @@ class RepeatedProduce:
         run: Run,
         behind: int,
         out: bytearray,
+        send: Callable[[bytearray], object] | None,
     ) -> int | None:
-        """Appends a run of batches that ends before `behind`; returns where to stop, None for nowhere."""
+        """Appends a run of batches that ends before `behind`; returns where to stop, None for nowhere.
+
+        `send`: where the answers may go at once. They wait while consumers do, who are told of the records first."""
         broker = self._broker
         try:
             log = broker.leader_log(known.topic, known.partition)
@@ -321,13 +343,16 @@ class RepeatedProduce:
         batches = [(records, header) for _, _, records, header in run]
         size = behind - run[0][0]
         may_put_off = pack_answer is not None and broker.log_appender.has_time_for(size)
-        offset = log.append_plain(batches, now_ms, may_put_off=may_put_off)
+        on_written = None
+        if send is not None and pack_answer is not None and not broker.fetch_purgatory.size:
+            on_written = partial(_send_answers, send, pack_answer, run, log.log_start_offset)
+        offset = log.append_plain(batches, now_ms, may_put_off=may_put_off, on_written=on_written)
         if isinstance(offset, UnfinishedAppend):
             written = broker.log_appender.write(offset)
             self.pending = PendingRun(known, run, log, offset, written)
             return behind
         if offset is not None:
-            if pack_answer is not None:
+            if pack_answer is not None and on_written is None:
                 _answer_run(pack_answer, run, offset, log.log_start_offset, out)
             return None
         for position, correlation_id, records, header in run:

@@ -210,7 +210,7 @@ class Connection(asyncio.BufferedProtocol):
             while end - position >= 4:
                 repeated = context.repeated_produce
                 if repeated is not None:
-                    position = repeated.answer(view, position, end, max_size, out)
+                    position = repeated.answer(view, position, end, max_size, out, self._send_plain)
                     if repeated.pending is not None:
                         run, repeated.pending = repeated.pending, None
                         self._wait(run, view[position:], out)
@@ -322,6 +322,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._enqueue(out)
         self._send_unsent()
+
+    def _send_plain(self, answers: bytearray) -> None:
+        """Sends answers that carry no records."""
+        self._send(ResponseBuffer(answers))
 
     def _enqueue(self, out: ResponseBuffer) -> None:
         view = memoryview(out)

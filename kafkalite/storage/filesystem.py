@@ -165,11 +165,14 @@ class LocalFile:
 
     def append(self, *pieces: Buffer) -> None:
         size = self.size
-        total = sum(map(len, pieces))
         if len(pieces) > _MAX_PIECES:
             pieces = (b"".join(pieces),)
+        total = sum(map(len, pieces))
         try:
-            written = _pwritev(self._fd, pieces, size)
+            if len(pieces) == 1:
+                written = os.pwrite(self._fd, pieces[0], size)
+            else:
+                written = _pwritev(self._fd, pieces, size)
             if written != total:
                 self._write_rest(b"".join(pieces), written)
         except OSError:

@@ -286,13 +286,20 @@ class PartitionLog:
         return self.note_appended(header, log_append_time_ms, now_ms, defer_flush)
 
     def append_plain(
-        self, batches: list[tuple[memoryview, BatchHeader]], now_ms: int, *, may_put_off: bool = False
+        self,
+        batches: list[tuple[memoryview, BatchHeader]],
+        now_ms: int,
+        *,
+        may_put_off: bool = False,
+        on_written: Callable[[int], object] | None = None,
     ) -> int | UnfinishedAppend | None:
         """Appends what most producers send, batches of format 2 given with their headers, with one write: see
         plain_append. None, and nothing was appended: `append` has to take them one by one."""
         if self.unfinished_append is not None:
             self.finish_append()
-        return append_plain(self, batches, now_ms, may_put_off) if self.append_rules.takes_plain_batches else None
+        if not self.append_rules.takes_plain_batches:
+            return None
+        return append_plain(self, batches, now_ms, may_put_off, on_written)
 
     def begin_append(
         self, records: Buffer, *, now_ms: int, header: BatchHeader | None = None, is_validated: bool = False

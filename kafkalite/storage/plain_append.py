@@ -7,6 +7,7 @@ idempotent producer that is known in its epoch. All else takes `PartitionLog.app
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.errors import KafkaError
@@ -31,12 +32,17 @@ _MAX_SEQUENCE: Final = 0x7FFFFFFF
 
 
 def append_plain(
-    log: PartitionLog, batches: list[tuple[memoryview, BatchHeader]], now_ms: int, may_put_off: bool
+    log: PartitionLog,
+    batches: list[tuple[memoryview, BatchHeader]],
+    now_ms: int,
+    may_put_off: bool,
+    on_written: Callable[[int], object] | None,
 ) -> int | UnfinishedAppend | None:
     """Appends batches, given with their headers, and returns the first offset; None, and nothing was appended, if one
     of them is not plain, not valid, or cannot be written: `PartitionLog.append` knows what is the matter.
 
     `may_put_off`: where writing will probably take long, it is left to the caller. What he gets holds the bytes.
+    `on_written` is told the first offset as soon as the bytes stand there, before the log takes them in.
     """
     leader_epoch = log.leader_epoch
     max_message_bytes = log.config.max_message_bytes
@@ -92,6 +98,8 @@ def append_plain(
         context.write_pace.append(segment.file, pieces, size)
     except OSError:
         return None
+    if on_written is not None:
+        on_written(first_offset)
     log.note_several_appended(segment, headers, now_ms)
     return first_offset
 

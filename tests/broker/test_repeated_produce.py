@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from client_scenarios import wait_until
 from kafkalite.broker import repeated_produce
 from kafkalite.broker.repeated_produce import RepeatedProduce
 from kafkalite.client.wire_client import WireClient
@@ -21,6 +23,7 @@ from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from kafkalite.protocol.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -37,6 +40,7 @@ from kafkalite.records.compression import CompressionType
 from kafkalite.records.record import Record
 from kafkalite.records.record_batch import build_batch
 from kafkalite.storage.filesystem import Buffer, File, LocalFile, LocalFileSystem
+from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 from kafkalite.testing import KafkaliteServer
 from request_frames import frame_of
@@ -103,12 +107,22 @@ class Conversation:
 
     def exchange(self, frames: list[bytes], answers: int | None = None) -> list[bytes]:
         """The answers to frames that arrive with one read (as long as they fit)."""
-        self._socket.sendall(b"".join(frames))
-        return [self._read() for _ in range(len(frames) if answers is None else answers)]
+        self.begin(*frames)
+        return [self.read() for _ in range(len(frames) if answers is None else answers)]
 
-    def _read(self) -> bytes:
+    def begin(self, *frames: bytes) -> None:
+        """Sends frames whose answers are not read yet."""
+        self._socket.sendall(b"".join(frames))
+
+    def read(self) -> bytes:
         (size,) = struct.unpack(">i", self._reader.read(4))
         return self._reader.read(size)
+
+    def has_answer(self) -> bool:
+        """Whether bytes have arrived that nobody has read."""
+        arrived = select.poll()
+        arrived.register(self._socket, select.POLLIN)
+        return bool(arrived.poll(0))
 
     def close(self) -> None:
         self._reader.close()
@@ -178,14 +192,17 @@ def recognised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     answer = RepeatedProduce.answer
 
     def counting(
-        self: RepeatedProduce, view: memoryview, position: int, end: int, max_size: int, out: bytearray
+        self: RepeatedProduce, view: memoryview, position: int, end: int, max_size: int, out: bytearray, send: Any
     ) -> int:
-        stopped_at = answer(self, view, position, end, max_size, out)
+        answers: list[bytearray] = []  # held back until they are counted
+        stopped_at = answer(self, view, position, end, max_size, out, answers.append)
         frames = 0
         while position < stopped_at:
             position += 4 + int.from_bytes(view[position : position + 4], "big")
             frames += 1
         counts.append(frames)
+        for each in answers:
+            send(each)
         return stopped_at
 
     monkeypatch.setattr(RepeatedProduce, "answer", counting)
@@ -230,6 +247,40 @@ def test_a_request_with_another_beginning_is_decoded(
     [payload] = conversation.exchange([produce_frame(batch_of(b"other"), 2, **changed)])
     assert recognised == [0]
     assert answer_of(payload).error_code == error
+
+
+@pytest.mark.parametrize("has_reader", [False, True])
+@pytest.mark.parametrize("batches", [1, 2])
+def test_an_answer_leaves_before_the_log_takes_the_batches_in_unless_a_reader_waits_for_them(
+    kafka: KafkaliteServer,
+    conversation: Conversation,
+    monkeypatch: pytest.MonkeyPatch,
+    batches: int,
+    has_reader: bool,
+) -> None:
+    conversation.exchange([produce_frame(batch_of(b"first"), 1)])
+    reader = Conversation(kafka)
+    if has_reader:
+        read_all = FetchPartition(partition=0, fetch_offset=1, partition_max_bytes=1_000)
+        fetch = FetchRequest(max_wait_ms=60_000, min_bytes=1, topics=[FetchTopic(topic="plain", partitions=[read_all])])
+        reader.begin(frame_of(fetch, 12, 1))
+        server = kafka._server
+        assert server is not None
+        wait_until(lambda: server.broker.fetch_purgatory.size == 1)
+    was_answered: list[bool] = []
+    take_in = PartitionLog.note_several_appended
+
+    def watching(log: PartitionLog, *facts: Any) -> None:
+        was_answered.append(conversation.has_answer())
+        take_in(log, *facts)
+
+    monkeypatch.setattr(PartitionLog, "note_several_appended", watching)
+    conversation.begin(*[produce_frame(batch_of(b"next"), number) for number in range(batches)])
+    wait_until(lambda: bool(was_answered))
+    answers = [conversation.read() for _ in range(batches)]
+    assert [answer_of(payload).base_offset for payload in answers] == list(range(1, batches + 1))
+    assert was_answered == [not has_reader]
+    reader.close()
 
 
 def idempotent_frames(sequences: list[int], epoch: int = 0) -> list[bytes]:
