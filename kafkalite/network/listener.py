@@ -22,6 +22,9 @@ logger = logging.getLogger("kafkalite.network")
 
 _BACKLOG_KEY: Final = "socket.listen.backlog.size"
 _USUAL_BACKLOG: Final = 1_024
+_RECEIVE_BUFFER_KEY: Final = "socket.receive.buffer.bytes"
+_USUAL_TLS_RECEIVE_BUFFER: Final = 200 * 1024
+"""What Linux lets anybody have, if nobody has raised net.core.rmem_max."""
 
 
 class Listener:
@@ -75,7 +78,7 @@ class Listener:
                     (address[0], port, *address[2:]),
                     backlog=self._backlog,
                     send_buffer=config.socket_send_buffer_bytes,
-                    receive_buffer=config.socket_receive_buffer_bytes,
+                    receive_buffer=self._receive_buffer,
                 )
             except OSError as error:
                 if self._sockets and family == socket.AF_INET6:
@@ -99,6 +102,17 @@ class Listener:
         """
         config = self.broker.config
         return config.socket_listen_backlog_size if _BACKLOG_KEY in config.static else _USUAL_BACKLOG
+
+    @property
+    def _receive_buffer(self) -> int:
+        """SO_RCVBUF of its connections: as configured, if anything was.
+
+        With TLS, Apache Kafka's default of 100 KiB holds up who sends batches of that size: opening them takes a while,
+        in which the client fills the socket and stands still. With twice as much it goes on, and a read brings more.
+        """
+        config = self.broker.config
+        configured: int = config.socket_receive_buffer_bytes
+        return configured if self._ssl is None or _RECEIVE_BUFFER_KEY in config.static else _USUAL_TLS_RECEIVE_BUFFER
 
     def _new_connection(self) -> Connection:
         if self._ssl is not None:

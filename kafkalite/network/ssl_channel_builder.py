@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kafkalite.network")
 
-READ_SIZE: Final = 256 * 1024
-"""Bytes of TLS records that one read of a socket takes at most."""
+READ_SIZE: Final = 512 * 1024
+"""Bytes of TLS records that one read of a socket takes at most: more than its receive buffer usually holds
+(`listener`). Who fills this would be read from again before others get their turn."""
 
 
 class SslChannelBuilder:

@@ -4,6 +4,9 @@ OpenSSL works on memory, not on the socket: so one read of the socket brings man
 write, which costs half of what a system call for each record of 16 KiB does. All connections of a listener read into
 one shared buffer and seal from another; between two reads a connection owns what OpenSSL keeps for it.
 
+A read may bring several large frames. Their answers leave together when all is opened: each write of its own would cost
+as much as opening half a frame of 100 KB.
+
 Memory. Answers wait unsealed, and records wait in their files; at most SEAL_SIZE bytes are sealed ahead of what the
 socket takes.
 """
@@ -41,6 +44,8 @@ class TlsConnection(Connection):
     __slots__ = (
         "_channels",
         "_handshake_timer",
+        "_held",
+        "_holds_answers",
         "_incoming",
         "_is_established",
         "_is_front_sealed",
@@ -57,6 +62,8 @@ class TlsConnection(Connection):
         self._outgoing = ssl.MemoryBIO()
         self._tls = channels.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._is_established = False
+        self._holds_answers = False
+        self._held: ResponseBuffer | None = None  # answers that leave when all that the read has brought is opened
         self._is_front_sealed = False  # the first of `_unsent` is TLS records; it was sealed before the others
         self._handshake_timer: asyncio.TimerHandle | None = None
 
@@ -155,11 +162,16 @@ class TlsConnection(Connection):
                     is_over = True
                     break
                 filled += count
-            if filled:
+            if filled and failure is None:
+                # Behind a frame that has a buffer of its own there may be another one.
+                self._holds_answers = self._frame is not None and (position < len(arrived) or self._held is not None)
                 super().buffer_updated(filled)
+        if failure is None and (self._holds_answers or self._held is not None):
+            self._send_held()
         if self._fd < 0:
             return
         if failure is not None:
+            self._held = None  # OpenSSL seals no more answers; its own last word is ready
             self._fail(failure)
         elif is_over:
             self.close()
@@ -179,12 +191,26 @@ class TlsConnection(Connection):
     def _send(self, out: ResponseBuffer) -> None:
         if not out or self._fd < 0:
             return
+        if self._holds_answers and out.slices is None and len(out) <= SEAL_SIZE:
+            if self._held is None:
+                self._held = out
+            else:
+                self._held += out
+            return
+        if self._held is not None:
+            self._send_held()
         if out.slices is None and not self._unsent and len(out) <= SEAL_SIZE:
             self._tls.write(out)
             self._send_sealed()
             return
         self._enqueue(out)
         self._send_unsent()
+
+    def _send_held(self) -> None:
+        self._holds_answers = False
+        held, self._held = self._held, None
+        if held is not None:
+            self._send(held)
 
     def _send_sealed(self) -> None:
         """Sends the records that OpenSSL has made; what the socket does not take waits before all else."""
@@ -275,6 +301,7 @@ class TlsConnection(Connection):
 
     def _say_last_word(self) -> None:
         """Tells the client why it was refused, or that nothing more comes; unless something is still on its way."""
+        self._send_held()
         if self._fd < 0 or self._unsent:
             return
         if self._is_established:

@@ -4,34 +4,52 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from certificates import Certificates
 from kafkalite.testing import KafkaliteServer
 
 KEY = "socket.listen.backlog.size"
+RECEIVE_BUFFER_KEY = "socket.receive.buffer.bytes"
+Value = TypeVar("Value")
 
 
-def listening_backlogs(port: int) -> list[int]:
-    """How many connections may wait to be accepted on this process's sockets that listen on a port."""
-    backlogs: list[int] = []
+def of_listening_sockets(port: int, ask: Callable[[socket.socket], Value]) -> list[Value]:
+    """What this process's sockets that listen on a port answer."""
+    answers: list[Value] = []
     for name in os.listdir("/proc/self/fd"):
         try:
-            sock = socket.socket(fileno=os.dup(int(name)))
+            copy = os.dup(int(name))
         except OSError:
             continue
-        with sock:
+        if not stat.S_ISSOCK(os.fstat(copy).st_mode):
+            os.close(copy)
+            continue
+        with socket.socket(fileno=copy) as sock:
             if (
                 sock.family == socket.AF_INET
                 and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
                 and sock.getsockname()[1] == port
             ):
-                # Of a socket that listens, tcpi_sacked is the length of its queue at most.
-                backlogs += struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 28)
-    return backlogs
+                answers.append(ask(sock))
+    return answers
+
+
+def backlog(sock: socket.socket) -> int:
+    """How many connections may wait to be accepted: of a socket that listens, tcpi_sacked is that length."""
+    length: int = struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 28)[0]
+    return length
+
+
+def receive_buffer(sock: socket.socket) -> int:
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's tcp_info")
@@ -40,4 +58,25 @@ def test_as_many_connections_may_wait_to_be_accepted_as_configured(
     tmp_path: Path, config: dict[str, int], size: int
 ) -> None:
     with KafkaliteServer(str(tmp_path / "data"), config=config) as server:
-        assert listening_backlogs(server.port) == [size]
+        assert of_listening_sockets(server.port, backlog) == [size]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux gives twice of what is asked for, up to its limit")
+@pytest.mark.parametrize(
+    ("security_protocol", "config", "size"),
+    [
+        ("PLAINTEXT", {}, 100 * 1024),
+        ("SSL", {}, 200 * 1024),
+        ("SSL", {RECEIVE_BUFFER_KEY: 100 * 1024}, 100 * 1024),
+        ("SSL", {RECEIVE_BUFFER_KEY: 50_000}, 50_000),
+    ],
+)
+def test_sockets_receive_as_much_ahead_as_configured_and_with_tls_twice_as_much_where_nothing_is(
+    tmp_path: Path, certificates: Certificates, security_protocol: str, config: dict[str, int], size: int
+) -> None:
+    with socket.socket() as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        given = receive_buffer(asked)
+    properties = certificates.broker_properties() if security_protocol == "SSL" else {}
+    with KafkaliteServer(str(tmp_path / "data"), config={**properties, **config}) as server:
+        assert of_listening_sockets(server.port, receive_buffer) == [given]

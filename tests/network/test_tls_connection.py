@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -19,7 +20,9 @@ from kafkalite.client.wire_client import DisconnectedError, SslHandshakeError, W
 from kafkalite.config.config_value import ConfigException
 from kafkalite.errors import ErrorCode
 from kafkalite.network import tls_connection
+from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from kafkalite.protocol.messages.describe_cluster import DescribeClusterRequest
+from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from kafkalite.protocol.messages.find_coordinator import FindCoordinatorRequest
 from kafkalite.protocol.messages.incremental_alter_configs import (
     AlterableConfig,
@@ -27,6 +30,9 @@ from kafkalite.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
 )
 from kafkalite.protocol.messages.metadata import MetadataRequest
+from kafkalite.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from kafkalite.records.record import Record
+from kafkalite.records.record_batch import build_batch
 from kafkalite.testing import KafkaliteServer
 from request_frames import frame_of
 
@@ -60,6 +66,92 @@ def next_lines_of(log: pytest.LogCaptureFixture) -> list[str]:
     while not lines_of(log) and time.monotonic() < deadline:
         time.sleep(0.01)
     return lines_of(log)
+
+
+VALUE = bytes(range(256)) * 400
+
+
+def large_frame(correlation_id: int) -> bytes:
+    """A request of 100 KB: a record for topic t."""
+    batch = build_batch([Record(0, 1_000, None, VALUE, [])])
+    data = TopicProduceData(name="t", partition_data=[PartitionProduceData(index=0, records=batch)])
+    return frame_of(ProduceRequest(acks=-1, timeout_ms=1_000, topic_data=[data]), 9, correlation_id)
+
+
+def correlation_ids(received: bytes) -> list[int]:
+    """Those of the responses that have been received whole."""
+    found = []
+    while len(received) >= 4 and len(received) >= 4 + (size := int.from_bytes(received[:4], "big")):
+        found.append(int.from_bytes(received[4:8], "big"))
+        received = received[4 + size :]
+    return found
+
+
+class OneRead:
+    """A client that decides what the broker receives with one read. It has made a topic t and has sent a large frame,
+    so that the next ones get buffers of their own."""
+
+    def __init__(self, kafka: KafkaliteServer, certificates: Certificates) -> None:
+        self._kafka = kafka
+        context = certificates.client_context()
+        with WireClient(kafka.bootstrap_servers, ssl_context=context) as client:
+            topic = CreatableTopic(name="t", num_partitions=1, replication_factor=1)
+            assert client.send(CreateTopicsRequest(topics=[topic])).topics[0].error_code == 0
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
+        self._socket = socket.create_connection(("127.0.0.1", kafka.port), timeout=10)
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._socket.sendall(self._outgoing.read())
+                self._incoming.write(self._socket.recv(65536))
+        self._socket.sendall(self._outgoing.read() + self.seal(frame_of(METADATA, 9, 0)))
+        assert correlation_ids(self.read_record()) == [0]
+        sealed = self.seal(large_frame(0))
+        self.deliver(sealed[:50_000])
+        self.deliver(sealed[50_000:])
+        assert correlation_ids(self.read_record()) == [0]
+
+    def seal(self, data: bytes) -> bytes:
+        self._tls.write(data)
+        return self._outgoing.read()
+
+    def last_word(self) -> bytes:
+        with pytest.raises(ssl.SSLWantReadError):
+            self._tls.unwrap()
+        return self._outgoing.read()
+
+    def deliver(self, *pieces: bytes | bytearray) -> None:
+        """Has the broker find these bytes as if a read of the socket had brought them."""
+        sealed = b"".join(pieces)
+
+        def read() -> None:
+            server = self._kafka._server
+            assert server is not None
+            port = self._socket.getsockname()[1]
+            [connection] = [each for each in server._listeners[0]._connections if each._context.client_port == port]
+            connection.get_buffer(-1)[: len(sealed)] = sealed
+            connection.buffer_updated(len(sealed))
+
+        self._kafka._loop.call_soon_threadsafe(read)
+
+    def read_record(self) -> bytes:
+        """What the broker has sealed together; b"" at the end."""
+        while True:
+            try:
+                return self._tls.read(65536)
+            except ssl.SSLWantReadError:
+                self._incoming.write(self._socket.recv(65536))
+            except ssl.SSLZeroReturnError:
+                return b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
 
 
 def read_to_end(connection: socket.socket) -> bytes:
@@ -250,6 +342,83 @@ def test_damaged_records_end_their_connection_alone(
         assert client.send(METADATA).brokers[0].port == kafka.port
     assert [record for record in log.records if record.exc_info] == []
     assert {line.partition(":")[0] for line in lines_of(log)} == {"SSL failed"}
+
+
+class TestLargeFramesOfOneRead:
+    """They are answered with one write."""
+
+    def test_their_answers_leave_as_one_record(self, kafka: KafkaliteServer, certificates: Certificates) -> None:
+        with OneRead(kafka, certificates) as client:
+            client.deliver(*(client.seal(large_frame(number)) for number in (1, 2, 3)))
+            assert correlation_ids(client.read_record()) == [1, 2, 3]
+
+    def test_one_that_came_whole_does_not_wait_for_the_rest_of_the_next(
+        self, kafka: KafkaliteServer, certificates: Certificates
+    ) -> None:
+        with OneRead(kafka, certificates) as client:
+            client.deliver(client.seal(large_frame(1)), client.seal(large_frame(2)[:1_000]))
+            assert correlation_ids(client.read_record()) == [1]
+
+    def test_answers_with_records_stay_behind_them(
+        self, kafka: KafkaliteServer, certificates: Certificates, tmp_path: Path
+    ) -> None:
+        fetch = FetchRequest(
+            max_bytes=1 << 20,
+            topics=[FetchTopic(topic="t", partitions=[FetchPartition(partition=0, partition_max_bytes=1 << 20)])],
+        )
+        properties = certificates.broker_properties()
+        with (
+            KafkaliteServer(str(tmp_path / "data"), config=properties) as on_disk,
+            OneRead(on_disk, certificates) as client,
+        ):
+            frames = [large_frame(1), large_frame(2), frame_of(fetch, 12, 3), frame_of(METADATA, 9, 4)]
+            client.deliver(*map(client.seal, frames))
+            received = client.read_record()
+            while len(ids := correlation_ids(received)) < 4:
+                received += client.read_record()
+            assert ids == [1, 2, 3, 4]
+            assert received.count(VALUE) == 3  # of the two, and of the one that `OneRead` has sent
+
+    @pytest.mark.parametrize(
+        "frames",
+        [(large_frame(1), large_frame(2)), (frame_of(METADATA, 9, 1), frame_of(METADATA, 9, 2))],
+        ids=["large", "small"],
+    )
+    def test_a_bad_record_behind_a_whole_frame_ends_the_connection_with_one_line(
+        self,
+        kafka: KafkaliteServer,
+        log: pytest.LogCaptureFixture,
+        certificates: Certificates,
+        frames: tuple[bytes, bytes],
+    ) -> None:
+        with OneRead(kafka, certificates) as client:
+            whole, damaged = client.seal(frames[0]), bytearray(client.seal(frames[1]))
+            damaged[-1] ^= 1
+            client.deliver(whole, damaged)
+            with pytest.raises(ssl.SSLError, match="bad record mac"):
+                while client.read_record():
+                    pass
+            with WireClient(kafka.bootstrap_servers, ssl_context=certificates.client_context()) as other:
+                assert other.send(METADATA).brokers[0].port == kafka.port
+        assert lines_of(log) == ["SSL failed: decryption failed or bad record mac"]
+        assert [record for record in log.records if record.exc_info] == []
+
+    def test_what_came_before_something_that_is_no_request_is_answered(
+        self, kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+    ) -> None:
+        with OneRead(kafka, certificates) as client:
+            client.deliver(client.seal(large_frame(1)), client.seal(large_frame(2) + b"\xff\xff\xff\xff"))
+            assert correlation_ids(client.read_record()) == [1, 2]
+            assert client.read_record() == b""
+        assert lines_of(log) == ["closed the connection: Invalid receive (size = -1)"]
+
+    def test_what_came_before_the_clients_last_word_is_answered(
+        self, kafka: KafkaliteServer, log: pytest.LogCaptureFixture, certificates: Certificates
+    ) -> None:
+        with OneRead(kafka, certificates) as client:
+            client.deliver(client.seal(large_frame(1)), client.seal(large_frame(2)), client.last_word())
+            assert correlation_ids(client.read_record()) == [1, 2]
+        assert lines_of(log) == []
 
 
 def test_a_broker_without_an_ssl_listener_loads_nothing_of_tls() -> None:
