@@ -7,7 +7,6 @@ the log has, what changes is written before it is answered, and locks end in tim
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from kafkalite.broker.clock import Timer
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.broker.share_group_dlq_manager import ShareGroupDLQManager
 from kafkalite.broker.share_sessions import SessionKey, ShareSessionCache
+from kafkalite.config.duration import NANOS_PER_MILLI, parse_duration_ns
 from kafkalite.config.group_config import GroupConfig
 from kafkalite.coordinator.share_acknowledgement import AcknowledgementBatch, acknowledge
 from kafkalite.coordinator.share_acquisition import (
@@ -59,9 +59,6 @@ _LOST: Final = frozenset(
     }
 )
 """After one of these errors what is known here of a share partition does not hold any more."""
-_DURATION: Final = re.compile(
-    r"([-+]?)P(?:([-+]?\d+)D)?(?:T(?:([-+]?\d+)H)?(?:([-+]?\d+)M)?(?:([-+]?\d+(?:[.,]\d*)?)S)?)?", re.IGNORECASE
-)
 
 
 class _Loaded:
@@ -182,7 +179,8 @@ class SharePartitions:
             return log.high_watermark
         if reset == "earliest":
             return log.log_start_offset
-        found = log.offset_for_timestamp(self._broker.clock.now_ms() - duration_ms(reset.partition(":")[2]))
+        duration_ms = parse_duration_ns(reset.removeprefix("by_duration:")) // NANOS_PER_MILLI
+        found = log.offset_for_timestamp(self._broker.clock.now_ms() - duration_ms)
         if found is None:
             raise KafkaError(ErrorCode.OFFSET_NOT_AVAILABLE)
         return found.offset
@@ -334,17 +332,6 @@ class SharePartitions:
             self._notify(loaded)
             self._write_dead_letters(loaded, change.dead_letters)
         self._arm(loaded)
-
-
-def duration_ms(text: str) -> int:
-    """An ISO 8601 duration as java.time.Duration reads it; days have 24 hours."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text} is no duration")
-    sign, days, hours, minutes, seconds = found.groups()
-    whole = (int(days or 0) * 24 + int(hours or 0)) * 60 + int(minutes or 0)
-    total = whole * 60_000 + int(float((seconds or "0").replace(",", ".")) * 1000)
-    return -total if sign == "-" else total
 
 
 def _persister_error(error: KafkaError) -> InitializationError:

@@ -11,16 +11,15 @@ from kafkalite.cli.console_log import log
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.client.admin import Admin
 from kafkalite.client.topic_offsets import EARLIEST, LATEST, UNKNOWN_OFFSET, offsets_at, partitions_of
+from kafkalite.config.duration import NANOS_PER_MILLI, NANOS_PER_SECOND, parse_duration_ns
+from kafkalite.config.units import MAX_LONG
 from kafkalite.identifiers import TopicPartition
 from kafkalite.java_hash_map import hash_map_order, string_map_order, topic_partition_hash
 
 _MAX_UNQUOTED_LENGTH: Final = 24
-_PATTERN_SECONDS: Final = r"(?:(?P<seconds>[+-]?\d+)(?:[.,](?P<fraction>\d{0,9}))?S)?"
-_DURATION: Final = re.compile(
-    r"(?P<sign>[+-]?)P(?:(?P<days>[+-]?\d+)D)?"
-    rf"(?P<time>T(?:(?P<hours>[+-]?\d+)H)?(?:(?P<minutes>[+-]?\d+)M)?{_PATTERN_SECONDS})?",
-    re.IGNORECASE,
-)
+# What java.time.Instant can be.
+_MIN_INSTANT_S: Final = -31557014167219200
+_MAX_INSTANT_S: Final = 31556889864403199
 _DATE_TIME: Final = re.compile(
     r"(\d{1,4})-(\d{1,2})-(\d{1,2})T(\d{1,2}):(\d{1,2}):(\d{1,2})\.(\d{1,3})[ \t]*(Z|[+-]\d{2}(?::?\d{2})?)"
 )
@@ -175,16 +174,18 @@ def _unparseable(text: str) -> ToolError:
     return ToolError(f'java.text.ParseException: Unparseable date: "{text}"', "java.lang.RuntimeException")
 
 
-def parse_duration_ms(text: str) -> int:
-    """Reads "PnDTnHnMnS" as milliseconds; raises ToolError."""
-    match = _DURATION.fullmatch(text)
-    if match is None or text[-1:] in "Tt" or not any(match[unit] for unit in ("days", "hours", "minutes", "seconds")):
-        raise ToolError("Text cannot be parsed to a Duration", "java.time.format.DateTimeParseException")
-    units_ms = {"days": 86_400_000, "hours": 3_600_000, "minutes": 60_000, "seconds": 1000}
-    total_ms = sum(int(match[unit] or 0) * size_ms for unit, size_ms in units_ms.items())
-    fraction_ms = int((match["fraction"] or "").ljust(3, "0")[:3])
-    total_ms += -fraction_ms if (match["seconds"] or "").startswith("-") else fraction_ms
-    return -total_ms if match["sign"] == "-" else total_ms
+def time_before(duration: str, now_ns: int) -> int:
+    """The milliseconds since 1970 of what lies a duration "PnDTnHnMnS" before `now_ns`; raises ToolError."""
+    try:
+        time_ns = now_ns - parse_duration_ns(duration)
+    except ValueError as error:
+        raise ToolError(str(error), "java.time.format.DateTimeParseException") from None
+    time_s, time_ms = time_ns // NANOS_PER_SECOND, time_ns // NANOS_PER_MILLI
+    if time_s <= MAX_LONG and not _MIN_INSTANT_S <= time_s <= _MAX_INSTANT_S:
+        raise ToolError("Instant exceeds minimum or maximum instant", "java.time.DateTimeException")
+    if not -MAX_LONG - 1 <= time_ms <= MAX_LONG:
+        raise ToolError("long overflow", "java.lang.ArithmeticException")
+    return time_ms
 
 
 # --- plans in files

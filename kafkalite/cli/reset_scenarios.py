@@ -104,7 +104,7 @@ class ResetScenarios:
             time_ms = plans.parse_date_time(options.values(self.to_datetime)[0])
             return in_runtime_exception(lambda: plans.to_timestamp(admin, partitions, time_ms))
         if options.has(self.by_duration):
-            time_ms = int(time.time() * 1000) - plans.parse_duration_ms(options.value(self.by_duration))
+            time_ms = plans.time_before(options.value(self.by_duration), time.time_ns())
             return in_runtime_exception(lambda: plans.to_timestamp(admin, partitions, time_ms))
         if options.has(self.from_file):
             return from_file(options.values(self.from_file)[0])

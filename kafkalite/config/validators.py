@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final
 
 from kafkalite.config.config_value import ConfigException, ConfigValue
+from kafkalite.config.duration import parse_duration_ns
 
 
 class Validator:
@@ -174,18 +174,13 @@ def _check_gzip_level(name: str, value: ConfigValue) -> None:
         raise ConfigException.for_value(name, value, "Value must be between 1 and 9 or equal to -1")
 
 
-# A java.time.Duration that is not negative: days, then after a T hours, minutes and seconds; at least one of them.
-_DURATION: Final = r"(?i)\+?P(?=.)(\+?\d+D)?(T(?=.)(\+?\d+H)?(\+?\d+M)?(\+?\d+([.,]\d{0,9})?S)?)?"
-
-
 def _offset_reset(description: str, words: tuple[str, ...], duration: str) -> Check:
     """Where to begin without an offset: one of some words, or `by_duration:` and a time to go back by."""
     quoted = ", ".join(f"'{word}'" for word in words)
 
     def ensure_valid(name: str, value: ConfigValue) -> None:
         kind, _, time = value.partition(":")
-        is_by_duration = kind == "by_duration" and re.fullmatch(_DURATION, time, re.ASCII)
-        if value not in words and not is_by_duration:
+        if value not in words and not (kind == "by_duration" and _is_time_to_go_back(time)):
             raise ConfigException.for_value(
                 name,
                 value,
@@ -194,6 +189,13 @@ def _offset_reset(description: str, words: tuple[str, ...], duration: str) -> Ch
             )
 
     return Check(description, ensure_valid)
+
+
+def _is_time_to_go_back(text: str) -> bool:
+    try:
+        return parse_duration_ns(text) >= 0
+    except ValueError:
+        return False
 
 
 NON_NULL: Final = NonNull()

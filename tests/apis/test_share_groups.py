@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from kafkalite.apis.share_fetch import share_fetch as share_fetch_handler
-from kafkalite.broker.share_partitions import duration_ms
 from kafkalite.coordinator.share_coordinator import SharePartitionKey
 from kafkalite.errors import ErrorCode
 from kafkalite.identifiers import SHARE_GROUP_STATE_TOPIC, TopicPartition, Uuid
@@ -201,7 +200,13 @@ async def test_the_group_follows_the_start_of_the_log(broker: OfflineBroker) -> 
 
 @pytest.mark.parametrize(
     ("reset", "expected"),
-    [("earliest", [(0, 2, 1)]), ("latest", []), ("by_duration:PT1H", [(1, 2, 1)]), ("by_duration:P1D", [(0, 2, 1)])],
+    [
+        ("earliest", [(0, 2, 1)]),
+        ("latest", []),
+        ("by_duration:PT1H", [(1, 2, 1)]),
+        ("by_duration:P1D", [(0, 2, 1)]),
+        ("by_duration:p2dt-47h", [(1, 2, 1)]),
+    ],
 )
 async def test_where_a_group_begins(broker: OfflineBroker, reset: str, expected: Runs) -> None:
     configure(broker, share_auto_offset_reset=reset)
@@ -252,10 +257,3 @@ async def test_state_that_has_been_overtaken_is_deleted_in_time(
     assert log.log_start_offset > 5
     broker.restart()
     assert Member(broker, "n").fetch() == []
-
-
-@pytest.mark.parametrize(
-    ("text", "ms"), [("PT0.5S", 500), ("P1DT2H3M4S", 93_784_000), ("pt1h", 3_600_000), ("P2D", 172_800_000)]
-)
-def test_durations_are_read_as_java_reads_them(text: str, ms: int) -> None:
-    assert duration_ms(text) == ms

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer
 from kafkalite.cli.java_exceptions import ToolError
 from kafkalite.cli.kafka_consumer_groups import main as kafka_consumer_groups
 from kafkalite.cli.kafka_consumer_groups import validate_regex
-from kafkalite.cli.offset_reset import format_csv, parse_date_time, parse_duration_ms, parse_topic_argument, read_plan
+from kafkalite.cli.offset_reset import format_csv, parse_date_time, parse_topic_argument, read_plan, time_before
 
 TOOL = "kafka_consumer_groups"
 _MEMBER_ID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|(?<= )[-_/+\w]{22}(?= )")
@@ -179,6 +179,9 @@ def test_resetting_offsets_prints_and_does_what_apache_kafka_does(
             ["--by-duration", "PT1H"],
             ["--by-duration", "P365000D"],
             ["--by-duration", "1h"],
+            ["--by-duration", "P2DT-47H"],
+            ["--by-duration", "P999999999999D"],
+            ["--by-duration", "P106751991167301D"],
         ):
             reset("--group", "first", "--all-topics", "--dry-run", *scenario_words)
             reset("--group", "first", "--topic", "one:0,2", "--dry-run", *scenario_words)
@@ -323,14 +326,28 @@ def test_offsets_cannot_be_deleted_without_a_broker(tmp_path: Path, capsys: Any)
     ]
 
 
-def test_durations_are_iso_8601(capsys: Any) -> None:
-    assert parse_duration_ms("PT1H2M3.5S") == 3_723_500
-    assert parse_duration_ms("P2D") == 172_800_000
-    assert parse_duration_ms("-pt1s") == -1000
-    assert parse_duration_ms("PT-1.250S") == -1250
-    for text in ("", "P", "PT", "P1DT", "1H", "P1Y", "PT1H1D"):
-        with pytest.raises(ToolError, match="Text cannot be parsed to a Duration"):
-            parse_duration_ms(text)
+def test_a_time_lies_a_duration_before_another() -> None:
+    now_ns = 1_700_000_000_000_999_999
+    assert time_before("PT1H2M3.5S", now_ns) == 1_699_996_276_500
+    assert time_before("P2D", now_ns) == 1_699_827_200_000
+    assert time_before("-pt1s", now_ns) == 1_700_000_001_000
+    assert time_before("P365000D", now_ns) == -29_836_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("duration", "class_name", "message"),
+    [
+        ("1H", "java.time.format.DateTimeParseException", "Text cannot be parsed to a Duration"),
+        ("P106751991167301D", "java.time.format.DateTimeParseException", "Text cannot be parsed to a Duration: days"),
+        ("P106751991167300D", "java.time.DateTimeException", "Instant exceeds minimum or maximum instant"),
+        ("-P106751991167300D", "java.lang.ArithmeticException", "long overflow"),
+        ("PT-9223372036854775.808S", "java.lang.ArithmeticException", "long overflow"),
+    ],
+)
+def test_a_time_that_java_does_not_have_is_refused(duration: str, class_name: str, message: str) -> None:
+    with pytest.raises(ToolError) as raised:
+        time_before(duration, 1_700_000_000_000_000_000)
+    assert (raised.value.class_name, str(raised.value)) == (class_name, message)
 
 
 def test_dates_are_utc_unless_they_say_otherwise() -> None:

@@ -88,10 +88,18 @@ def test_what_was_said_about_idempotence_stays() -> None:
 
 
 def test_records_time_out_after_the_delivery_timeout_or_the_time_to_block() -> None:
-    assert producer_properties({"max.block.ms": "10"})["message.timeout.ms"] == "10"
+    assert producer_properties({"max.block.ms": "70000"})["message.timeout.ms"] == "70000"
     properties = producer_properties({"max.block.ms": "10", "delivery.timeout.ms": "20"})
     assert "message.timeout.ms" not in properties
     assert properties["delivery.timeout.ms"] == "20"
+
+
+@pytest.mark.parametrize("max_block_ms", ["0", "1", "1000"])
+def test_a_record_has_the_time_to_be_sent_however_short_the_time_to_block(max_block_ms: str) -> None:
+    configured = {"max.block.ms": max_block_ms, "linger.ms": "1000", "request.timeout.ms": "1500"}
+    properties = producer_properties(configured)
+    assert properties["message.timeout.ms"] == "2500"
+    confluent_kafka.Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": "0", **properties})
 
 
 def test_consumers_have_javas_defaults() -> None:

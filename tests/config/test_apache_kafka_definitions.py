@@ -90,7 +90,9 @@ TEXTS = (
     *("none", "PLAINTEXT", "plaintext", "gzip", "LogAppendTime", "read_committed", "RS256", "bidirectional", "UPGRADE"),
     *("0:1,1:2", "*", "*,*", "0:1,x", "1@localhost:9093", "localhost:9093", "1@localhost", "x@localhost:1", "[::1]:1"),
     *("earliest", "by_duration:P1D", "by_duration:PT1H30M", "by_duration:-PT1S", "by_duration:", "by_duration:PT"),
-    *("by_duration:P1DT", "by_duration:pt1.5s", "broker", "controller,broker", "PLAINTEXT://:9092", "classic,share"),
+    *("by_duration:P1DT", "by_duration:pt1.5s", "by_duration:-P-1D", "by_duration:P2DT-1H", "by_duration:PT-0.0S"),
+    *("by_duration:P106751991167301D", "by_duration:P-1DT1H", "by_duration:PT1H:", "by_duration"),
+    *("broker", "controller,broker", "PLAINTEXT://:9092", "classic,share"),
     *("IMPLICIT", "explicit", "BATCH_OPTIMIZED", "record_limit", "none:", "EARLIEST", "rebootstrap", "Full"),
 )
 
