@@ -21,13 +21,15 @@ _SECURITY_PROTOCOLS: Final = ("SASL_SSL", "PLAINTEXT", "SSL", "SASL_PLAINTEXT")
 _CONFIG_EXCEPTION: Final = "org.apache.kafka.common.config.ConfigException"
 
 
-def load_properties(path: str) -> dict[str, str]:
-    """Reads the file of --command-config; raises ToolError as Java does where it cannot be read."""
+def load_properties(path: str | None) -> dict[str, str]:
+    """The properties of a file, none without one; raises ToolError as Java does where it cannot be read."""
     from kafkalite.config import properties_file
     from kafkalite.config.config_value import ConfigException
 
+    if path is None:
+        return {}
     try:
-        return properties_file.load_properties(path)
+        return properties_file.load_properties(path or ".")  # Java's empty path is the directory it is in
     except FileNotFoundError:
         raise ToolError(path, "java.nio.file.NoSuchFileException") from None
     except OSError as error:
@@ -37,9 +39,9 @@ def load_properties(path: str) -> dict[str, str]:
 
 
 def load_or_exit(path: str | None) -> dict[str, str]:
-    """The properties of a file, none without one; ends the tool with one line where it cannot be read."""
+    """As `load_properties`; ends the tool with one line where the file cannot be read."""
     try:
-        return {} if path is None else load_properties(path)
+        return load_properties(path)
     except ToolError as error:
         exit_with_error(str(error))
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import Option, OptionParser, OptionSet, exit_with_usage
 from kafkalite.cli.consumer_group_tables import print_error
-from kafkalite.cli.java_exceptions import ILLEGAL_ARGUMENT, ToolError, message
+from kafkalite.cli.java_exceptions import ILLEGAL_ARGUMENT, ToolError, described, message
 from kafkalite.client.admin import Admin
 
 
@@ -27,8 +27,13 @@ class GroupCommandOptions(Protocol):
 def group_admin(options: GroupCommandOptions) -> Iterator[Admin]:
     """The connection that the options describe."""
     values = options.options
-    config = values.value(options.command_config)
-    with open_admin(values.value(options.bootstrap_server), load_properties(config) if config else {}) as admin:
+    try:
+        properties = load_properties(values.value(options.command_config))
+    except ToolError as error:
+        if error.class_name == ILLEGAL_ARGUMENT:
+            raise
+        raise ToolError(described(error), "java.lang.RuntimeException") from None
+    with open_admin(values.value(options.bootstrap_server), properties) as admin:
         admin.api_timeout_s = values.value(options.timeout) / 1000
         yield admin
 

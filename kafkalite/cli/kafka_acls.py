@@ -158,8 +158,7 @@ def _listed(entries: Sequence[Entry]) -> str:
 def _execute(argv: list[str]) -> int:
     options = AclCommandOptions(argv)
     try:
-        config = options.options.value(options.command_config)
-        with open_admin(options.servers, load_properties(config) if config else {}) as admin:
+        with open_admin(options.servers, load_properties(options.options.value(options.command_config))) as admin:
             if options.has(options.add):
                 add_acls(admin, options)
             elif options.has(options.remove):

@@ -86,8 +86,7 @@ def _execute(argv: list[str]) -> None:
     print_help_or_version(parser, options, _ABOUT, is_empty=not argv)
     check_required(parser, options, bootstrap_server)
     try:
-        config = options.value(command_config)
-        with open_admin(options.value(bootstrap_server), load_properties(config) if config else {}) as admin:
+        with open_admin(options.value(bootstrap_server), load_properties(options.value(command_config))) as admin:
             print_versions(admin)
     except (ToolError, KafkaError, AdminTimeoutError, WireClientError) as error:
         exit_with_error(message(error))

@@ -149,8 +149,8 @@ def _execute(argv: list[str]) -> int:
     command = ClientMetricsCommandOptions(argv)
     options = command.options
     try:
-        config = options.value(command.command_config)
-        with open_admin(options.value(command.bootstrap_server), load_properties(config) if config else {}) as admin:
+        properties = load_properties(options.value(command.command_config))
+        with open_admin(options.value(command.bootstrap_server), properties) as admin:
             if options.has(command.alter):
                 alter(admin, command)
             elif options.has(command.describe):

@@ -235,11 +235,7 @@ def _text(value: str | None) -> str:
 def _execute(argv: list[str]) -> int:
     try:
         options = ConfigCommandOptions(argv)
-        properties = (
-            load_properties(options.options.value(options.command_config))
-            if options.has(options.command_config)
-            else {}
-        )
+        properties = load_properties(options.options.value(options.command_config))
         with open_admin(options.servers(), properties) as admin:
             ConfigService(admin, options).run()
     except NoCommonVersionError as error:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import FrameType
@@ -14,11 +15,20 @@ from typing import Any, BinaryIO, Final, Protocol
 from kafkalite.cli.command_line import exit_with_error, run_command
 from kafkalite.cli.console_log import log
 from kafkalite.cli.console_producer_options import LINE_MESSAGE_READER, ConsoleProducerOptions
-from kafkalite.cli.librdkafka_properties import ClientErrorLog, confluent_kafka, new_client, producer_properties
+from kafkalite.cli.java_exceptions import ToolError, described
+from kafkalite.cli.librdkafka_properties import (
+    ClientErrorLog,
+    confluent_kafka,
+    least_delivery_timeout_ms,
+    new_client,
+    producer_properties,
+)
 from kafkalite.cli.line_message_reader import LineMessageReader, ProducerRecord, ReaderError
+from kafkalite.cli.topic_metadata import TopicMetadata
 
 _REPORT_INTERVAL_S: Final = 0.05
 _FLUSH_INTERVAL_S: Final = 0.5
+_DELIVERY_TIMEOUT_MS: Final = 120_000  # the Java producer's
 _CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -59,59 +69,84 @@ class ConsoleProducer:
         self._topic = topic
         self._is_synchronous = is_synchronous
         self._kafka = confluent_kafka()
-        quiet = {"log_level": "0"}
+        configuration = {"log_level": "0", **producer_properties(properties)}
+        if "delivery.timeout.ms" not in configuration:
+            delivery_timeout_ms = max(_DELIVERY_TIMEOUT_MS, least_delivery_timeout_ms(properties))
+            configuration["message.timeout.ms"] = str(delivery_timeout_ms)
         self._producer = new_client(
-            self._kafka.Producer,
-            {**quiet, **producer_properties(properties)},
-            error_cb=ClientErrorLog("kafka-console-producer"),
+            self._kafka.Producer, configuration, error_cb=ClientErrorLog("kafka-console-producer")
         )
+        self._max_block_ms = int(properties["max.block.ms"])
+        self._metadata = TopicMetadata(self._producer, topic, retry_backoff_ms=int(properties["retry.backoff.ms"]))
         self._is_closing = threading.Event()
         self._reports = threading.Thread(target=self._report, daemon=True)
-        if not is_synchronous:
-            self._reports.start()
+        self._reports.start()
 
     def _report(self) -> None:
         while not self._is_closing.is_set():
             self._producer.poll(_REPORT_INTERVAL_S)
 
     def send(self, record: ProducerRecord) -> None:
-        """Hands a record over; waits while the buffer is full. Raises KafkaException when sent synchronously."""
-        outcome: list[Any] = []
-        callback: Callable[[Any, Any], None] = self._on_delivery
+        """Hands a record over; blocks for max.block.ms at most while the topic is not known or the buffer is full.
+
+        When sent synchronously, returns when it is acknowledged, and raises KafkaException or ToolError when it fails.
+        """
         if self._is_synchronous:
+            self._send_synchronously(record)
+            return
+        try:
+            self._hand_over(record, self._on_delivery)
+        except ToolError as error:
+            self._log_failure(record.key, record.value, described(error))
+        except self._kafka.KafkaException as error:
+            # Refused before it was sent, for its size: as bad as refused by the broker, and no worse.
+            if error.args[0].code() != self._kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+                raise
+            self._log_failure(record.key, record.value, error.args[0].str())
 
-            def callback(error: Any, _message: Any) -> None:
-                outcome.append(error)
+    def _send_synchronously(self, record: ProducerRecord) -> None:
+        outcome: Any = None
+        is_done = threading.Event()
 
+        def on_delivery(error: Any, _message: Any) -> None:
+            nonlocal outcome
+            outcome = error
+            is_done.set()
+
+        try:
+            self._hand_over(record, on_delivery)
+        except ToolError as error:
+            raise ToolError(described(error), "java.util.concurrent.ExecutionException") from None
+        is_done.wait()
+        if outcome is not None:
+            raise self._kafka.KafkaException(outcome)
+
+    def _hand_over(self, record: ProducerRecord, on_delivery: Callable[[Any, Any], None]) -> None:
+        deadline_s = time.monotonic() + self._max_block_ms / 1000
+        self._metadata.wait(self._max_block_ms)
         while True:
             try:
                 self._producer.produce(
-                    self._topic, record.value, record.key, headers=record.headers or None, on_delivery=callback
+                    self._topic, record.value, record.key, headers=record.headers or None, on_delivery=on_delivery
                 )
-                break
+                return
             except BufferError:
-                self._producer.poll(0.1)
-            except self._kafka.KafkaException as error:
-                # Refused before it was sent, for its size: as bad as refused by the broker, and no worse.
-                if self._is_synchronous or error.args[0].code() != self._kafka.KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise
-                self._log_failure(record.key, record.value, error.args[0])
-                break
-        while self._is_synchronous and not outcome:
-            self._producer.poll(0.1)
-        if outcome and outcome[0] is not None:
-            raise self._kafka.KafkaException(outcome[0])
+                remaining_s = deadline_s - time.monotonic()
+                if remaining_s <= 0:
+                    text = f"Failed to allocate memory within the configured max blocking time {self._max_block_ms} ms."
+                    raise ToolError(text, "org.apache.kafka.clients.producer.BufferExhaustedException") from None
+                self._producer.poll(min(remaining_s, 0.1))
 
     def _on_delivery(self, error: Any, message: Any) -> None:
         if error is None:
             return
-        self._log_failure(message.key(), message.value(), error)
+        self._log_failure(message.key(), message.value(), error.str())
 
-    def _log_failure(self, key: bytes | None, value: bytes | None, error: Any) -> None:
+    def _log_failure(self, key: bytes | None, value: bytes | None, reason: str) -> None:
         log(
             "ERROR",
             f"Error when sending message to topic {self._topic} with key: {_length(key)}, "
-            f"value: {_length(value)} with error: {error.str()}",
+            f"value: {_length(value)} with error: {reason}",
             "kafka-console-producer",
         )
 
@@ -124,8 +159,7 @@ class ConsoleProducer:
                 print("Waiting for what was typed to be acknowledged; once more gives it up.", file=sys.stderr)
                 has_told = True
         self._is_closing.set()
-        if self._reports.is_alive():
-            self._reports.join()
+        self._reports.join()
 
 
 def _length(field: bytes | None) -> str:
@@ -162,6 +196,10 @@ def execute(arguments: list[str]) -> int:
     except (ReaderError, kafka.KafkaException) as error:
         reason = error.args[0].str() if isinstance(error, kafka.KafkaException) else str(error)
         print(f"org.apache.kafka.common.KafkaException: {reason}", file=sys.stderr)
+        producer.close()
+        return 1
+    except ToolError as error:
+        print(described(error), file=sys.stderr)
         producer.close()
         return 1
     except (KeyboardInterrupt, SystemExit):

@@ -140,7 +140,7 @@ class ConsumerPerfOptions:
         options = self.options
         path = options.value(self.consumer_config if options.has(self.consumer_config) else self.command_config)
         try:
-            properties = {} if path is None else load_properties(path)
+            properties = load_properties(path)
         except ToolError as error:
             exit_with_error(str(error))
         properties |= parse_key_value_arguments(options.values(self.command_property))

@@ -138,8 +138,7 @@ def _execute(argv: list[str]) -> int:
     )
     check_required(parser, options, bootstrap_server, json_file)
     try:
-        config = options.value(command_config)
-        with open_admin(options.value(bootstrap_server), load_properties(config) if config else {}) as admin:
+        with open_admin(options.value(bootstrap_server), load_properties(options.value(command_config))) as admin:
             path: str = options.value(json_file)
             try:
                 with open(path, encoding="utf-8", errors="replace") as file:

@@ -151,8 +151,7 @@ def _execute(argv: list[str]) -> None:
             is_wanted = parse_partitions(
                 options.value(topic), options.value(partitions), excludes_internal=excludes_internal
             )
-        config = options.value(command_config)
-        with open_admin(options.value(bootstrap_server), load_properties(config) if config else {}) as admin:
+        with open_admin(options.value(bootstrap_server), load_properties(options.value(command_config))) as admin:
             print_offsets(admin, is_wanted, timestamp)
     except (AdminTimeoutError, WireClientError, KafkaError) as error:
         _fail(described(error))

@@ -87,8 +87,7 @@ def _execute(argv: list[str]) -> int:
     ]
     shown = GroupFilter(wanted_type, options.value(protocol), kind=kinds[0] if kinds else None)
     try:
-        config = options.value(command_config)
-        with open_admin(options.value(bootstrap_server), load_properties(config) if config else {}) as admin:
+        with open_admin(options.value(bootstrap_server), load_properties(options.value(command_config))) as admin:
             groups = {group.group_id: group for group in list_groups(admin)}
             print_groups([groups[key] for key in string_map_order(groups) if shown.is_wanted(groups[key])])
     except (KafkaError, ToolError, AdminTimeoutError, WireClientError) as error:

@@ -182,7 +182,7 @@ def _execute(argv: list[str]) -> None:
                 " Use --command-config instead."
             )
             config = options.value(command.admin_config)
-        properties = load_properties(config) if config else {}
+        properties = load_properties(config)
         with open_admin(options.value(command.bootstrap_server), properties) as admin:
             if "default.api.timeout.ms" not in properties:
                 admin.api_timeout_s = _TIMEOUT_S

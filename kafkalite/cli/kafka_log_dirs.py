@@ -101,8 +101,7 @@ def _execute(argv: list[str]) -> None:
     print_help_or_version(parser, options, _ABOUT, is_empty=not argv)
     check_required(parser, options, bootstrap_server, describe_option)
     try:
-        config = options.value(command_config)
-        with open_admin(options.value(bootstrap_server), load_properties(config) if config else {}) as admin:
+        with open_admin(options.value(bootstrap_server), load_properties(options.value(command_config))) as admin:
             topics = {name for name in (options.value(topic_list) or "").split(",") if name}
             brokers = {parse_int(text) for text in (options.value(broker_list) or "").split(",") if text}
             describe(admin, topics, brokers)

@@ -150,7 +150,7 @@ def _client_properties(given: argparse.Namespace) -> dict[str, str]:
         print(_DEPRECATED.format("--producer.config", "--command-config"), file=sys.stderr)
     path = given.command_config or given.producer_config
     try:
-        properties = load_properties(path) if path is not None else {}
+        properties = load_properties(path)
     except ToolError as error:
         exit_with_error(str(error))
     for pair in given.command_property or given.producer_props or []:

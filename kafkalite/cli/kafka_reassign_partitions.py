@@ -355,8 +355,7 @@ def _read(path: str) -> str:
 def _execute(argv: list[str]) -> int:
     options = ReassignPartitionsCommandOptions(argv)
     try:
-        config = options.options.value(options.command_config)
-        with open_admin(options.servers, load_properties(config) if config else {}) as admin:
+        with open_admin(options.servers, load_properties(options.options.value(options.command_config))) as admin:
             ReassignPartitions(admin, options).run()
     except Refusal as refusal:
         print(refusal)

@@ -401,11 +401,7 @@ def _parse_topic_id(text: str) -> Uuid:
 def _execute(argv: list[str]) -> int:
     try:
         options = TopicCommandOptions(argv)
-        properties = (
-            load_properties(options.options.value(options.command_config))
-            if options.has(options.command_config)
-            else {}
-        )
+        properties = load_properties(options.options.value(options.command_config))
         admin = open_admin(options.bootstrap_servers(), properties)
     except ToolError as error:
         print(error, file=sys.stderr)

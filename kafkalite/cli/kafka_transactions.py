@@ -11,7 +11,7 @@ from typing import Final, NoReturn, TypeVar
 from kafkalite import __version__
 from kafkalite.cli.admin_options import load_properties, open_admin
 from kafkalite.cli.command_line import CommandExit, exit_with_error
-from kafkalite.cli.java_exceptions import message
+from kafkalite.cli.java_exceptions import ToolError, message
 from kafkalite.cli.subcommand_parser import SubcommandParser, run_subcommand
 from kafkalite.cli.text_table import print_table
 from kafkalite.client.admin import Admin, AdminTimeoutError
@@ -341,7 +341,10 @@ def _execute(argv: list[str]) -> None:
         parser.error("the following arguments are required: command")
     if namespace.bootstrap_server is None:
         parser.error("the following arguments are required: --bootstrap-server")
-    properties = load_properties(namespace.command_config) if namespace.command_config else {}
+    try:
+        properties = load_properties(namespace.command_config)
+    except ToolError as error:
+        exit_with_error(f"Failed to load admin client properties: {error}. Enable debug logging for additional detail.")
     with open_admin(namespace.bootstrap_server, properties) as admin:
         _COMMANDS[namespace.command](admin, namespace)
 

@@ -206,7 +206,9 @@ def producer_properties(properties: Mapping[str, str]) -> Properties:
         "message.max.bytes": "1048576",
         "queue.buffering.max.messages": "0",
         "queue.buffering.max.kbytes": "32768",
-        "message.timeout.ms": properties.get("max.block.ms", "60000"),
+        "message.timeout.ms": str(
+            max(int(properties.get("max.block.ms", "60000")), least_delivery_timeout_ms(properties))
+        ),
         **_RECONNECTING,
     }
     if "delivery.timeout.ms" in translated:
@@ -218,6 +220,11 @@ def producer_properties(properties: Mapping[str, str]) -> Properties:
     if "buffer.memory" in properties:
         defaults["queue.buffering.max.kbytes"] = str(max(1, int(properties["buffer.memory"]) // 1024))
     return {**defaults, **translated}
+
+
+def least_delivery_timeout_ms(properties: Mapping[str, str]) -> int:
+    """What the Java producer gives a record at least: the time to wait for others, and for the answer to a request."""
+    return int(properties.get("linger.ms", "5")) + int(properties.get("request.timeout.ms", "30000"))
 
 
 def _may_be_idempotent(properties: Properties) -> bool:

@@ -57,7 +57,7 @@ class MessageFormatterOptions:
         """The formatter; ends the tool where there is none of that name."""
         path = options.value(self._config)
         try:
-            properties = {} if path is None else load_properties(path)
+            properties = load_properties(path)
         except ToolError as error:
             exit_with_usage(self._parser, str(error))
         for option, name in ((self._key_deserializer, "key"), (self._value_deserializer, "value")):

@@ -91,7 +91,7 @@ def add_bootstrap_arguments(parser: argparse.ArgumentParser, *short: str, is_req
 
 def open_admin_of(namespace: argparse.Namespace, parser: SubcommandParser) -> Admin:
     """The connection that the bootstrap arguments and --command-config describe; raises SubcommandError, ToolError."""
-    properties = load_properties(namespace.command_config) if namespace.command_config else {}
+    properties = load_properties(namespace.command_config)
     servers = namespace.bootstrap_server or namespace.bootstrap_controller
     if not servers:
         raise SubcommandError(_NO_BOOTSTRAP, parser)

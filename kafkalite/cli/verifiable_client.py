@@ -66,8 +66,7 @@ def properties_of(
             file=sys.stderr,
         )
     try:
-        chosen = path if path is not None else command_config
-        return load_properties(chosen) if chosen is not None else {}
+        return load_properties(path if path is not None else command_config)
     except ToolError as error:
         raise SubcommandError(str(error), parser) from None
 

@@ -37,6 +37,11 @@ def read_all(broker: KafkaliteServer, topic: str, records: int, *arguments: str)
     return run("kafka_console_consumer", broker, "--topic", topic, *limits, *arguments).stdout
 
 
+def read_all_there(broker: KafkaliteServer, topic: str) -> bytes:
+    limits = ("--from-beginning", "--timeout-ms", "500")
+    return run("kafka_console_consumer", broker, "--topic", topic, *limits).stdout
+
+
 def test_lines_go_in_and_come_out(broker: KafkaliteServer) -> None:
     produced = run("kafka_console_producer", broker, "--topic", "lines", stdin=b"one\ntwo\n\xff\x00\n")
     assert (produced.returncode, produced.stdout, produced.stderr) == (0, b"", b"")
@@ -134,6 +139,7 @@ def test_a_partition_is_read_without_waiting_for_its_leader_to_be_known(broker: 
         ("producer", ["--topic", "t", "--request-required-acks", "2"], "Invalid value 2 for configuration acks"),
         ("producer", ["--topic", "t", "--max-memory-bytes", "-1"], "buffer.memory: Value must be at least 0"),
         ("producer", ["--topic", "t", "--command-property", "retries=x"], "retries: Not a number of type INT"),
+        ("producer", ["--topic", "t", "--command-property", "linger.ms=x"], "linger.ms: Not a number of type LONG"),
     ],
 )
 def test_what_the_java_clients_refuse_is_refused_in_a_line(
@@ -233,6 +239,49 @@ def test_a_broker_that_is_not_there_is_said_and_records_are_given_up() -> None:
     assert b"TimeoutException\nProcessed a total of 0 messages\n" in consumed.stderr
 
 
+@pytest.mark.parametrize("max_block_ms", ["0", "1500"])
+def test_a_record_waits_for_the_topics_metadata_no_longer_than_it_may_block(
+    max_block_ms: str, broker: KafkaliteServer
+) -> None:
+    topic = f"blocked-{max_block_ms}"
+    run("kafka_topics", broker, "--create", "--topic", topic)
+    words = command("kafka_console_producer", broker, "--topic", topic, "--max-block-ms", max_block_ms, "--timeout=0")
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as producer:
+        assert producer.stdin is not None and producer.stderr is not None
+        producer.stdin.write(b"first\n")
+        producer.stdin.flush()
+        if max_block_ms == "0":
+            said = producer.stderr.readline()
+            assert b"TimeoutException: Topic blocked-0 not present in metadata after 0 ms." in said
+            # What is asked for in the background comes by and by, and later records are sent.
+            while read_all_there(broker, topic) == b"":
+                producer.stdin.write(b"later\n")
+                producer.stdin.flush()
+            assert b"first" not in read_all_there(broker, topic)
+        else:
+            assert read_all(broker, topic, 1) == b"first\n"
+        producer.stdin.close()
+        assert producer.wait(30) == 0
+
+
+def test_a_topic_that_is_not_made_is_waited_for_in_vain() -> None:
+    with KafkaliteServer(config={"auto.create.topics.enable": False}) as broker:
+        options = ("--topic", "absent", "--max-block-ms", "300")
+        produced = run("kafka_console_producer", broker, *options, stdin=b"x\n")
+        assert (produced.returncode, produced.stderr.count(b"\n")) == (0, 1)
+        assert b"TimeoutException: Topic absent not present in metadata after 300 ms." in produced.stderr
+
+
+def test_what_does_not_fit_the_memory_in_time_is_logged_and_the_others_are_sent(broker: KafkaliteServer) -> None:
+    options = ("--topic", "cramped", "--max-memory-bytes", "1024", "--timeout", "3000", "--batch-size", "1000000")
+    run("kafka_topics", broker, "--create", "--topic", "cramped")
+    big = b"x" * 900
+    produced = run("kafka_console_producer", broker, *options, "--max-block-ms", "2000", stdin=b"%b\n%b\n" % (big, big))
+    assert (produced.returncode, produced.stderr.count(b"\n")) == (0, 1)
+    assert b"BufferExhaustedException: Failed to allocate memory within the configured max" in produced.stderr
+    assert read_all(broker, "cramped", 1) == big + b"\n"
+
+
 class Terminal:
     """A tool at a terminal of its own."""
 
@@ -286,9 +335,11 @@ def test_at_a_terminal_the_producer_prompts(broker: KafkaliteServer) -> None:
 
 
 def test_a_second_ctrl_c_gives_up_what_cannot_be_sent() -> None:
-    absent = ["--bootstrap-server", "127.0.0.1:1", "--topic", "t", "--max-block-ms", "600000"]
-    terminal = Terminal([*PYTHON, "kafkalite.cli.kafka_console_producer", *absent])
-    terminal.wait_for(b">")
+    with KafkaliteServer() as gone:
+        terminal = Terminal(command("kafka_console_producer", gone, "--topic", "t", "--timeout", "0"))
+        terminal.wait_for(b">")
+        terminal.type(b"sent\n")
+        assert read_all(gone, "t", 1) == b"sent\n"
     terminal.type(b"never sent\n")
     terminal.wait_for(b"never sent\r\n")
     terminal.wait_for(b">", behind=b"never sent\r\n")

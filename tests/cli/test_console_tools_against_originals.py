@@ -89,6 +89,46 @@ def test_both_producers_send_the_same_records(
     assert ours[1].count("\n") == records
 
 
+UNSENT = re.compile(
+    r"Error when sending message to topic .* with error:|[\w.]+Exception: (Topic|Invalid topics:) [^(]*\b"
+)
+
+
+def what_was_not_sent(stderr: str) -> list[str]:
+    """What is said about records that could not be sent, each with its reason."""
+    return [found[0] for line in stderr.splitlines() if "Caused by" not in line for found in UNSENT.finditer(line)]
+
+
+@pytest.mark.parametrize("mode", [[], ["--sync"]], ids=["asynchronous", "synchronous"])
+@pytest.mark.parametrize(
+    ("topic", "max_block_ms", "text"),
+    [
+        ("there", "0", "bb\n"),  # of later ones some may be sent
+        ("there", "20000", "a\nbb\n"),
+        ("not/valid", "20000", "a\n"),
+    ],
+)
+def test_both_producers_block_as_long_for_a_topic_to_be_known(
+    mode: list[str],
+    topic: str,
+    max_block_ms: str,
+    text: str,
+    tools_kafka: Any,
+    run_java_tool: Run,
+    new_topic: Callable[..., str],
+) -> None:
+    name = new_topic() if topic == "there" else topic
+    options = ("--bootstrap-server", tools_kafka.bootstrap_servers, "--topic", name, "--max-block-ms", max_block_ms)
+    theirs, ours = (
+        run(tool, *options, *mode, stdin=text) for run, tool in zip((run_java_tool, run_ours), PRODUCERS, strict=True)
+    )
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
+    assert what_was_not_sent(ours.stderr) == what_was_not_sent(theirs.stderr)
+    is_refused = max_block_ms == "0" or topic != "there"
+    lines = 1 if mode else 2 * text.count("\n")
+    assert len(what_was_not_sent(ours.stderr)) == (lines if is_refused else 0)
+
+
 @pytest.fixture(scope="module")
 def topic_of_all_sorts(tools_kafka: Any) -> str:
     """Two partitions with records of all sorts, and a group that has read one of them."""

@@ -63,3 +63,25 @@ def test_it_is_told_as_apache_kafkas_tool_tells_it(command: str, java_tools: Jav
     module, *words = command.format(**files).split()
     arguments = ("--bootstrap-server", NOBODY, "--command-config", str(files["hurry"]), *words)
     assert comparable(run_ours(module, *arguments)) == comparable(java_tools.run(module, *arguments))
+
+
+@pytest.mark.parametrize(("path", "reason"), [("", "Is a directory"), ("/no/such/file", "/no/such/file")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "kafka_topics --list",
+        "kafka_get_offsets",
+        "kafka_consumer_groups --list",
+        "kafka_share_groups --list",
+        "kafka_streams_groups --list",
+        "kafka_transactions list",
+    ],
+)
+def test_a_command_config_that_cannot_be_read_is_told_alike(
+    command: str, path: str, reason: str, java_tools: JavaTools
+) -> None:
+    module, *words = command.split()
+    arguments = ("--bootstrap-server", NOBODY, "--command-config", path, *words)
+    ours = comparable(run_ours(module, *arguments))
+    assert ours == comparable(java_tools.run(module, *arguments))
+    assert reason in ours[1] + ours[2]
