@@ -120,6 +120,13 @@ def test_a_partition_that_the_group_has_never_begun_to_read(compare: Compare) ->
         stranger.fetch(NO_SUCH_ID, [0])
         stranger.fetch(None)
 
+    # On a busy machine Apache Kafka, which asks in the background, has the state a fetch earlier.
+    for _ in range(2):
+        try:
+            compare(scenario)
+            return
+        except AssertionError:
+            continue
     compare(scenario)
 
 
