@@ -11,6 +11,7 @@ from kafkalite.broker.broker import Broker
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.endpoint import Endpoint
 from kafkalite.network.busy_poll import busy_poll
+from kafkalite.network.congestion_control import is_from_same_machine, remove_pacing, restore
 from kafkalite.network.connection import READ_SIZE, Connection, listening_socket
 from kafkalite.network.frame_buffers import FrameBuffers
 from kafkalite.network.request_dispatcher import RequestDispatcher
@@ -50,6 +51,7 @@ class Listener:
         self._connections: set[Connection] = set()
         self._connections_by_host: dict[str, int] = {}
         self._sockets: list[socket.socket] = []
+        self._congestion_control: bytes | None = None  # what connections from other machines get back
         self.port = 0
         self._ssl: SslChannelBuilder | None = None
         if endpoint.uses_tls:
@@ -85,6 +87,7 @@ class Listener:
                     continue  # a machine may name an IPv6 address that it does not have
                 raise OSError(error.errno, f"Cannot listen on {host or '*'}:{port}: {error.strerror}") from None
             self.port = port = sock.getsockname()[1]
+            self._congestion_control = remove_pacing(sock)
             self._sockets.append(sock)
 
     async def accept_connections(self) -> None:
@@ -138,6 +141,8 @@ class Listener:
             return None
         by_host[host] = by_host.get(host, 0) + 1
         self._connections.add(connection)
+        if self._congestion_control is not None and not is_from_same_machine(host, local[0]):
+            restore(transport.get_extra_info("socket"), self._congestion_control)
         return RequestContext(
             self.broker,
             listener_name=self.name,

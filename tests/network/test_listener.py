@@ -14,6 +14,9 @@ from typing import TypeVar
 import pytest
 
 from certificates import Certificates
+from kafkalite.client.wire_client import WireClient
+from kafkalite.network import congestion_control, listener
+from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
 from kafkalite.testing import KafkaliteServer
 
 KEY = "socket.listen.backlog.size"
@@ -21,8 +24,8 @@ RECEIVE_BUFFER_KEY = "socket.receive.buffer.bytes"
 Value = TypeVar("Value")
 
 
-def of_listening_sockets(port: int, ask: Callable[[socket.socket], Value]) -> list[Value]:
-    """What this process's sockets that listen on a port answer."""
+def of_sockets(port: int, ask: Callable[[socket.socket], Value], *, listening: bool = True) -> list[Value]:
+    """What this process's sockets on a port answer: those that listen, or those of connections."""
     answers: list[Value] = []
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -35,7 +38,7 @@ def of_listening_sockets(port: int, ask: Callable[[socket.socket], Value]) -> li
         with socket.socket(fileno=copy) as sock:
             if (
                 sock.family == socket.AF_INET
-                and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == listening
                 and sock.getsockname()[1] == port
             ):
                 answers.append(ask(sock))
@@ -58,7 +61,7 @@ def test_as_many_connections_may_wait_to_be_accepted_as_configured(
     tmp_path: Path, config: dict[str, int], size: int
 ) -> None:
     with KafkaliteServer(str(tmp_path / "data"), config=config) as server:
-        assert of_listening_sockets(server.port, backlog) == [size]
+        assert of_sockets(server.port, backlog) == [size]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux gives twice of what is asked for, up to its limit")
@@ -79,4 +82,39 @@ def test_sockets_receive_as_much_ahead_as_configured_and_with_tls_twice_as_much_
         given = receive_buffer(asked)
     properties = certificates.broker_properties() if security_protocol == "SSL" else {}
     with KafkaliteServer(str(tmp_path / "data"), config={**properties, **config}) as server:
-        assert of_listening_sockets(server.port, receive_buffer) == [given]
+        assert of_sockets(server.port, receive_buffer) == [given]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not let a socket choose")
+@pytest.mark.parametrize("is_configured_with_pacing", [True, False])
+@pytest.mark.parametrize("is_from_same_machine", [True, False])
+def test_only_what_stays_on_the_machine_has_no_pacing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_configured_with_pacing: bool, is_from_same_machine: bool
+) -> None:
+    with socket.socket() as sock:
+        configured = congestion_control.congestion_control(sock)
+    monkeypatch.setattr(congestion_control, "PACING", {configured} if is_configured_with_pacing else set())
+    monkeypatch.setattr(listener, "is_from_same_machine", lambda peer, local: is_from_same_machine)
+    with KafkaliteServer(str(tmp_path / "data")) as server, WireClient(server.host, server.port) as client:
+        assert client.send(ApiVersionsRequest(client_software_name="a", client_software_version="1"), 3).error_code == 0
+        has_none = is_configured_with_pacing and is_from_same_machine
+        expected = congestion_control.WITHOUT_PACING if has_none else configured
+        assert of_sockets(server.port, congestion_control.congestion_control, listening=False) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("peer_host", "local_host", "is_same"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.2", True),
+        ("::1", "::1", True),
+        ("192.168.7.4", "192.168.7.4", True),
+        ("192.168.7.5", "192.168.7.4", False),
+        ("fe80::2", "fe80::1", False),
+        ("unknown", "localhost", False),
+    ],
+)
+def test_a_machine_that_reaches_itself_is_known_by_its_addresses(
+    peer_host: str, local_host: str, is_same: bool
+) -> None:
+    assert congestion_control.is_from_same_machine(peer_host, local_host) == is_same
