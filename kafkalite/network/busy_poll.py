@@ -21,7 +21,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any, Final
 
-LONGEST_NS: Final = 60_000
+LONGEST_NS: Final = 65_000
 """How long to look for an event. A request that came later than that has found its processor asleep."""
 CLOSE_NS: Final = 100_000
 """A request within such a time of the last answer would, with the time that waking takes, have been waited for."""

@@ -90,7 +90,7 @@ def test_both_producers_send_the_same_records(
 
 
 UNSENT = re.compile(
-    r"Error when sending message to topic .* with error:|[\w.]+Exception: (Topic|Invalid topics:) [^(]*\b"
+    r"Error when sending message to topic .* with error:|(?:[\w.]+Exception: )+(Topic|Invalid topics:) [^(]*\b"
 )
 
 
