@@ -128,6 +128,12 @@ def test_without_arguments_they_explain_themselves(main: Callable[..., int], cap
     assert "argument --topic is required" in capsys.readouterr().err
 
 
+def fields_of(events: list[dict[str, Any]]) -> list[tuple[str, set[str]]]:
+    """Name and fields of events. The originals have the fields in the order in which Java lists a class's methods, and
+    that is not the same in each process."""
+    return [(event["name"], set(event)) for event in events]
+
+
 @pytest.mark.oracle
 def test_the_originals_print_the_same_events(servers: str, topic: str, run_java_tool: Any, capsys: Any) -> None:
     words = ["--bootstrap-server", servers, "--topic", topic, "--max-messages", "3"]
@@ -136,13 +142,13 @@ def test_the_originals_print_the_same_events(servers: str, topic: str, run_java_
     assert theirs.returncode == 0
     assert kafka_verifiable_producer.main(words) == 0
     expected, events = events_of(theirs.stdout), events_of(capsys.readouterr().out)
-    assert [list(event) for event in events] == [list(event) for event in expected]
+    assert fields_of(events) == fields_of(expected)
 
     theirs = run_java_tool("org.apache.kafka.tools.VerifiableConsumer", *words, *readers)
     assert theirs.returncode == 0
     assert kafka_verifiable_consumer.main([*words, *readers]) == 0
     expected = [event for event in events_of(theirs.stdout) if event["name"] != "shutdown_requested"]
-    by_name = {event["name"]: list(event) for event in expected}
-    events = events_of(capsys.readouterr().out)
-    assert {event["name"] for event in events} == set(by_name)
-    assert all(list(event) == by_name[event["name"]] for event in events)
+    by_name = dict(fields_of(expected))
+    fields = fields_of(events_of(capsys.readouterr().out))
+    assert {name for name, _ in fields} == set(by_name)
+    assert all(names == by_name[name] for name, names in fields)

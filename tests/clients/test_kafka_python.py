@@ -16,6 +16,7 @@ from kafka.structs import OffsetAndMetadata
 
 from client_scenarios import (
     ALL_CODECS,
+    KAFKA_PYTHON_METADATA_MAX_AGE_MS,
     PARTITIONS,
     Message,
     check_group_of_two,
@@ -40,6 +41,7 @@ class KafkaPythonMember:
             enable_auto_commit=False,
             heartbeat_interval_ms=100,
             fetch_max_wait_ms=50,
+            metadata_max_age_ms=KAFKA_PYTHON_METADATA_MAX_AGE_MS,
         )
         self._commits: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
         self._is_closing = threading.Event()
@@ -93,7 +95,11 @@ def test_reads_back_what_it_produced_with_every_codec(
     produce_with_each_codec(bootstrap_servers, topic, api_version)
     expected = messages_of(ALL_CODECS)
     consumer = KafkaConsumer(
-        topic, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest", api_version=api_version
+        topic,
+        bootstrap_servers=bootstrap_servers,
+        auto_offset_reset="earliest",
+        api_version=api_version,
+        metadata_max_age_ms=KAFKA_PYTHON_METADATA_MAX_AGE_MS,
     )
     records = [next(consumer) for _ in expected]
     consumer.close()

@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from apache_kafka import ApacheKafka, RunJavaTool
 from certificates import PASSWORD, Certificates
+from client_scenarios import KAFKA_PYTHON_METADATA_MAX_AGE_MS
 from kafkalite_process import KafkaliteProcess
 from ssl_listener import SslListener
 
@@ -92,7 +93,13 @@ def test_kafka_python(broker: SslListener, topic: str) -> None:
         producer.send(topic, line.encode())
     producer.flush(30)
     producer.close()
-    consumer = KafkaConsumer(topic, auto_offset_reset="earliest", consumer_timeout_ms=30_000, **settings)
+    consumer = KafkaConsumer(
+        topic,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=30_000,
+        metadata_max_age_ms=KAFKA_PYTHON_METADATA_MAX_AGE_MS,
+        **settings,
+    )
     received = [message.value.decode() for _, message in zip(LINES, consumer, strict=False)]
     consumer.close()
     assert received == LINES
