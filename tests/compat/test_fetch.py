@@ -15,6 +15,8 @@ from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, Fetc
 from kafkalite.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from transcript import Compare, Side
 
+UNTIL_IT_WAITS_S = 0.2
+"""A fetch that comes just while a record is appended may be told of it before Apache Kafka moves the high watermark."""
 VERSIONS = range(4, 19)
 
 
@@ -191,7 +193,7 @@ def test_what_happens_to_partitions_that_have_been_quiet_is_told_alike(compare: 
         waiting = side.connect_again()
         request = fetch(next(epochs), session.session_id, max_wait_ms=30_000)
         correlation_id = waiting.send_request(request, version)
-        time.sleep(0.2)  # one that comes while the record is appended may be told of it before the high watermark moves
+        time.sleep(UNTIL_IT_WAITS_S)
         side.produce(topic, "woken", partition=0)
         side.note("a quiet partition wakes", waiting.receive_response(FetchResponse, version, correlation_id))
         waiting.close()
@@ -220,9 +222,11 @@ def test_waiting_ends_alike(compare: Compare) -> None:
         side.ask(request("no-such", 0, max_wait_ms=30_000), 12, label="nor what is unknown")
         waiting = side.connect_again()
         correlation_id = waiting.send_request(request(topic, 0, max_wait_ms=30_000, min_bytes=1), 12)
+        time.sleep(UNTIL_IT_WAITS_S)
         side.produce(topic, "woken")
         side.note("a record wakes", waiting.receive_response(FetchResponse, 12, correlation_id))
         correlation_id = waiting.send_request(request(topic, 1, max_wait_ms=30_000, min_bytes=150), 12)
+        time.sleep(UNTIL_IT_WAITS_S)
         side.produce(topic, "not enough yet")
         side.produce(topic, "enough")
         side.note("min_bytes are waited for", waiting.receive_response(FetchResponse, 12, correlation_id))
