@@ -2,7 +2,7 @@
 
 Reading. All connections of a loop read into one shared buffer, because each read is dealt with before the next one
 begins: an idle connection owns no buffer. Only a frame that does not fit the bytes at hand gets a buffer of its own,
-into which the rest is received directly.
+into which the rest is received directly. Who sends large frames may send more of them ahead (`sockets`).
 
 Writing. The answers to all frames of a read leave in one `write`; records leave their file by `sendfile`. What the
 socket does not take at once waits here, and meanwhile no further request of this connection is read or handled: a
@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import struct
 from collections import deque
 from time import perf_counter_ns
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kafkalite.broker.purgatory import DelayedOperation
 from kafkalite.network.response_buffer import ResponseBuffer
+from kafkalite.network.sockets import widen_receive_buffer
 from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.storage.log_slice import LogSlice
 
@@ -68,6 +68,7 @@ class Connection(asyncio.BufferedProtocol):
         "_listener",
         "_look_for_few",
         "_loop",
+        "_may_widen",
         "_next_frame",
         "_pending",
         "_read_size",
@@ -93,6 +94,7 @@ class Connection(asyncio.BufferedProtocol):
         self._handled_frame: memoryview | None = None  # what the handler that waits may still look at
         self._backlog: bytes | bytearray = b""
         self._read_size = READ_SIZE
+        self._may_widen: bool = listener.widens_receive_buffers
         self._pending: asyncio.Future[Any] | DelayedOperation | None = None
         self._unsent: deque[memoryview | LogSlice] = deque()
         self._is_paused = False
@@ -259,6 +261,9 @@ class Connection(asyncio.BufferedProtocol):
             self._backlog = bytes(view[position:end])
             return
         (size,) = _unpack_size(view, position)
+        if self._may_widen and size > LARGE_FRAME:
+            self._may_widen = False
+            widen_receive_buffer(self._transport.get_extra_info("socket"))
         frame = self._listener.frame_buffers.take(size + 4)
         filled = end - position
         frame[:filled] = view[position:end]
@@ -432,25 +437,3 @@ class Connection(asyncio.BufferedProtocol):
     def __str__(self) -> str:
         context = self._context
         return f"{context.client_host}:{context.client_port} on {context.listener_name}"
-
-
-def listening_socket(
-    family: int, address: Any, *, backlog: int, send_buffer: int, receive_buffer: int
-) -> socket.socket:
-    """A bound, listening socket; the connections that it accepts inherit its buffer sizes (-1: the system's)."""
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if send_buffer > 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        if receive_buffer > 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.bind(address)
-        sock.listen(backlog)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock

@@ -12,9 +12,10 @@ from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.endpoint import Endpoint
 from kafkalite.network.busy_poll import busy_poll
 from kafkalite.network.congestion_control import is_from_same_machine, remove_pacing, restore
-from kafkalite.network.connection import READ_SIZE, Connection, listening_socket
+from kafkalite.network.connection import READ_SIZE, Connection
 from kafkalite.network.frame_buffers import FrameBuffers
 from kafkalite.network.request_dispatcher import RequestDispatcher
+from kafkalite.network.sockets import SYSTEM_CHOSEN, WIDE_RECEIVE_BUFFER, listening_socket
 
 if TYPE_CHECKING:
     from kafkalite.network.ssl_channel_builder import SslChannelBuilder
@@ -24,8 +25,7 @@ logger = logging.getLogger("kafkalite.network")
 _BACKLOG_KEY: Final = "socket.listen.backlog.size"
 _USUAL_BACKLOG: Final = 1_024
 _RECEIVE_BUFFER_KEY: Final = "socket.receive.buffer.bytes"
-_USUAL_TLS_RECEIVE_BUFFER: Final = 200 * 1024
-"""What Linux lets anybody have, if nobody has raised net.core.rmem_max."""
+_SEND_BUFFER_KEY: Final = "socket.send.buffer.bytes"
 
 
 class Listener:
@@ -62,7 +62,6 @@ class Listener:
     async def bind(self) -> None:
         """Binds all addresses of its host (an empty host: every interface); port 0 picks a free one. Raises OSError."""
         host, port = self.endpoint.host, self.endpoint.port
-        config = self.broker.config
         # As bytes, or else Python loads its tables of international names.
         name = host.encode() if host.isascii() else host
         try:
@@ -79,7 +78,7 @@ class Listener:
                     family,
                     (address[0], port, *address[2:]),
                     backlog=self._backlog,
-                    send_buffer=config.socket_send_buffer_bytes,
+                    send_buffer=self._send_buffer,
                     receive_buffer=self._receive_buffer,
                 )
             except OSError as error:
@@ -107,15 +106,31 @@ class Listener:
         return config.socket_listen_backlog_size if _BACKLOG_KEY in config.static else _USUAL_BACKLOG
 
     @property
+    def _send_buffer(self) -> int:
+        """SO_SNDBUF of its connections: as configured, if anything was, or else what the system finds right for each.
+
+        Into Apache Kafka's default of 100 KiB a fetched megabyte goes in ten pieces, and for each the broker and the
+        client wait for one another. What waits in the socket are pages of the log, not copies.
+        """
+        config = self.broker.config
+        return config.socket_send_buffer_bytes if _SEND_BUFFER_KEY in config.static else SYSTEM_CHOSEN
+
+    @property
     def _receive_buffer(self) -> int:
-        """SO_RCVBUF of its connections: as configured, if anything was.
+        """SO_RCVBUF of its connections as they begin: as configured, if anything was.
 
         With TLS, Apache Kafka's default of 100 KiB holds up who sends batches of that size: opening them takes a while,
         in which the client fills the socket and stands still. With twice as much it goes on, and a read brings more.
         """
-        config = self.broker.config
-        configured: int = config.socket_receive_buffer_bytes
-        return configured if self._ssl is None or _RECEIVE_BUFFER_KEY in config.static else _USUAL_TLS_RECEIVE_BUFFER
+        is_as_configured = self._ssl is None or _RECEIVE_BUFFER_KEY in self.broker.config.static
+        return self.broker.config.socket_receive_buffer_bytes if is_as_configured else WIDE_RECEIVE_BUFFER
+
+    @property
+    def widens_receive_buffers(self) -> bool:
+        """Whether a connection is to have a wide receive buffer once it has sent a large frame: without TLS only these
+        gain by it, batches of 100 KB 6% in MB/s and in CPU; with small ones more ahead is more to keep in the caches.
+        """
+        return self._ssl is None and _RECEIVE_BUFFER_KEY not in self.broker.config.static
 
     def _new_connection(self) -> Connection:
         if self._ssl is not None:

@@ -126,8 +126,6 @@ def _sendfile(listening: socket.socket, response_size: int) -> None:
 
         def serve(connection: socket.socket) -> None:
             buffer = memoryview(bytearray(1 << 20))
-            # A send buffer that stays in the processor's cache, as both brokers have.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 256 << 10)
             while _receive(connection, buffer):
                 sent = 0
                 while sent < response_size:

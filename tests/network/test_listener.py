@@ -16,11 +16,14 @@ import pytest
 from certificates import Certificates
 from kafkalite.client.wire_client import WireClient
 from kafkalite.network import congestion_control, listener
+from kafkalite.network.connection import LARGE_FRAME
+from kafkalite.network.sockets import WIDE_RECEIVE_BUFFER
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
 from kafkalite.testing import KafkaliteServer
 
 KEY = "socket.listen.backlog.size"
 RECEIVE_BUFFER_KEY = "socket.receive.buffer.bytes"
+SEND_BUFFER_KEY = "socket.send.buffer.bytes"
 Value = TypeVar("Value")
 
 
@@ -55,6 +58,17 @@ def receive_buffer(sock: socket.socket) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
+def given_when_asked_for(size: int) -> int:
+    """What the system's sockets have that were given a receive buffer of a size."""
+    with socket.socket() as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        return receive_buffer(asked)
+
+
+def send_buffer(sock: socket.socket) -> int:
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's tcp_info")
 @pytest.mark.parametrize(("config", "size"), [({}, 1_024), ({KEY: 7}, 7), ({KEY: 50}, 50), ({KEY: 300}, 300)])
 def test_as_many_connections_may_wait_to_be_accepted_as_configured(
@@ -77,12 +91,59 @@ def test_as_many_connections_may_wait_to_be_accepted_as_configured(
 def test_sockets_receive_as_much_ahead_as_configured_and_with_tls_twice_as_much_where_nothing_is(
     tmp_path: Path, certificates: Certificates, security_protocol: str, config: dict[str, int], size: int
 ) -> None:
-    with socket.socket() as asked:
-        asked.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-        given = receive_buffer(asked)
     properties = certificates.broker_properties() if security_protocol == "SSL" else {}
     with KafkaliteServer(str(tmp_path / "data"), config={**properties, **config}) as server:
-        assert of_sockets(server.port, receive_buffer) == [given]
+        assert of_sockets(server.port, receive_buffer) == [given_when_asked_for(size)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux gives twice of what is asked for, up to its limit")
+@pytest.mark.parametrize(
+    ("config", "size_of_frame", "size"),
+    [
+        ({}, LARGE_FRAME + 1, WIDE_RECEIVE_BUFFER),
+        ({}, LARGE_FRAME, 100 * 1024),
+        ({RECEIVE_BUFFER_KEY: 100 * 1024}, LARGE_FRAME + 1, 100 * 1024),
+        ({RECEIVE_BUFFER_KEY: 50_000}, 1_000_000, 50_000),
+    ],
+)
+def test_who_sends_large_frames_may_send_more_ahead_where_nothing_is_configured(
+    tmp_path: Path, config: dict[str, int], size_of_frame: int, size: int
+) -> None:
+    with (
+        KafkaliteServer(str(tmp_path / "data"), config=config) as server,
+        socket.create_connection((server.host, server.port)) as client,
+    ):
+
+        def buffers() -> list[int]:
+            # A connection is there, and has its buffer, when the second has been let in and answered.
+            with WireClient(server.host, server.port) as other:
+                assert other.send(ApiVersionsRequest(), 0).error_code == 0
+                return sorted(of_sockets(server.port, receive_buffer, listening=False))
+
+        begins_with = given_when_asked_for(config.get(RECEIVE_BUFFER_KEY, 100 * 1024))
+        assert buffers() == [begins_with, begins_with]
+        client.sendall(struct.pack(">i", size_of_frame) + bytes(100))
+        assert buffers() == sorted([begins_with, given_when_asked_for(size)])
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        ({}, None),
+        ({SEND_BUFFER_KEY: -1}, None),
+        ({SEND_BUFFER_KEY: 100 * 1024}, 100 * 1024),
+        ({SEND_BUFFER_KEY: 9_999}, 9_999),
+    ],
+)
+def test_sockets_send_as_much_ahead_as_configured_or_as_the_system_chooses(
+    tmp_path: Path, config: dict[str, int], size: int | None
+) -> None:
+    with socket.socket() as asked:
+        if size is not None:
+            asked.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        given = send_buffer(asked)
+    with KafkaliteServer(str(tmp_path / "data"), config=config) as server:
+        assert of_sockets(server.port, send_buffer) == [given]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not let a socket choose")
