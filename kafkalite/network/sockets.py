@@ -15,7 +15,7 @@ WIDE_RECEIVE_BUFFER: Final = 200 * 1024
 def listening_socket(
     family: int, address: Any, *, backlog: int, send_buffer: int, receive_buffer: int
 ) -> socket.socket:
-    """A bound, listening socket; the connections that it accepts inherit its buffer sizes."""
+    """A bound, listening socket; the connections that it accepts inherit its buffer sizes, if not SYSTEM_CHOSEN."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

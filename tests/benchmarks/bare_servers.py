@@ -10,7 +10,6 @@ They print the port that they listen on, and end with their standard input.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import subprocess
@@ -18,8 +17,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from kafkalite.network.congestion_control import remove_pacing
 
 _HOST = "127.0.0.1"
 
@@ -30,7 +32,7 @@ class BareServer:
     pid: int
 
 
-@contextlib.contextmanager
+@contextmanager
 def _server(*arguments: str) -> Iterator[BareServer]:
     command = [sys.executable, __file__, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -42,15 +44,15 @@ def _server(*arguments: str) -> Iterator[BareServer]:
             process.stdin.close()
 
 
-def echo_server(response_size: int) -> contextlib.AbstractContextManager[BareServer]:
+def echo_server(response_size: int) -> AbstractContextManager[BareServer]:
     return _server("echo", str(response_size))
 
 
-def sendfile_server(response_size: int) -> contextlib.AbstractContextManager[BareServer]:
+def sendfile_server(response_size: int) -> AbstractContextManager[BareServer]:
     return _server("sendfile", str(response_size))
 
 
-def append_server(directory: Path) -> contextlib.AbstractContextManager[BareServer]:
+def append_server(directory: Path) -> AbstractContextManager[BareServer]:
     return _server("append", str(directory))
 
 
@@ -150,8 +152,7 @@ def _append(listening: socket.socket, directory: Path) -> None:
 def main() -> None:
     kind, argument = sys.argv[1:]
     with socket.create_server((_HOST, 0), backlog=1_000) as listening:
-        with contextlib.suppress(OSError):  # not paced, as kafkalite's connections on one machine are not
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
+        remove_pacing(listening)  # as kafkalite does for connections on one machine
         print(listening.getsockname()[1], flush=True)
 
         def end_with_input() -> None:

@@ -58,15 +58,16 @@ def receive_buffer(sock: socket.socket) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
-def given_when_asked_for(size: int) -> int:
-    """What the system's sockets have that were given a receive buffer of a size."""
-    with socket.socket() as asked:
-        asked.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-        return receive_buffer(asked)
-
-
 def send_buffer(sock: socket.socket) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+
+def given_when_asked_for(option: int, size: int | None) -> int:
+    """What the system's sockets have that were given a buffer of a size, or none."""
+    with socket.socket() as asked:
+        if size is not None:
+            asked.setsockopt(socket.SOL_SOCKET, option, size)
+        return asked.getsockopt(socket.SOL_SOCKET, option)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's tcp_info")
@@ -93,7 +94,7 @@ def test_sockets_receive_as_much_ahead_as_configured_and_with_tls_twice_as_much_
 ) -> None:
     properties = certificates.broker_properties() if security_protocol == "SSL" else {}
     with KafkaliteServer(str(tmp_path / "data"), config={**properties, **config}) as server:
-        assert of_sockets(server.port, receive_buffer) == [given_when_asked_for(size)]
+        assert of_sockets(server.port, receive_buffer) == [given_when_asked_for(socket.SO_RCVBUF, size)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux gives twice of what is asked for, up to its limit")
@@ -120,10 +121,10 @@ def test_who_sends_large_frames_may_send_more_ahead_where_nothing_is_configured(
                 assert other.send(ApiVersionsRequest(), 0).error_code == 0
                 return sorted(of_sockets(server.port, receive_buffer, listening=False))
 
-        begins_with = given_when_asked_for(config.get(RECEIVE_BUFFER_KEY, 100 * 1024))
+        begins_with = given_when_asked_for(socket.SO_RCVBUF, config.get(RECEIVE_BUFFER_KEY, 100 * 1024))
         assert buffers() == [begins_with, begins_with]
         client.sendall(struct.pack(">i", size_of_frame) + bytes(100))
-        assert buffers() == sorted([begins_with, given_when_asked_for(size)])
+        assert buffers() == sorted([begins_with, given_when_asked_for(socket.SO_RCVBUF, size)])
 
 
 @pytest.mark.parametrize(
@@ -138,12 +139,8 @@ def test_who_sends_large_frames_may_send_more_ahead_where_nothing_is_configured(
 def test_sockets_send_as_much_ahead_as_configured_or_as_the_system_chooses(
     tmp_path: Path, config: dict[str, int], size: int | None
 ) -> None:
-    with socket.socket() as asked:
-        if size is not None:
-            asked.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
-        given = send_buffer(asked)
     with KafkaliteServer(str(tmp_path / "data"), config=config) as server:
-        assert of_sockets(server.port, send_buffer) == [given]
+        assert of_sockets(server.port, send_buffer) == [given_when_asked_for(socket.SO_SNDBUF, size)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not let a socket choose")
