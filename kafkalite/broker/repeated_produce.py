@@ -4,7 +4,7 @@
 
 The beginning (client id, acks, topic, partition, ...) was decoded once and is recognised by its bytes; of the answer
 only offsets change. What remains is to look at the batch, and all that one read of a connection brings for the same
-partition is appended with one write.
+partition is appended with one write; or together with what other connections have brought (`gathered_produce`).
 
 Whatever is out of the ordinary is left to the API's handler: requests for several partitions, transactions, topics
 whose records the broker has to look at, flushes to wait for, large batches (whose validation or writing takes long),
@@ -65,7 +65,8 @@ _MAX_BEGINNING_SIZE: Final = 1_000
 _MAX_BEGINNING_SIZES: Final = 8
 _OFFSETS: Final = Struct(">qqq")
 Run: TypeAlias = list[tuple[int, int, memoryview, BatchHeader]]
-"""Requests for one partition: position of the frame, correlation id, records, the header of their batch."""
+"""Requests for one partition that have the same beginning: position of the frame, correlation id, records, the header
+of their batch."""
 PackAnswer: TypeAlias = Callable[[int, int, int, int], bytes]
 _PATTERN_OFFSETS: Final = (0x0123456789ABCDE0, 0x123456789ABCDEF0, 0x23456789ABCDEF01)
 
@@ -73,7 +74,7 @@ _PATTERN_OFFSETS: Final = (0x0123456789ABCDE0, 0x123456789ABCDEF0, 0x23456789ABC
 class KnownRequest:
     """What the beginning of a request says, and how such requests are answered."""
 
-    __slots__ = ("_version", "is_flexible", "pack_answer", "partition", "topic", "topic_id")
+    __slots__ = ("_version", "is_flexible", "pack_answer", "partition", "topic", "topic_id", "topic_id_partition")
 
     def __init__(self, version: int, topic: str, topic_id: Uuid, partition: int, *, has_answer: bool) -> None:
         self._version = version
@@ -81,8 +82,31 @@ class KnownRequest:
         self.topic = topic
         self.topic_id = topic_id
         self.partition = partition
+        self.topic_id_partition = (topic_id, partition)
         self.pack_answer = self._compile_answer() if has_answer else None
         """The frame that answers: given correlation id, base offset, log append time and log start offset."""
+
+    def plain_log(self, broker: Broker) -> PartitionLog | None:
+        """Where the batches of such requests are appended to; None where the handler has to say what they meet."""
+        try:
+            log = broker.leader_log(self.topic, self.partition)
+        except KafkaError:
+            return None
+        return log if log.topic_id == self.topic_id and log.append_rules.takes_plain_batches else None
+
+    def answer(self, run: Run, offset: int, log_start_offset: int, out: bytearray) -> int:
+        """Answers requests whose batches went to `offset` and behind; returns where they end."""
+        pack_answer = self.pack_answer
+        for _, correlation_id, _, header in run:
+            if pack_answer is not None:
+                out += pack_answer(correlation_id, offset, NO_TIMESTAMP, log_start_offset)
+            offset += header[6] + 1
+        return offset
+
+    def refuse(self, run: Run, error: ErrorCode, out: bytearray) -> None:
+        """Answers requests of which nothing was appended."""
+        for _, correlation_id, _, _ in run:
+            out += self._refusal(correlation_id, error)
 
     def _encode(self, answer: PartitionProduceResponse) -> bytes:
         """A response behind its correlation id."""
@@ -91,8 +115,7 @@ class KnownRequest:
         compile_encoder(ProduceResponse, self._version)(ProduceResponse(responses=[topic]), encoded)
         return bytes(encoded)
 
-    def refusal(self, correlation_id: int, error: ErrorCode) -> bytes:
-        """The frame that says that nothing was appended."""
+    def _refusal(self, correlation_id: int, error: ErrorCode) -> bytes:
         answer = PartitionProduceResponse(index=self.partition, error_code=error, base_offset=-1)
         encoded = self._encode(answer)
         return _pack_length(4 + len(encoded)) + _pack_length(correlation_id) + encoded
@@ -158,18 +181,11 @@ def _beginning_of(frame: memoryview, records_size: int, *, is_flexible: bool) ->
     return bytes(frame[_BEGINNING_POSITION:end])
 
 
-def _answer_run(pack_answer: PackAnswer, run: Run, offset: int, log_start_offset: int, out: bytearray) -> None:
-    """Answers requests of which the first one's batch went to `offset`."""
-    for _, correlation_id, _, header in run:
-        out += pack_answer(correlation_id, offset, NO_TIMESTAMP, log_start_offset)
-        offset += header[6] + 1
-
-
 def _send_answers(
-    send: Callable[[bytearray], object], pack_answer: PackAnswer, run: Run, log_start_offset: int, offset: int
+    send: Callable[[bytearray], object], known: KnownRequest, run: Run, log_start_offset: int, offset: int
 ) -> None:
     answers = bytearray()
-    _answer_run(pack_answer, run, offset, log_start_offset, answers)
+    known.answer(run, offset, log_start_offset, answers)
     send(answers)
 
 
@@ -195,15 +211,12 @@ class PendingRun:
 
     def encode(self, written: bool, out: bytearray) -> None:
         """Appends all the answers, once `awaitable` is done."""
-        pack_answer = self._known.pack_answer
-        assert pack_answer is not None
         try:
             offset = self._append.finish().first_offset
         except KafkaError as error:
-            for _, correlation_id, _, _ in self._run:
-                out += self._known.refusal(correlation_id, error.error)
+            self._known.refuse(self._run, error.error, out)
             return
-        _answer_run(pack_answer, self._run, offset, self._log.log_start_offset, out)
+        self._known.answer(self._run, offset, self._log.log_start_offset, out)
 
 
 class RepeatedProduce:
@@ -263,6 +276,21 @@ class RepeatedProduce:
 
         No frame may be larger than `max_size`. Answers go into `out`, or at once to `send` where they are all that this
         read asks for."""
+        while end - position > _BEGINNING_POSITION:
+            known, run, behind = self.recognise(view, position, end, max_size)
+            if known is None:
+                break
+            stop_at = self._append(known, run, behind, out, None if out or behind < end else send)
+            if stop_at is not None:
+                return stop_at
+            position = behind
+        return position
+
+    def recognise(
+        self, view: memoryview, position: int, end: int, max_size: int
+    ) -> tuple[KnownRequest | None, Run, int]:
+        """The known requests of one beginning from `position` on, and where the first other frame begins; None where
+        there is none."""
         run: Run = []
         known: KnownRequest | None = None
         while end - position > _BEGINNING_POSITION:
@@ -277,6 +305,8 @@ class RepeatedProduce:
                 if found is not None:
                     break
             else:
+                break
+            if run and found is not known:
                 break
             if behind - at <= RECORD_BATCH_OVERHEAD:
                 break
@@ -305,20 +335,10 @@ class RepeatedProduce:
                 break
             if attributes and is_slow_to_validate(header, view[at : at + length]):
                 break
-            if found is not known:
-                if known is not None:
-                    stop_at = self._append(known, run, position, out, None)
-                    if stop_at is not None:
-                        return stop_at
-                    run = []
-                known = found
+            known = found
             run.append((position, correlation_id, view[at : at + length], header))
             position = behind
-        if known is not None:
-            stop_at = self._append(known, run, position, out, None if out or position < end else send)
-            if stop_at is not None:
-                return stop_at
-        return position
+        return known, run, position
 
     def _append(
         self,
@@ -332,11 +352,8 @@ class RepeatedProduce:
 
         `send`: where the answers may go at once. They wait while consumers do, who are told of the records first."""
         broker = self._broker
-        try:
-            log = broker.leader_log(known.topic, known.partition)
-        except KafkaError:
-            return run[0][0]
-        if log.topic_id != known.topic_id or not log.append_rules.takes_plain_batches:
+        log = known.plain_log(broker)
+        if log is None:
             return run[0][0]
         pack_answer = known.pack_answer
         now_ms = broker.clock.now_ms()
@@ -345,15 +362,15 @@ class RepeatedProduce:
         may_put_off = pack_answer is not None and broker.log_appender.has_time_for(size)
         on_written = None
         if send is not None and pack_answer is not None and not broker.fetch_purgatory.size:
-            on_written = partial(_send_answers, send, pack_answer, run, log.log_start_offset)
+            on_written = partial(_send_answers, send, known, run, log.log_start_offset)
         offset = log.append_plain(batches, now_ms, may_put_off=may_put_off, on_written=on_written)
         if isinstance(offset, UnfinishedAppend):
             written = broker.log_appender.write(offset)
             self.pending = PendingRun(known, run, log, offset, written)
             return behind
         if offset is not None:
-            if pack_answer is not None and on_written is None:
-                _answer_run(pack_answer, run, offset, log.log_start_offset, out)
+            if on_written is None:
+                known.answer(run, offset, log.log_start_offset, out)
             return None
         for position, correlation_id, records, header in run:
             try:

@@ -30,6 +30,7 @@ from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.storage.log_slice import LogSlice
 
 if TYPE_CHECKING:
+    from kafkalite.broker.gathered_produce import GatheredRequests, ProduceGatherer
     from kafkalite.broker.repeated_produce import PendingRun
     from kafkalite.broker.request_context import RequestContext
     from kafkalite.network.busy_poll import BusyPoll
@@ -48,6 +49,8 @@ OUTPUT_LIMIT: Final = 1024 * 1024
 """Encoded answers that may gather before they are sent, while a client has many requests in flight."""
 SMALL_READ: Final = 4 * 1024
 """What a client sends who waits for each answer, or not much more: others have the next one on its way anyhow."""
+GATHERED_READ: Final = 64 * 1024
+"""What may be gathered with what other connections have brought (broker.gathered_produce): it is copied for that."""
 SENDFILE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes that one connection may send in a row before others get their turn."""
 
@@ -63,6 +66,7 @@ class Connection(asyncio.BufferedProtocol):
         "_fd",
         "_frame",
         "_frame_filled",
+        "_gatherer",
         "_handled_frame",
         "_is_paused",
         "_listener",
@@ -83,6 +87,7 @@ class Connection(asyncio.BufferedProtocol):
         self._dispatcher = dispatcher
         self._look_for_few = listener.broker.fetch_purgatory.look_for_few
         self._loop = loop
+        self._gatherer: ProduceGatherer = listener.gatherer
         self._busy_poll: BusyPoll | None = listener.busy_poll
         self._transport: Any = None
         self._context: RequestContext
@@ -95,7 +100,7 @@ class Connection(asyncio.BufferedProtocol):
         self._backlog: bytes | bytearray = b""
         self._read_size = READ_SIZE
         self._may_widen: bool = listener.widens_receive_buffers
-        self._pending: asyncio.Future[Any] | DelayedOperation | None = None
+        self._pending: asyncio.Future[Any] | DelayedOperation | GatheredRequests | None = None
         self._unsent: deque[memoryview | LogSlice] = deque()
         self._is_paused = False
         self.last_active_round = listener.round
@@ -167,9 +172,15 @@ class Connection(asyncio.BufferedProtocol):
             joined += view
             self._backlog = b""
             self._handle_frames(memoryview(joined))
-        elif self._busy_poll is None or nbytes > SMALL_READ:
-            self._handle_frames(view)
         else:
+            repeated = self._context.repeated_produce
+            if repeated is not None and nbytes <= GATHERED_READ:
+                self._pending = self._gatherer.gather(self, repeated, view)
+                if self._pending is not None:
+                    return
+            if self._busy_poll is None or nbytes > SMALL_READ:
+                self._handle_frames(view)
+                return
             asked_ns = perf_counter_ns()
             self._handle_frames(view)
             if self._pending is None and not self._unsent:
@@ -296,6 +307,22 @@ class Connection(asyncio.BufferedProtocol):
             return
         if not self._unsent:
             self._go_on()
+
+    def send_gathered(self, gathered: GatheredRequests, answers: bytearray) -> None:
+        """Sends what answers requests that were gathered with those of other connections."""
+        if self._pending is gathered:
+            self._pending = None
+            self._send_plain(answers)
+            if not self._unsent:
+                self._go_on()
+
+    def handle_alone(self, gathered: GatheredRequests) -> None:
+        """Handles requests that were gathered and could not be appended with those of other connections."""
+        if self._pending is gathered:
+            self._pending = None
+            self._handle_frames(gathered.frames)
+            if self._pending is None and not self._unsent:
+                self._go_on()
 
     def _go_on(self) -> None:
         """Nothing is awaited and nothing unsent: takes up what arrived meanwhile, then reads on."""

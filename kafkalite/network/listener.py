@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from kafkalite.broker.broker import Broker
+from kafkalite.broker.gathered_produce import ProduceGatherer
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.endpoint import Endpoint
 from kafkalite.network.busy_poll import busy_poll
@@ -45,6 +46,7 @@ class Listener:
         self.max_request_size: int = broker.config.socket_request_max_bytes
         self.frame_buffers = FrameBuffers()
         self.busy_poll = busy_poll(loop)
+        self.gatherer = ProduceGatherer(broker, loop, self.busy_poll, self.max_request_size)
         self._dispatcher = dispatcher
         self._loop = loop
         self._servers: list[asyncio.AbstractServer] = []
@@ -170,6 +172,7 @@ class Listener:
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""
+        self.gatherer.forget(connection)
         if connection in self._connections:
             self._connections.discard(connection)
             host = connection.client_host

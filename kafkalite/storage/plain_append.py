@@ -2,7 +2,8 @@
 
 Plain is a batch of format 2 on a topic whose records the broker need not look at or stamp
 (`AppendRules.takes_plain_batches`), that does not end a segment; without a producer id, or the next one of an
-idempotent producer that is known in its epoch. All else takes `PartitionLog.append`.
+idempotent producer that is known in its epoch. Batches of several producers may come together, those of each in a row.
+All else takes `PartitionLog.append`.
 """
 
 from __future__ import annotations
@@ -47,26 +48,27 @@ def append_plain(
     leader_epoch = log.leader_epoch
     max_message_bytes = log.config.max_message_bytes
     latest_allowed_ms = now_ms + log.append_rules.timestamp_after_max_ms
-    the_producer_id = batches[0][1][9]
-    has_producer_id = the_producer_id >= 0
-    producer_epoch, next_sequence = -1, 0
-    if has_producer_id:
-        known = _next_of_producer(log.producer_state, the_producer_id)
-        if known is None:
-            return None
-        producer_epoch, next_sequence = known
+    the_producer_id, producer_epoch, next_sequence = -1, -1, 0  # none
+    earlier_producers: set[int] = set()
     first_offset = offset = log.log_end_offset
     pieces: list[Buffer] = []
     size, max_timestamp = 0, NO_TIMESTAMP
     for records, header in batches:
         _, length, _, _, _, attributes, last_offset_delta, base_timestamp, timestamp, producer_id, _, _, _ = header
-        if (
-            producer_id != the_producer_id
-            or not base_timestamp <= timestamp <= latest_allowed_ms
-            or attributes & _UNPLAIN_ATTRIBUTES
-        ):
+        if not base_timestamp <= timestamp <= latest_allowed_ms or attributes & _UNPLAIN_ATTRIBUTES:
             return None
-        if has_producer_id:
+        if producer_id != the_producer_id:
+            if next_sequence > _MAX_SEQUENCE or producer_id in earlier_producers:
+                return None
+            if the_producer_id >= 0:
+                earlier_producers.add(the_producer_id)
+            the_producer_id, producer_epoch, next_sequence = producer_id, -1, 0
+            if producer_id >= 0:
+                known = _next_of_producer(log.producer_state, producer_id)
+                if known is None:
+                    return None
+                producer_epoch, next_sequence = known
+        if producer_id >= 0:
             if header[10] != producer_epoch or header[11] != next_sequence:
                 return None
             next_sequence += last_offset_delta + 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
-import socket
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,23 +27,13 @@ from kafkalite.protocol.messages.incremental_alter_configs import (
     AlterConfigsResource,
     IncrementalAlterConfigsRequest,
 )
-from kafkalite.protocol.messages.produce import (
-    PartitionProduceData,
-    PartitionProduceResponse,
-    ProduceRequest,
-    ProduceResponse,
-    TopicProduceData,
-)
 from kafkalite.records.compression import CompressionType
-from kafkalite.records.record import Record
-from kafkalite.records.record_batch import build_batch
-from kafkalite.storage.filesystem import Buffer, File, LocalFile, LocalFileSystem
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 from kafkalite.testing import KafkaliteServer
+from produce_conversation import NOW_MS, Conversation, DiskThatFills, answer_of, batch_of, produce_frame
 from request_frames import frame_of
 
-NOW_MS = 1_700_000_000_000
 MAX_SEQUENCE = 0x7FFFFFFF
 TOPICS: dict[str, dict[str, str]] = {
     "plain": {},
@@ -68,93 +56,6 @@ class StillClock:
 
     def call_later(self, delay_ms: float, call: Callable[..., Any], *arguments: Any) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(delay_ms / 1000, call, *arguments)
-
-
-class DiskThatFills(LocalFileSystem):
-    """Takes no more records once it is full."""
-
-    is_full = False
-    appends = 0
-    """How many times something was appended to a log."""
-
-    def open(self, path: str, *, create: bool = False, read_only: bool = False) -> File:
-        file = super().open(path, create=create, read_only=read_only)
-        if not path.endswith(".log"):
-            return file
-        assert isinstance(file, LocalFile)
-        disk = self
-
-        class Handle(LocalFile):
-            __slots__ = ()
-
-            def append(self, *pieces: Buffer) -> None:
-                disk.appends += 1
-                if disk.is_full:
-                    raise OSError(28, "No space left on device")
-                super().append(*pieces)
-
-        handle = Handle(file._fd, path, file.size)
-        file._fd = -1
-        return handle
-
-
-class Conversation:
-    """One connection on which frames are sent together and their answers read one by one."""
-
-    def __init__(self, kafka: KafkaliteServer) -> None:
-        self._socket = socket.create_connection((kafka.host, kafka.port), timeout=10)
-        self._reader = self._socket.makefile("rb")
-
-    def exchange(self, frames: list[bytes], answers: int | None = None) -> list[bytes]:
-        """The answers to frames that arrive with one read (as long as they fit)."""
-        self.begin(*frames)
-        return [self.read() for _ in range(len(frames) if answers is None else answers)]
-
-    def begin(self, *frames: bytes) -> None:
-        """Sends frames whose answers are not read yet."""
-        self._socket.sendall(b"".join(frames))
-
-    def read(self) -> bytes:
-        (size,) = struct.unpack(">i", self._reader.read(4))
-        return self._reader.read(size)
-
-    def has_answer(self) -> bool:
-        """Whether bytes have arrived that nobody has read."""
-        arrived = select.poll()
-        arrived.register(self._socket, select.POLLIN)
-        return bool(arrived.poll(0))
-
-    def close(self) -> None:
-        self._reader.close()
-        self._socket.close()
-
-
-def produce_frame(
-    records: bytes | None,
-    correlation_id: int,
-    *,
-    topic: str = "plain",
-    topic_id: Uuid | None = None,
-    partition: int = 0,
-    version: int = 9,
-    acks: int = -1,
-    client_id: str | None = "producer",
-) -> bytes:
-    data = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=partition, records=records)])
-    if topic_id is not None:
-        data.topic_id = topic_id
-    request = ProduceRequest(acks=acks, timeout_ms=10_000, topic_data=[data])
-    return frame_of(request, version, correlation_id, client_id)
-
-
-def batch_of(*values: bytes, timestamp: int = NOW_MS, **options: Any) -> bytes:
-    records = [Record(offset, timestamp, b"key", value, ()) for offset, value in enumerate(values)]
-    return build_batch(records, **options)
-
-
-def answer_of(payload: bytes, version: int = 9) -> PartitionProduceResponse:
-    response, _ = ProduceResponse.decode_from(payload, 5 if version >= 9 else 4, version)
-    return response.responses[0].partition_responses[0]
 
 
 def create_topics(kafka: KafkaliteServer, names: list[str]) -> dict[str, Uuid]:
@@ -364,11 +265,11 @@ def test_of_more_requests_than_may_be_known_the_first_ones_are_until_too_many_ot
 
 def test_producers_of_several_versions_are_recognised_each(kafka: KafkaliteServer, recognised: list[int]) -> None:
     conversations = {version: Conversation(kafka) for version in (9, 10, 12)}
-    for expected in range(12):
+    for expected in range(9):  # so few that they are not gathered
         version = (9, 10, 12)[expected % 3]
         [payload] = conversations[version].exchange([produce_frame(batch_of(b"x"), 1, version=version)])
         assert answer_of(payload, version).base_offset == expected
-    assert recognised == [1] * 9
+    assert recognised == [1] * 6
     for conversation in conversations.values():
         conversation.close()
 
@@ -413,18 +314,6 @@ def test_a_changed_configuration_holds_for_the_next_request(kafka: KafkaliteServ
     [large, small] = conversation.exchange([produce_frame(batch_of(b"x" * size), 2) for size in (500, 50)])
     assert answer_of(large).error_code == ErrorCode.MESSAGE_TOO_LARGE
     assert answer_of(small).base_offset == 2
-
-
-@pytest.fixture
-def fast_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No write seems to take long."""
-    monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", 10**12)
-
-
-@pytest.fixture
-def slow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every write seems to take long, so that worker threads make them."""
-    monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", -1)
 
 
 @pytest.mark.parametrize("memory", ["fast_memory", "slow_memory"])

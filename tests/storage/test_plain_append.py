@@ -43,8 +43,8 @@ def test_the_next_batches_of_an_idempotent_producer_are_appended_and_remembered(
 
 @pytest.mark.parametrize(
     "other",
-    [(PRODUCER, 0, 0), (PRODUCER, 0, 3), (PRODUCER, 1, 0), (PRODUCER, 1, 1), (PRODUCER + 1, 0, 0), (-1, -1, -1)],
-    ids=["duplicate", "gap", "next epoch", "next epoch without its first number", "another producer", "no producer"],
+    [(PRODUCER, 0, 0), (PRODUCER, 0, 3), (PRODUCER, 1, 0), (PRODUCER, 1, 1), (PRODUCER + 1, 0, 0)],
+    ids=["duplicate", "gap", "next epoch", "next epoch without its first number", "a producer that is new"],
 )
 def test_any_other_batch_among_them_leaves_all_of_them_to_append(
     log: PartitionLog, memory_disk: Disk, batch: BatchMaker, other: tuple[int, int, int]
@@ -56,6 +56,37 @@ def test_any_other_batch_among_them_leaves_all_of_them_to_append(
     assert append_together(log, memory_disk.now_ms, odd, good) is None
     assert log.log_end_offset == 1
     assert append_together(log, memory_disk.now_ms, good) == 1
+
+
+def test_batches_of_several_producers_are_appended_together(
+    log: PartitionLog, memory_disk: Disk, batch: BatchMaker
+) -> None:
+    for producer in (8, 9):
+        log.append(batch(b"first", producer_id=producer, epoch=3, sequence=0), now_ms=memory_disk.now_ms)
+    batches = [
+        batch(b"a", b"b", producer_id=9, epoch=3, sequence=1),
+        batch(b"c", producer_id=9, epoch=3, sequence=3),
+        batch(b"d"),
+        batch(b"e", producer_id=PRODUCER, epoch=0, sequence=1),
+        batch(b"f"),
+        batch(b"g", producer_id=8, epoch=3, sequence=1),
+    ]
+    assert append_together(log, memory_disk.now_ms, *batches) == 3
+    lasts = {
+        producer: (entry.batches[-1].last_sequence, entry.batches[-1].last_offset)
+        for producer, entry in log.producer_state.producers.items()
+    }
+    assert lasts == {PRODUCER: (1, 7), 8: (1, 9), 9: (3, 5)}
+    assert (log.log_end_offset, log.last_stable_offset) == (10, 10)
+
+
+def test_a_producer_who_comes_again_behind_another_one_is_left_to_append(
+    log: PartitionLog, memory_disk: Disk, batch: BatchMaker
+) -> None:
+    mine = [batch(b"mine", producer_id=PRODUCER, epoch=0, sequence=sequence) for sequence in (1, 2)]
+    assert append_together(log, memory_disk.now_ms, mine[0], batch(b"other"), mine[1]) is None
+    assert append_together(log, memory_disk.now_ms, mine[0], batch(b"other"), mine[0]) is None, "which would be twice"
+    assert append_together(log, memory_disk.now_ms, mine[0], mine[1], batch(b"other")) == 1
 
 
 def test_a_producer_with_an_open_transaction_is_left_to_append(
