@@ -85,9 +85,10 @@ class ProduceGatherer:
         end = len(frames)
         known, run, behind = repeated.recognise(frames, 0, end, self._max_request_size)
         if known is None or behind < end or known.pack_answer is None:
+            self._reads_to_leave = _FIRST_PAUSE
             return None
         if self._size + end > _MAX_SIZE:
-            self._append_gathered()
+            self._append_gathered(may_put_off=False)
         if not self._reads_in_round:
             self._round_began_ns = perf_counter_ns()
             self._loop.call_soon(self._end_round)
@@ -110,11 +111,13 @@ class ProduceGatherer:
             self._reads_to_leave = self._pause
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self._reads_in_round = 0
-        self._append_gathered()
+        self._append_gathered(may_put_off=True)
         if self._busy_poll is not None:
             self._busy_poll.wait(self._round_began_ns)
 
-    def _append_gathered(self) -> None:
+    def _append_gathered(self, *, may_put_off: bool) -> None:
+        """`may_put_off`: a worker thread may write where that takes long. The loop hears of it in its next round, which
+        may be far away: a round of ten thousand connections takes half a second."""
         gathered, self._gathered = self._gathered, []
         self._size = 0
         by_partition: dict[object, list[GatheredRequests]] = {}
@@ -122,7 +125,7 @@ class ProduceGatherer:
             by_partition.setdefault(requests.known.topic_id_partition, []).append(requests)
         for together in by_partition.values():
             try:
-                if not self._append(together):
+                if not self._append(together, may_put_off):
                     for requests in together:
                         requests.connection.handle_alone(requests)
             except Exception:
@@ -130,7 +133,7 @@ class ProduceGatherer:
                 for requests in together:
                     requests.connection.close()
 
-    def _append(self, together: list[GatheredRequests]) -> bool:
+    def _append(self, together: list[GatheredRequests], may_put_off: bool) -> bool:
         """Appends requests for one partition and has them answered; returns false where nothing was appended."""
         broker = self._broker
         log = together[0].known.plain_log(broker)
@@ -138,7 +141,7 @@ class ProduceGatherer:
             return False
         batches = [(records, header) for requests in together for _, _, records, header in requests.run]
         size = sum([len(requests.frames) for requests in together])
-        may_put_off = broker.log_appender.has_time_for(size)
+        may_put_off = may_put_off and broker.log_appender.has_time_for(size)
         offset = log.append_plain(batches, broker.clock.now_ms(), may_put_off=may_put_off)
         if offset is None:
             return False
