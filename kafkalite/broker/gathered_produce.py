@@ -5,7 +5,8 @@ receiving it does. So known requests (`repeated_produce`) of small reads are gat
 it has dealt with all that had arrived. Those for the same partition are appended with one write, and answered then.
 
 With a hundred connections that doubles the requests a second, with ten it brings half as many again. Where hardly more
-than one is there at a time it would only cost, so what comes alone turns it off for a while, the longer the more often.
+than one is there for a partition it would only cost, so what comes alone turns it off for a while, the longer the more
+often.
 
 Producers know nothing of each other: whatever one of them has sent that cannot be appended together with the rest is
 found when each is handled alone.
@@ -34,7 +35,8 @@ logger = logging.getLogger("kafkalite.network")
 _MAX_SIZE: Final = 256 * 1024
 """Bytes that are gathered at most: a thousand reads of single records, five of batches of 10 KB."""
 _ENOUGH: Final = 2
-"""Reads in a round that are worth it."""
+"""Reads for each partition in a round that are worth it."""
+_NOTHING: Final[tuple[None, Run, int]] = (None, [], 0)
 _FIRST_PAUSE: Final = 8
 _LONGEST_PAUSE: Final = 256
 
@@ -68,6 +70,7 @@ class ProduceGatherer:
         self._gathered: list[GatheredRequests] = []
         self._size = 0
         self._reads_in_round = 0
+        self._appends_in_round = 0
         self._round_began_ns = 0
         self._pause = _FIRST_PAUSE
         self._reads_to_leave = _FIRST_PAUSE
@@ -83,9 +86,9 @@ class ProduceGatherer:
             return None
         frames = memoryview(bytes(view))
         end = len(frames)
-        known, run, behind = repeated.recognise(frames, 0, end, self._max_request_size)
+        known, run, behind = next(repeated.recognise(frames, 0, end, self._max_request_size), _NOTHING)
         if known is None or behind < end or known.pack_answer is None:
-            self._reads_to_leave = _FIRST_PAUSE
+            self._leave_reads()
             return None
         if self._size + end > _MAX_SIZE:
             self._append_gathered(may_put_off=False)
@@ -105,15 +108,19 @@ class ProduceGatherer:
 
     def _end_round(self) -> None:
         """The loop has dealt with all that had arrived when the first requests were gathered."""
-        if self._reads_in_round >= _ENOUGH:
+        self._append_gathered(may_put_off=True)
+        if self._reads_in_round >= _ENOUGH * self._appends_in_round:
             self._pause = _FIRST_PAUSE
         else:
-            self._reads_to_leave = self._pause
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        self._reads_in_round = 0
-        self._append_gathered(may_put_off=True)
+            self._leave_reads()
+        self._reads_in_round = self._appends_in_round = 0
         if self._busy_poll is not None:
             self._busy_poll.wait(self._round_began_ns)
+
+    def _leave_reads(self) -> None:
+        """To gather what is read was not worth it: nothing is gathered for a while."""
+        self._reads_to_leave = self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def _append_gathered(self, *, may_put_off: bool) -> None:
         """`may_put_off`: a worker thread may write where that takes long. The loop hears of it in its next round, which
@@ -123,6 +130,7 @@ class ProduceGatherer:
         by_partition: dict[object, list[GatheredRequests]] = {}
         for requests in gathered:
             by_partition.setdefault(requests.known.topic_id_partition, []).append(requests)
+        self._appends_in_round += len(by_partition)
         for together in by_partition.values():
             try:
                 if not self._append(together, may_put_off):

@@ -16,7 +16,7 @@ soon as the bytes stand in the log: while the log takes them in, the client make
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -276,10 +276,7 @@ class RepeatedProduce:
 
         No frame may be larger than `max_size`. Answers go into `out`, or at once to `send` where they are all that this
         read asks for."""
-        while end - position > _BEGINNING_POSITION:
-            known, run, behind = self.recognise(view, position, end, max_size)
-            if known is None:
-                break
+        for known, run, behind in self.recognise(view, position, end, max_size):
             stop_at = self._append(known, run, behind, out, None if out or behind < end else send)
             if stop_at is not None:
                 return stop_at
@@ -288,9 +285,9 @@ class RepeatedProduce:
 
     def recognise(
         self, view: memoryview, position: int, end: int, max_size: int
-    ) -> tuple[KnownRequest | None, Run, int]:
-        """The known requests of one beginning from `position` on, and where the first other frame begins; None where
-        there is none."""
+    ) -> Iterator[tuple[KnownRequest, Run, int]]:
+        """The requests from `position` on as far as they are known, those of one beginning in a row together, each time
+        with the position behind them."""
         run: Run = []
         known: KnownRequest | None = None
         while end - position > _BEGINNING_POSITION:
@@ -305,8 +302,6 @@ class RepeatedProduce:
                 if found is not None:
                     break
             else:
-                break
-            if run and found is not known:
                 break
             if behind - at <= RECORD_BATCH_OVERHEAD:
                 break
@@ -335,10 +330,15 @@ class RepeatedProduce:
                 break
             if attributes and is_slow_to_validate(header, view[at : at + length]):
                 break
-            known = found
+            if found is not known:
+                if known is not None:
+                    yield known, run, position
+                    run = []
+                known = found
             run.append((position, correlation_id, view[at : at + length], header))
             position = behind
-        return known, run, position
+        if known is not None:
+            yield known, run, position
 
     def _append(
         self,

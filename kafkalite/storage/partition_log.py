@@ -351,14 +351,16 @@ class PartitionLog:
         """Takes in batches, none of a transaction, whose bytes stand at the log's end, in this segment."""
         offset = self.log_end_offset
         end = segment.note_several_appended(headers, offset)
-        for header in headers:
-            if header[9] >= 0:
-                self.producer_state.add_data_batch(header, offset)
-            offset += header[6] + 1
+        producer_state = self.producer_state
+        if producer_state.producers or headers[0][9] >= 0:
+            for header in headers:
+                if header[9] >= 0:
+                    producer_state.add_data_batch(header, offset)
+                offset += header[6] + 1
         self.log_end_offset = self.high_watermark = end
         self.last_append_ms = now_ms
         self.unflushed_batches += len(headers)
-        if not self.producer_state.ongoing_transactions:
+        if not producer_state.ongoing_transactions:
             self.last_stable_offset = end
         if self.on_append is not None:
             self.on_append(self)

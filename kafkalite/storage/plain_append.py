@@ -49,7 +49,7 @@ def append_plain(
     max_message_bytes = log.config.max_message_bytes
     latest_allowed_ms = now_ms + log.append_rules.timestamp_after_max_ms
     the_producer_id, producer_epoch, next_sequence = -1, -1, 0  # none
-    earlier_producers: set[int] = set()
+    earlier_producers: set[int] | None = None
     first_offset = offset = log.log_end_offset
     pieces: list[Buffer] = []
     size, max_timestamp = 0, NO_TIMESTAMP
@@ -58,6 +58,8 @@ def append_plain(
         if not base_timestamp <= timestamp <= latest_allowed_ms or attributes & _UNPLAIN_ATTRIBUTES:
             return None
         if producer_id != the_producer_id:
+            if earlier_producers is None:
+                earlier_producers = set()
             if next_sequence > _MAX_SEQUENCE or producer_id in earlier_producers:
                 return None
             if the_producer_id >= 0:
