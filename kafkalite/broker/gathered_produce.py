@@ -36,6 +36,8 @@ _MAX_SIZE: Final = 256 * 1024
 """Bytes that are gathered at most: a thousand reads of single records, five of batches of 10 KB."""
 _ENOUGH: Final = 2
 """Reads for each partition in a round that are worth it."""
+_FEW: Final = 256
+"""Reads in a round up to which the next one will be over soon: that of ten thousand connections may take a second."""
 _NOTHING: Final[tuple[None, Run, int]] = (None, [], 0)
 _FIRST_PAUSE: Final = 8
 _LONGEST_PAUSE: Final = 256
@@ -91,7 +93,7 @@ class ProduceGatherer:
             self._leave_reads()
             return None
         if self._size + end > _MAX_SIZE:
-            self._append_gathered(may_put_off=False)
+            self._appends_in_round += self._append_gathered(may_put_off=False)
         if not self._reads_in_round:
             self._round_began_ns = perf_counter_ns()
             self._loop.call_soon(self._end_round)
@@ -108,12 +110,13 @@ class ProduceGatherer:
 
     def _end_round(self) -> None:
         """The loop has dealt with all that had arrived when the first requests were gathered."""
-        self._append_gathered(may_put_off=True)
-        if self._reads_in_round >= _ENOUGH * self._appends_in_round:
+        reads, appends = self._reads_in_round, self._appends_in_round
+        self._reads_in_round = self._appends_in_round = 0  # who is answered may go on at once, and begin the next round
+        appends += self._append_gathered(may_put_off=reads <= _FEW)
+        if reads >= _ENOUGH * appends:
             self._pause = _FIRST_PAUSE
         else:
             self._leave_reads()
-        self._reads_in_round = self._appends_in_round = 0
         if self._busy_poll is not None:
             self._busy_poll.wait(self._round_began_ns)
 
@@ -122,15 +125,16 @@ class ProduceGatherer:
         self._reads_to_leave = self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    def _append_gathered(self, *, may_put_off: bool) -> None:
-        """`may_put_off`: a worker thread may write where that takes long. The loop hears of it in its next round, which
-        may be far away: a round of ten thousand connections takes half a second."""
+    def _append_gathered(self, *, may_put_off: bool) -> int:
+        """Appends and answers all that was gathered; returns to how many partitions.
+
+        `may_put_off`: a worker thread may write where that takes long, of which the loop hears in its next round.
+        """
         gathered, self._gathered = self._gathered, []
         self._size = 0
         by_partition: dict[object, list[GatheredRequests]] = {}
         for requests in gathered:
             by_partition.setdefault(requests.known.topic_id_partition, []).append(requests)
-        self._appends_in_round += len(by_partition)
         for together in by_partition.values():
             try:
                 if not self._append(together, may_put_off):
@@ -140,6 +144,7 @@ class ProduceGatherer:
                 logger.exception("Requests of %d connections (API key 0) failed", len(together))
                 for requests in together:
                     requests.connection.close()
+        return len(by_partition)
 
     def _append(self, together: list[GatheredRequests], may_put_off: bool) -> bool:
         """Appends requests for one partition and has them answered; returns false where nothing was appended."""
