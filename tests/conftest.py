@@ -21,3 +21,15 @@ pytest_plugins = [
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("explore", derandomize=False)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def fast_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No write seems to take long."""
+    monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", 10**12)
+
+
+@pytest.fixture
+def slow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every write seems to take long, so that worker threads make them."""
+    monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", -1)

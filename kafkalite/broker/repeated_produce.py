@@ -4,7 +4,7 @@
 
 The beginning (client id, acks, topic, partition, ...) was decoded once and is recognised by its bytes; of the answer
 only offsets change. What remains is to look at the batch, and all that one read of a connection brings for the same
-partition is appended with one write; or together with what other connections have brought (`gathered_produce`).
+partition is appended with one write; or together with what other connections bring (`network.gathered_produce`).
 
 Whatever is out of the ordinary is left to the API's handler: requests for several partitions, transactions, topics
 whose records the broker has to look at, flushes to wait for, large batches (whose validation or writing takes long),

@@ -30,10 +30,10 @@ from kafkalite.protocol.primitives import ProtocolError
 from kafkalite.storage.log_slice import LogSlice
 
 if TYPE_CHECKING:
-    from kafkalite.broker.gathered_produce import GatheredRequests, ProduceGatherer
     from kafkalite.broker.repeated_produce import PendingRun
     from kafkalite.broker.request_context import RequestContext
     from kafkalite.network.busy_poll import BusyPoll
+    from kafkalite.network.gathered_produce import GatheredRequests, ProduceGatherer
     from kafkalite.network.request_dispatcher import PendingAnswer, RequestDispatcher
 
 logger = logging.getLogger("kafkalite.network")
@@ -50,7 +50,7 @@ OUTPUT_LIMIT: Final = 1024 * 1024
 SMALL_READ: Final = 4 * 1024
 """What a client sends who waits for each answer, or not much more: others have the next one on its way anyhow."""
 GATHERED_READ: Final = 64 * 1024
-"""What may be gathered with what other connections have brought (broker.gathered_produce): it is copied for that."""
+"""What may be gathered with what other connections have brought (network.gathered_produce): it is copied for that."""
 SENDFILE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes that one connection may send in a row before others get their turn."""
 

@@ -8,13 +8,13 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from kafkalite.broker.broker import Broker
-from kafkalite.broker.gathered_produce import ProduceGatherer
 from kafkalite.broker.request_context import RequestContext
 from kafkalite.config.endpoint import Endpoint
 from kafkalite.network.busy_poll import busy_poll
 from kafkalite.network.congestion_control import is_from_same_machine, remove_pacing, restore
 from kafkalite.network.connection import READ_SIZE, Connection
 from kafkalite.network.frame_buffers import FrameBuffers
+from kafkalite.network.gathered_produce import ProduceGatherer
 from kafkalite.network.request_dispatcher import RequestDispatcher
 from kafkalite.network.sockets import SYSTEM_CHOSEN, WIDE_RECEIVE_BUFFER, listening_socket
 

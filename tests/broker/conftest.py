@@ -1,4 +1,4 @@
-"""Metadata stores over a file system of their own, and memory of another pace."""
+"""Metadata stores over a file system of their own."""
 
 from __future__ import annotations
 
@@ -27,15 +27,3 @@ def memory_life() -> StoreLife:
 @pytest.fixture
 def life_on_disk(tmp_path: Path) -> StoreLife:
     return StoreLife(LocalFileSystem(), f"{tmp_path}/data")
-
-
-@pytest.fixture
-def fast_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No write seems to take long."""
-    monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", 10**12)
-
-
-@pytest.fixture
-def slow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every write seems to take long, so that worker threads make them."""
-    monkeypatch.setattr("kafkalite.storage.write_pace.SLOW_NS", -1)

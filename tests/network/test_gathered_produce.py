@@ -12,10 +12,10 @@ import pytest
 
 from certificates import Certificates
 from client_scenarios import wait_until
-from kafkalite.broker import gathered_produce
-from kafkalite.broker.gathered_produce import ProduceGatherer
 from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
+from kafkalite.network import gathered_produce
+from kafkalite.network.gathered_produce import ProduceGatherer
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
 from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
@@ -23,6 +23,7 @@ from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, Fetc
 from kafkalite.records.record_batch import decode_records, iter_batches
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 from kafkalite.testing import KafkaliteServer
+from log_disk import value_of
 from produce_conversation import Conversation, DiskThatFills, answer_of, batch_of, produce_frame
 from request_frames import frame_of
 
@@ -81,14 +82,14 @@ def create_topic(kafka: KafkaliteServer, context: ssl.SSLContext | None = None) 
         assert not client.send(CreateTopicsRequest(topics=[topic])).topics[0].error_code
 
 
-def values_in(kafka: KafkaliteServer, partition: int = 0) -> list[bytes | None]:
+def values_in(kafka: KafkaliteServer, partition: int = 0) -> list[bytes]:
     """All that a partition holds, in order."""
     wanted = FetchPartition(partition=partition, fetch_offset=0, partition_max_bytes=2**30)
     request = FetchRequest(min_bytes=1, topics=[FetchTopic(topic="plain", partitions=[wanted])])
     with WireClient(kafka.bootstrap_servers) as client:
         records = client.send(request, version=12).responses[0].partitions[0].records
     assert records is not None
-    return [record.value for at, _ in iter_batches(records) for record in decode_records(records, at)]
+    return [value_of(record) for at, _ in iter_batches(records) for record in decode_records(records, at)]
 
 
 @pytest.fixture

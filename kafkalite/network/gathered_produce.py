@@ -1,8 +1,9 @@
 """What many producers send at the same time, appended together.
 
 Of a hundred producers that wait for each answer, a read brings one record, and to append it costs several times what
-receiving it does. So known requests (`repeated_produce`) of small reads are gathered: as many as the loop meets before
-it has dealt with all that had arrived. Those for the same partition are appended with one write, and answered then.
+receiving it does. So known requests (`broker.repeated_produce`) of small reads are gathered: as many as the loop meets
+before it has dealt with all that had arrived. Those for the same partition are appended with one write, and answered
+then.
 
 With a hundred connections that doubles the requests a second, with ten it brings half as many again. Where hardly more
 than one is there for a partition it would only cost, so what comes alone turns it off for a while, the longer the more
