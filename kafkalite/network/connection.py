@@ -308,12 +308,12 @@ class Connection(asyncio.BufferedProtocol):
         if not self._unsent:
             self._go_on()
 
-    def send_gathered(self, gathered: GatheredRequests, answers: bytearray) -> None:
+    def send_gathered(self, gathered: GatheredRequests, answers: ResponseBuffer) -> None:
         """Sends what answers requests that were gathered with those of other connections."""
         if self._pending is gathered:
             self._pending = None
-            self._send_plain(answers)
-            if not self._unsent:
+            self._send(answers)
+            if self._is_paused and not self._unsent:  # something has come meanwhile
                 self._go_on()
 
     def handle_alone(self, gathered: GatheredRequests) -> None:

@@ -20,6 +20,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from kafkalite.errors import KafkaError
+from kafkalite.network.response_buffer import ResponseBuffer
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ _ENOUGH: Final = 2
 """Reads for each partition in a round that are worth it."""
 _FEW: Final = 256
 """Reads in a round up to which the next one will be over soon: that of ten thousand connections may take a second."""
-_NOTHING: Final[tuple[None, Run, int]] = (None, [], 0)
 _FIRST_PAUSE: Final = 8
 _LONGEST_PAUSE: Final = 256
 
@@ -89,8 +89,8 @@ class ProduceGatherer:
             return None
         frames = memoryview(bytes(view))
         end = len(frames)
-        known, run, behind = next(repeated.recognise(frames, 0, end, self._max_request_size), _NOTHING)
-        if known is None or behind < end or known.pack_answer is None:
+        runs = list(repeated.recognise(frames, 0, end, self._max_request_size))
+        if len(runs) != 1 or runs[0][2] < end or runs[0][0].pack_answer is None:
             self._leave_reads()
             return None
         if self._size + end > _MAX_SIZE:
@@ -99,6 +99,7 @@ class ProduceGatherer:
             self._round_began_ns = perf_counter_ns()
             self._loop.call_soon(self._end_round)
         self._reads_in_round += 1
+        known, run, _ = runs[0]
         gathered = GatheredRequests(connection, frames, known, run)
         self._gathered.append(gathered)
         self._size += end
@@ -173,7 +174,7 @@ def _answer(together: list[GatheredRequests], log: PartitionLog, offset: int) ->
     """Answers requests of which the first one's batch went to `offset`."""
     log_start_offset = log.log_start_offset
     for requests in together:
-        answers = bytearray()
+        answers = ResponseBuffer()
         offset = requests.known.answer(requests.run, offset, log_start_offset, answers)
         requests.connection.send_gathered(requests, answers)
 
@@ -184,6 +185,6 @@ def _answer_written(together: list[GatheredRequests], log: PartitionLog, append:
         _answer(together, log, append.finish().first_offset)
     except KafkaError as error:
         for requests in together:
-            answers = bytearray()
+            answers = ResponseBuffer()
             requests.known.refuse(requests.run, error.error, answers)
             requests.connection.send_gathered(requests, answers)
