@@ -95,18 +95,19 @@ class KnownRequest:
         return log if log.topic_id == self.topic_id and log.append_rules.takes_plain_batches else None
 
     def answer(self, run: Run, offset: int, log_start_offset: int, out: bytearray) -> int:
-        """Answers requests whose batches went to `offset` and behind; returns where they end."""
+        """Answers requests that have an answer, whose batches went to `offset` and behind; returns where they end."""
         pack_answer = self.pack_answer
+        assert pack_answer is not None
         for _, correlation_id, _, header in run:
-            if pack_answer is not None:
-                out += pack_answer(correlation_id, offset, NO_TIMESTAMP, log_start_offset)
+            out += pack_answer(correlation_id, offset, NO_TIMESTAMP, log_start_offset)
             offset += header[6] + 1
         return offset
 
     def refuse(self, run: Run, error: ErrorCode, out: bytearray) -> None:
         """Answers requests of which nothing was appended."""
+        encoded = self._encode(PartitionProduceResponse(index=self.partition, error_code=error, base_offset=-1))
         for _, correlation_id, _, _ in run:
-            out += self._refusal(correlation_id, error)
+            out += _pack_length(4 + len(encoded)) + _pack_length(correlation_id) + encoded
 
     def _encode(self, answer: PartitionProduceResponse) -> bytes:
         """A response behind its correlation id."""
@@ -114,11 +115,6 @@ class KnownRequest:
         encoded = bytearray(b"\0" if self.is_flexible else b"")  # the header's tagged fields
         compile_encoder(ProduceResponse, self._version)(ProduceResponse(responses=[topic]), encoded)
         return bytes(encoded)
-
-    def _refusal(self, correlation_id: int, error: ErrorCode) -> bytes:
-        answer = PartitionProduceResponse(index=self.partition, error_code=error, base_offset=-1)
-        encoded = self._encode(answer)
-        return _pack_length(4 + len(encoded)) + _pack_length(correlation_id) + encoded
 
     def _compile_answer(self) -> PackAnswer:
         base_offset, log_append_time_ms, log_start_offset = _PATTERN_OFFSETS
@@ -369,7 +365,7 @@ class RepeatedProduce:
             self.pending = PendingRun(known, run, log, offset, written)
             return behind
         if offset is not None:
-            if on_written is None:
+            if pack_answer is not None and on_written is None:
                 known.answer(run, offset, log.log_start_offset, out)
             return None
         for position, correlation_id, records, header in run:

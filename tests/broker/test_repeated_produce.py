@@ -17,9 +17,7 @@ from kafkalite.broker import repeated_produce
 from kafkalite.broker.repeated_produce import RepeatedProduce
 from kafkalite.client.wire_client import WireClient
 from kafkalite.errors import ErrorCode
-from kafkalite.identifiers import Uuid
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
-from kafkalite.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from kafkalite.protocol.messages.incremental_alter_configs import (
@@ -31,18 +29,19 @@ from kafkalite.records.compression import CompressionType
 from kafkalite.storage.partition_log import PartitionLog
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 from kafkalite.testing import KafkaliteServer
-from produce_conversation import NOW_MS, Conversation, DiskThatFills, answer_of, batch_of, produce_frame
+from produce_conversation import (
+    NOW_MS,
+    TOPICS,
+    Conversation,
+    DiskThatFills,
+    answer_of,
+    batch_of,
+    create_topics,
+    produce_frame,
+)
 from request_frames import frame_of
 
 MAX_SEQUENCE = 0x7FFFFFFF
-TOPICS: dict[str, dict[str, str]] = {
-    "plain": {},
-    "small-segments": {"segment.bytes": "1048576", "index.interval.bytes": "0", "segment.index.bytes": "64"},
-    "stamped": {"message.timestamp.type": "LogAppendTime"},
-    "compacted": {"cleanup.policy": "compact"},
-    "limited": {"max.message.bytes": "400"},
-    "timely": {"message.timestamp.after.max.ms": "1000", "segment.ms": "5000"},
-}
 
 
 class StillClock:
@@ -56,22 +55,6 @@ class StillClock:
 
     def call_later(self, delay_ms: float, call: Callable[..., Any], *arguments: Any) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(delay_ms / 1000, call, *arguments)
-
-
-def create_topics(kafka: KafkaliteServer, names: list[str]) -> dict[str, Uuid]:
-    topics = [
-        CreatableTopic(
-            name=name,
-            num_partitions=2,
-            replication_factor=1,
-            configs=[CreatableTopicConfig(name=key, value=value) for key, value in TOPICS[name].items()],
-        )
-        for name in names
-    ]
-    with WireClient(kafka.bootstrap_servers) as client:
-        created = client.send(CreateTopicsRequest(topics=topics)).topics
-    assert [topic.error_code for topic in created] == [0] * len(names)
-    return {topic.name: topic.topic_id for topic in created}
 
 
 @pytest.fixture

@@ -17,14 +17,13 @@ from kafkalite.errors import ErrorCode
 from kafkalite.network import gathered_produce
 from kafkalite.network.gathered_produce import ProduceGatherer
 from kafkalite.protocol.messages.api_versions import ApiVersionsRequest
-from kafkalite.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from kafkalite.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from kafkalite.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from kafkalite.records.record_batch import decode_records, iter_batches
 from kafkalite.storage.unfinished_append import UnfinishedAppend
 from kafkalite.testing import KafkaliteServer
 from log_disk import value_of
-from produce_conversation import Conversation, DiskThatFills, answer_of, batch_of, produce_frame
+from produce_conversation import Conversation, DiskThatFills, answer_of, batch_of, create_topics, produce_frame
 from request_frames import frame_of
 
 PRODUCERS = 10
@@ -76,12 +75,6 @@ class Crowd:
             producer.close()
 
 
-def create_topic(kafka: KafkaliteServer, context: ssl.SSLContext | None = None) -> None:
-    topic = CreatableTopic(name="plain", num_partitions=2, replication_factor=1)
-    with WireClient(kafka.bootstrap_servers, ssl_context=context) as client:
-        assert not client.send(CreateTopicsRequest(topics=[topic])).topics[0].error_code
-
-
 def values_in(kafka: KafkaliteServer, partition: int = 0) -> list[bytes]:
     """All that a partition holds, in order."""
     wanted = FetchPartition(partition=partition, fetch_offset=0, partition_max_bytes=2**30)
@@ -100,7 +93,7 @@ def disk() -> DiskThatFills:
 @pytest.fixture
 def kafka(tmp_path: Path, disk: DiskThatFills) -> Iterator[KafkaliteServer]:
     with KafkaliteServer(tmp_path / "data", filesystem=disk) as server:
-        create_topic(server)
+        create_topics(server, ["plain"])
         yield server
 
 
@@ -136,7 +129,7 @@ def test_what_many_producers_send_at_once_is_appended_with_one_write(
 def test_over_tls_too(tmp_path: Path, disk: DiskThatFills, certificates: Certificates) -> None:
     context = certificates.client_context()
     with KafkaliteServer(tmp_path / "data", config=certificates.broker_properties(), filesystem=disk) as kafka:
-        create_topic(kafka, context)
+        create_topics(kafka, ["plain"], context)
         crowd = Crowd(kafka, context=context)
         before = disk.appends
         answers = crowd.exchange(*[produce_frame(batch_of(b"%d" % n), n) for n in range(PRODUCERS)])
